@@ -1,0 +1,32 @@
+"""Debating: a debater is asked for an argument and makes it."""
+
+from typing import ClassVar, Literal
+
+from .judging import Order
+from .messages import Command, Fact
+
+
+class ArgumentMade(Fact):
+    """One turn of one debater."""
+
+    kind: Literal["argument_made"] = "argument_made"
+    round: int
+    """Round in which it was made, from 1."""
+    text: str
+    """The argument."""
+    cut_off: bool = False
+    """Whether the model stopped at its token limit rather than at an end."""
+
+    def said(self) -> str:
+        """Return the argument."""
+        return self.text
+
+
+class MakeArgument(Command[ArgumentMade]):
+    """Argue about the candidates, or the question, in the light of what was heard."""
+
+    wants: ClassVar[type[Fact]] = ArgumentMade
+
+    kind: Literal["make_argument"] = "make_argument"
+    order: Order = "ab"
+    """Which candidate is shown first."""

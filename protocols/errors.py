@@ -1,0 +1,183 @@
+"""Everything that can go wrong, in one tree of two trunks.
+
+    FellowshipError
+    ├ DeclarationError          what was declared is wrong: never retried, all problems reported together
+    │ ├ UnknownName             a name that nothing has, with the nearest that something has
+    │ └ NameTaken               a name that something else has
+    └ ExecutionError            the world failed; .retryable says whether trying again can help
+      ├ ModelError
+      │ ├ RateLimited           (retryable) the endpoint asks for patience
+      │ ├ Overloaded            (retryable) the endpoint failed: 5xx
+      │ ├ CallTimedOut          (retryable) no answer before the deadline
+      │ ├ ConnectionFailed      (retryable) no connection, or it broke
+      │ ├ MalformedReply        (retryable) an answer that is not a chat completion
+      │ ├ CallRefused           the endpoint will not take this request: 4xx
+      │ ├ PromptTooLong         the prompt does not fit the model's context
+      │ ├ Unauthorised          the key is missing or not accepted
+      │ └ QuotaExhausted        nothing is left of the account's quota
+      ├ UnreadAnswer            an agent's answer could not be read, further requests included
+      ├ NothingToDecide         no vote, draft or fact that the step needs
+      ├ AgentUnavailable        the agent has stopped, or is recused
+      ├ Unanswered              a letter was handled and nothing was said in answer
+      ├ AskCycle                agents wait for one another in a ring
+      └ LogError                the event log cannot be read or written
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where."""
+
+    what: str
+    source: str = ""
+    """File, or another name of the text it stands in."""
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1."""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.source, self.line, self.column) if part not in ("", None))
+        return f"{place}: {self.what}" if place else self.what
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known name that is nearest, else the list of those that exist."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(names)}" if names else "; there is none"
+
+
+class FellowshipError(Exception):
+    """Any error of this package."""
+
+
+class DeclarationError(FellowshipError):
+    """What was declared is wrong; `problems` holds all that was found."""
+
+    def __init__(self, problems: Sequence[Problem] | str) -> None:
+        found = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
+        self.problems: tuple[Problem, ...] = found
+        super().__init__("\n".join(str(problem) for problem in found))
+
+
+class UnknownName(DeclarationError):
+    """A name that nothing has."""
+
+    def __init__(self, sort: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {sort} {name!r}{nearest(name, known)}")
+
+
+class NameTaken(DeclarationError):
+    """A name that something else has."""
+
+    def __init__(self, sort: str, name: str) -> None:
+        super().__init__(f"there is a {sort} named {name!r} already")
+
+
+class ExecutionError(FellowshipError):
+    """The world failed."""
+
+    retryable: ClassVar[bool] = False
+
+
+class ModelError(ExecutionError):
+    """A model could not be asked, or did not answer."""
+
+
+class RateLimited(ModelError):
+    """The endpoint asks for patience: 429."""
+
+    retryable = True
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(ModelError):
+    """The endpoint failed: 5xx."""
+
+    retryable = True
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class CallTimedOut(ModelError):
+    """No answer came before the deadline."""
+
+    retryable = True
+
+
+class ConnectionFailed(ModelError):
+    """There was no connection, or it broke."""
+
+    retryable = True
+
+
+class MalformedReply(ModelError):
+    """The endpoint's answer is not a chat completion."""
+
+    retryable = True
+
+
+class CallRefused(ModelError):
+    """The endpoint will not take this request."""
+
+
+class PromptTooLong(ModelError):
+    """The prompt does not fit the model's context."""
+
+
+class Unauthorised(ModelError):
+    """The key is missing or not accepted."""
+
+
+class QuotaExhausted(ModelError):
+    """Nothing is left of the account's quota."""
+
+
+class UnreadAnswer(ExecutionError):
+    """An answer could not be read, further requests included."""
+
+    def __init__(self, wanted: str, requests: int, problem: str) -> None:
+        super().__init__(f"no {wanted} could be read after {requests} requests: {problem}")
+
+
+class NothingToDecide(ExecutionError):
+    """A step found none of the facts that it needs."""
+
+
+class AgentUnavailable(ExecutionError):
+    """The agent has stopped, or is recused."""
+
+    def __init__(self, agent: str, reason: str) -> None:
+        super().__init__(f"{agent} {reason}")
+        self.agent = agent
+
+
+class Unanswered(ExecutionError):
+    """A letter was handled and nothing was said in answer."""
+
+    def __init__(self, agent: str, letter: str) -> None:
+        super().__init__(f"{agent} handled {letter} and said nothing in answer")
+
+
+class AskCycle(ExecutionError):
+    """Agents wait for one another in a ring, so that none could go on."""
+
+    def __init__(self, ring: Sequence[str]) -> None:
+        super().__init__(f"agents wait for one another: {' -> '.join(ring)}")
+
+
+class LogError(ExecutionError):
+    """The event log cannot be read or written."""

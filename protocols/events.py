@@ -1,0 +1,99 @@
+"""The envelope in which everything lies in the log."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from .debate import ArgumentMade, MakeArgument
+from .generation import DraftWritten, WriteDraft
+from .identity import ConversationId
+from .jury import CastVote, VoteCast
+from .lifecycle import (
+    AgentFailed,
+    AgentRecused,
+    ConditionMet,
+    DecisionMade,
+    DraftPicked,
+    HearingChanged,
+    ItemFailed,
+    ItemFinished,
+    ItemOpened,
+    LetterUndelivered,
+    ModelCalled,
+    RunEnded,
+    RunStarted,
+)
+from .messages import Message
+from .review import FeedbackGiven, GiveFeedback
+
+LoggedMessage = Annotated[
+    AgentFailed
+    | AgentRecused
+    | ArgumentMade
+    | CastVote
+    | ConditionMet
+    | DecisionMade
+    | DraftPicked
+    | DraftWritten
+    | FeedbackGiven
+    | GiveFeedback
+    | HearingChanged
+    | ItemFailed
+    | ItemFinished
+    | ItemOpened
+    | LetterUndelivered
+    | MakeArgument
+    | ModelCalled
+    | RunEnded
+    | RunStarted
+    | VoteCast
+    | WriteDraft,
+    Field(discriminator="kind"),
+]
+"""Everything the package itself writes to a log."""
+
+
+class UnknownBody(Message):
+    """A message of a kind that this version, or this process, does not know; its body is kept as it was."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the log."""
+
+    sequence: int
+    """Place in the log, from 1, without gaps."""
+    conversation: ConversationId
+    """The conversation it belongs to; empty for the run as a whole."""
+    cause: int | None
+    """Sequence of the event that led to it."""
+    sender: str
+    recipients: tuple[str, ...]
+    """Whom a command is for, or who listens to a fact."""
+    kind: str
+    body: str
+    """The message as JSON."""
+    time_s: float
+    """Seconds since the epoch."""
+
+    def message(self) -> Message:
+        """Return the message; UnknownBody for a kind that is not the package's own."""
+        if self.kind not in known_kinds():
+            return UnknownBody.model_validate({"kind": self.kind, "body": {"json": self.body}})
+        return _adapter().validate_json(self.body)
+
+
+@cache
+def _adapter() -> TypeAdapter[Message]:
+    return TypeAdapter(LoggedMessage)
+
+
+@cache
+def known_kinds() -> frozenset[str]:
+    """Return the kinds of all messages the package itself writes."""
+    union = LoggedMessage.__origin__.__args__  # type: ignore[attr-defined]  # the union's members
+    return frozenset(member.model_fields["kind"].default for member in union)

@@ -1,0 +1,31 @@
+"""Writing: a generator is asked for a draft and writes it."""
+
+from typing import ClassVar, Literal
+
+from .messages import Command, Fact
+
+
+class DraftWritten(Fact):
+    """An answer to the item's prompt, new or revised."""
+
+    kind: Literal["draft_written"] = "draft_written"
+    round: int
+    """Round in which it was written, from 1."""
+    text: str
+    """The draft."""
+    version: int
+    """Which of the writer's drafts this is, from 1."""
+    cut_off: bool = False
+    """Whether the model stopped at its token limit rather than at an end."""
+
+    def said(self) -> str:
+        """Return the draft."""
+        return self.text
+
+
+class WriteDraft(Command[DraftWritten]):
+    """Write an answer, or revise the last one by the feedback heard since."""
+
+    wants: ClassVar[type[Fact]] = DraftWritten
+
+    kind: Literal["write_draft"] = "write_draft"

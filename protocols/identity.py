@@ -1,0 +1,34 @@
+"""Who is who: ids, and the address of an agent."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+RunId = NewType("RunId", str)
+ItemId = NewType("ItemId", str)
+ConversationId = NewType("ConversationId", str)
+
+CONDUCTOR = "conductor"
+"""The name under which the one who leads a conversation sends commands and records decisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an agent gets its letters: `name@conversation`."""
+
+    agent: str
+    conversation: ConversationId
+
+    @classmethod
+    def from_str(cls, text: str) -> "Address":
+        """Read `name@conversation`; the first `@` divides.
+
+        Raises:
+            ValueError: there is no `@`, or one of the sides is empty.
+        """
+        agent, _, conversation = text.partition("@")
+        if not agent or not conversation:
+            raise ValueError(f"not an address: {text!r}; an address reads name@conversation")
+        return cls(agent, ConversationId(conversation))
+
+    def __str__(self) -> str:
+        return f"{self.agent}@{self.conversation}"

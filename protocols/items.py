@@ -1,0 +1,44 @@
+"""What a run is about: items, and the candidates they offer."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from .identity import ItemId
+
+Slot = Literal["a", "b"]
+
+
+class Candidate(BaseModel):
+    """One answer to an item's prompt, written before the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    slot: Slot
+    """The name the item gives it."""
+    text: str
+    """The answer itself."""
+    model: str | None = None
+    """Who wrote it, where known."""
+
+
+class Item(BaseModel):
+    """One row of a data set: a prompt and, for comparisons, the candidates a and b."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    id: ItemId
+    """Unique in its data set."""
+    prompt: str
+    """What the models are asked."""
+    candidates: tuple[Candidate, ...] = ()
+    """Answers to compare, at most one a slot."""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """The row's other columns, untouched."""
+
+    def candidate(self, slot: Slot) -> Candidate:
+        """Return the candidate of a slot; raises KeyError where the item has none there."""
+        for candidate in self.candidates:
+            if candidate.slot == slot:
+                return candidate
+        raise KeyError(slot)

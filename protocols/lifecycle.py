@@ -1,0 +1,178 @@
+"""What happens around the talk itself: items open and end, agents fall out, letters are lost, models are called."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from .items import Item
+from .judging import Verdict
+from .messages import Fact
+from .models import FinishReason, Usage
+
+
+class ItemOpened(Fact):
+    """An item was taken up; the first fact of its conversation."""
+
+    kind: Literal["item_opened"] = "item_opened"
+    number: int
+    """Place in the data set, from 0."""
+    item: Item
+
+
+class HearingChanged(Fact):
+    """An agent listens to these from now on."""
+
+    kind: Literal["hearing_changed"] = "hearing_changed"
+    agent: str
+    hears: tuple[str, ...]
+    """The speakers it listens to."""
+    caught_up: tuple[int, ...] = ()
+    """Sequence numbers of what they had said before, delivered now."""
+
+
+class ConditionMet(Fact):
+    """A repeat ended early."""
+
+    kind: Literal["condition_met"] = "condition_met"
+    round: int
+    until: str
+    """The condition, as the scenario states it."""
+
+
+class DecisionMade(Fact):
+    """The votes were brought to one verdict."""
+
+    kind: Literal["decision_made"] = "decision_made"
+    rule: str
+    """The aggregation rule."""
+    version: int
+    """Version of the rule; it grows whenever the rule could decide otherwise."""
+    verdict: Verdict
+    score_a: float | None = None
+    score_b: float | None = None
+    votes: int
+    """Votes that entered."""
+    unread: int
+    """Votes that did not, because no answer could be read."""
+
+
+class DraftPicked(Fact):
+    """One draft was chosen as the outcome."""
+
+    kind: Literal["draft_picked"] = "draft_picked"
+    rule: str
+    """How: `last` or `first`."""
+    writer: str
+    version: int
+    """Which of the writer's drafts."""
+    text: str
+
+
+class Failure(BaseModel):
+    """Why something could not be done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    error: str
+    """Class of the error."""
+    reason: str
+    """Its sentence."""
+    agent: str | None = None
+    """The agent it happened to, where there was one."""
+
+
+class ItemFinished(Fact):
+    """The item has an outcome."""
+
+    kind: Literal["item_finished"] = "item_finished"
+    number: int
+    verdict: Verdict | None = None
+    score_a: float | None = None
+    score_b: float | None = None
+    text: str | None = None
+
+
+class ItemFailed(Fact):
+    """The item has no outcome, and this is why."""
+
+    kind: Literal["item_failed"] = "item_failed"
+    number: int
+    cause: Failure
+
+
+class AgentFailed(Fact):
+    """A handler raised; what was done about it is in `then`."""
+
+    kind: Literal["agent_failed"] = "agent_failed"
+    cause: Failure
+    attempt: int
+    """How often this letter had been tried, from 1."""
+    then: Literal["retry", "recuse", "fail"]
+
+
+class AgentRecused(Fact):
+    """An agent takes no further part in its conversation."""
+
+    kind: Literal["agent_recused"] = "agent_recused"
+    agent: str
+    cause: Failure
+
+
+class LetterUndelivered(Fact):
+    """A letter that nobody could take: a dead letter."""
+
+    kind: Literal["letter_undelivered"] = "letter_undelivered"
+    to: str
+    letter: str
+    """Kind of the message."""
+    reason: str
+
+
+class Attempt(BaseModel):
+    """One request to an endpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    latency_s: float
+    error: str | None = None
+    """What went wrong, where something did."""
+
+
+class ModelCalled(Fact):
+    """A model was asked, with every attempt it took, and answered or not."""
+
+    kind: Literal["model_called"] = "model_called"
+    model: str
+    """`provider/model`, as asked for."""
+    messages: tuple[tuple[str, str], ...]
+    """Role and text digest of each message; the log keeps each text once."""
+    settings: dict[str, float | int | str | tuple[str, ...]]
+    """Parameters that were sent."""
+    answer: str | None = None
+    """Name of the schema the answer was to follow; none for free text."""
+    text: str | None = None
+    """The reply; none where every attempt failed."""
+    finish_reason: FinishReason | None = None
+    served_by: str | None = None
+    """The model the endpoint says it used."""
+    usage: Usage = Usage()
+    attempts: tuple[Attempt, ...]
+
+
+class RunStarted(Fact):
+    """A process began, or went on with, this run."""
+
+    kind: Literal["run_started"] = "run_started"
+    items: int
+    """Items this run is to cover."""
+    finished: int
+    """Items that an earlier start had finished."""
+    concurrency: int
+    seed: int
+
+
+class RunEnded(Fact):
+    """The process left the run in good order."""
+
+    kind: Literal["run_ended"] = "run_ended"
+    reason: Literal["done", "stopped", "failed"]

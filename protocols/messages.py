@@ -1,0 +1,36 @@
+"""What every message is: a command asks for something, a fact says that something was done."""
+
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Message(BaseModel):
+    """A frozen, closed value; `kind` names it in the log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: str
+
+
+class Fact(Message):
+    """Something that has happened and stays so."""
+
+    def said(self) -> str:
+        """Return the words a listener reads; empty where the fact is nothing to listen to."""
+        return ""
+
+
+FactT_co = TypeVar("FactT_co", bound=Fact, covariant=True)
+
+
+class Command(Message, Generic[FactT_co]):
+    """A wish, sent to one agent and answered by the first fact of the kind it wants."""
+
+    wants: ClassVar[type[Fact]]
+    """The kind of fact that answers."""
+
+    round: int = 1
+    """Round of the conversation, from 1."""
+    step: str = ""
+    """Place in the scenario's flow that sent it, such as `1.0`: second step, first within."""

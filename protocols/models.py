@@ -1,0 +1,100 @@
+"""What is said to and by a model endpoint, in no endpoint's own terms."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ChatRole = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a model's own dialogue. Its digest is taken once, however often it is sent."""
+
+    role: ChatRole
+    content: str
+    digest: str = field(init=False)
+    """blake2b of the content, 16 bytes as hexadecimal digits."""
+
+    def __post_init__(self) -> None:
+        digest = blake2b(self.content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        object.__setattr__(self, "digest", digest)
+
+
+class ModelSettings(BaseModel):
+    """Which model an agent speaks through, and how it is to be asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    model: str
+    """`provider/model`: the first slash divides."""
+    temperature: float | None = Field(default=0.0, ge=0)
+    """Sampling temperature; null leaves it to the endpoint."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer, in tokens; null leaves it to the endpoint."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    base_url: str | None = None
+    """Where the endpoint is; null takes the provider's own, or PROVIDER_BASE_URL of the environment."""
+    key_env: str | None = None
+    """Name of the environment variable that holds the key; null takes the provider's usual one."""
+
+    def sampling(self) -> dict[str, float | int | str | tuple[str, ...]]:
+        """Return the parameters that change an answer and that are set, under their OpenAI names."""
+        values = {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": self.stop or None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSchema:
+    """The JSON an answer must be."""
+
+    name: str
+    schema: dict[str, Any]
+    """JSON schema, in the strict dialect: closed objects, every field required."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to a model."""
+
+    settings: ModelSettings
+    messages: tuple[ChatMessage, ...]
+    answer: AnswerSchema | None = None
+    """The form the answer must have; none for free text."""
+
+
+class Usage(BaseModel):
+    """Tokens of a call, as the endpoint counted them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    input_tokens: int = 0
+    """Input, cached input included."""
+    output_tokens: int = 0
+    """Output, reasoning included."""
+    cached_tokens: int = 0
+    """The part of the input that the endpoint had in its cache."""
+    reasoning_tokens: int = 0
+    """The part of the output that was reasoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer."""
+
+    text: str
+    finish_reason: FinishReason
+    served_by: str
+    usage: Usage
+    attempts: int = 1

@@ -1,0 +1,37 @@
+"""Reviewing: a reviewer is asked for feedback on what it has heard, and gives it."""
+
+from typing import ClassVar, Literal
+
+from .messages import Command, Fact
+
+
+class FeedbackGiven(Fact):
+    """A reviewer's evaluation, score and advice."""
+
+    kind: Literal["feedback_given"] = "feedback_given"
+    round: int
+    """Round in which it was given, from 1."""
+    evaluation: str
+    """What is good and what is not."""
+    feedback: str
+    """What to change."""
+    score: float
+    """How good the draft is, from 0 to `scale`."""
+    scale: int
+    """The best score possible."""
+    requests: int
+    """Requests it took until the answer could be read, from 1."""
+
+    def said(self) -> str:
+        """Return the evaluation and the advice, without the score."""
+        return f"{self.evaluation}\n\n{self.feedback}"
+
+
+class GiveFeedback(Command[FeedbackGiven]):
+    """Evaluate the latest draft heard, score it, and say what to change."""
+
+    wants: ClassVar[type[Fact]] = FeedbackGiven
+
+    kind: Literal["give_feedback"] = "give_feedback"
+    scale: int = 10
+    """The best score possible."""

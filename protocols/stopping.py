@@ -1,0 +1,138 @@
+"""When a repeat ends early: named predicates, and comparisons of a named quantity. Pure rules over facts."""
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .errors import DeclarationError, nearest
+from .generation import DraftWritten
+from .jury import VoteCast
+from .messages import Fact
+from .review import FeedbackGiven
+
+Said = Sequence[tuple[str, Fact]]
+"""Speaker and fact, in the order they were said."""
+
+
+def latest_votes(said: Said) -> dict[str, VoteCast]:
+    """Return each voter's last vote that could be read."""
+    return {who: fact for who, fact in said if isinstance(fact, VoteCast) and fact.verdict != "unread"}
+
+
+def consensus(said: Said) -> bool:
+    """Whether all who voted last voted the same."""
+    verdicts = {vote.verdict for vote in latest_votes(said).values()}
+    return len(verdicts) == 1
+
+
+def disagreement(said: Said) -> bool:
+    """Whether two of the last votes differ."""
+    verdicts = {vote.verdict for vote in latest_votes(said).values()}
+    return len(verdicts) > 1
+
+
+def settled(said: Said) -> bool:
+    """Whether everyone who voted has voted twice, and last as before."""
+    by_voter: dict[str, list[VoteCast]] = {}
+    for who, fact in said:
+        if isinstance(fact, VoteCast):
+            by_voter.setdefault(who, []).append(fact)
+    return bool(by_voter) and all(
+        len(votes) > 1 and votes[-1].verdict == votes[-2].verdict != "unread" for votes in by_voter.values()
+    )
+
+
+def unchanged(said: Said) -> bool:
+    """Whether every writer's last draft equals the one before."""
+    by_writer: dict[str, list[str]] = {}
+    for who, fact in said:
+        if isinstance(fact, DraftWritten):
+            by_writer.setdefault(who, []).append(fact.text)
+    return bool(by_writer) and all(len(texts) > 1 and texts[-1] == texts[-2] for texts in by_writer.values())
+
+
+def score(said: Said) -> float | None:
+    """The mean of each reviewer's last score."""
+    scores = {who: fact.score for who, fact in said if isinstance(fact, FeedbackGiven)}
+    return sum(scores.values()) / len(scores) if scores else None
+
+
+def margin(said: Said) -> float | None:
+    """How far the mean scores of a and b lie apart over the last votes."""
+    votes = [vote for vote in latest_votes(said).values() if vote.score_a is not None and vote.score_b is not None]
+    if not votes:
+        return None
+    return abs(sum((vote.score_a or 0.0) - (vote.score_b or 0.0) for vote in votes)) / len(votes)
+
+
+def agreement(said: Said) -> float | None:
+    """The share of the last votes that the most frequent verdict has, from 0 to 1."""
+    verdicts = Counter(vote.verdict for vote in latest_votes(said).values())
+    return max(verdicts.values()) / verdicts.total() if verdicts else None
+
+
+PREDICATES: dict[str, Callable[[Said], bool]] = {
+    "consensus": consensus,
+    "disagreement": disagreement,
+    "settled": settled,
+    "unchanged": unchanged,
+}
+QUANTITIES: dict[str, Callable[[Said], float | None]] = {"agreement": agreement, "margin": margin, "score": score}
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+FED_BY: dict[str, str] = {
+    "consensus": "ballot",
+    "disagreement": "ballot",
+    "settled": "ballot",
+    "agreement": "ballot",
+    "margin": "ballot",
+    "unchanged": "draft",
+    "score": "feedback",
+}
+"""The kind of fact each condition looks at: without one, it could never be met."""
+_COMPARISON = re.compile(r"^\s*([a-z-]+)\s*(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition as a scenario states it: `consensus`, or `score >= 9.5`."""
+
+    text: str
+    name: str
+    """The predicate or quantity."""
+    comparison: str | None = None
+    threshold: float = 0.0
+
+    @classmethod
+    def from_str(cls, text: str) -> "Condition":
+        """Read a condition.
+
+        Raises:
+            DeclarationError: neither a predicate nor a comparison of a quantity.
+        """
+        if text.strip() in PREDICATES:
+            return cls(text, text.strip())
+        match = _COMPARISON.match(text)
+        if match and match[1] in QUANTITIES:
+            return cls(text, match[1], match[2], float(match[3]))
+        name = match[1] if match else text.strip()
+        if name in QUANTITIES:
+            raise DeclarationError(f"{name!r} is a quantity: compare it with a number, as in '{name} >= 1'")
+        raise DeclarationError(f"unknown condition {text!r}{nearest(name, (*PREDICATES, *QUANTITIES))}")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def met(self, said: Said) -> bool:
+        """Whether it holds; a quantity that has no value yet never does."""
+        if self.comparison is None:
+            return PREDICATES[self.name](said)
+        value = QUANTITIES[self.name](said)
+        return value is not None and COMPARISONS[self.comparison](value, self.threshold)
