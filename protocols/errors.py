@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
+from .models import Attempt
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -89,7 +91,12 @@ class ExecutionError(FellowshipError):
 
 
 class ModelError(ExecutionError):
-    """A model could not be asked, or did not answer."""
+    """A model could not be asked, or did not answer.
+
+    `attempts` holds what was tried, once the one who tried has given up.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
 
 
 class RateLimited(ModelError):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from .items import Item
 from .judging import Verdict
 from .messages import Fact
-from .models import FinishReason, Usage
+from .models import Attempt, FinishReason, Usage
 
 
 class ItemOpened(Fact):
@@ -126,16 +126,6 @@ class LetterUndelivered(Fact):
     letter: str
     """Kind of the message."""
     reason: str
-
-
-class Attempt(BaseModel):
-    """One request to an endpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    latency_s: float
-    error: str | None = None
-    """What went wrong, where something did."""
 
 
 class ModelCalled(Fact):

@@ -1,5 +1,6 @@
 """What every message is: a command asks for something, a fact says that something was done."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -34,3 +35,10 @@ class Command(Message, Generic[FactT_co]):
     """Round of the conversation, from 1."""
     step: str = ""
     """Place in the scenario's flow that sent it, such as `1.0`: second step, first within."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What a handler returns to end its agent: letters still in the mailbox become dead letters."""
+
+    reason: str

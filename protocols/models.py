@@ -40,6 +40,8 @@ class ModelSettings(BaseModel):
     stop: tuple[str, ...] = ()
     base_url: str | None = None
     """Where the endpoint is; null takes the provider's own, or PROVIDER_BASE_URL of the environment."""
+    json_schema: bool | None = None
+    """Whether the endpoint can hold an answer to a JSON schema; null takes what is known of the provider."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's usual one."""
 
@@ -74,6 +76,17 @@ class ModelCall:
     """The form the answer must have; none for free text."""
 
 
+class Attempt(BaseModel):
+    """One request to an endpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    latency_s: float
+    """From sending the request to having the reply, or the error."""
+    error: str | None = None
+    """What went wrong, where something did."""
+
+
 class Usage(BaseModel):
     """Tokens of a call, as the endpoint counted them."""
 
@@ -97,4 +110,5 @@ class Completion:
     finish_reason: FinishReason
     served_by: str
     usage: Usage
-    attempts: int = 1
+    attempts: tuple[Attempt, ...] = ()
+    """Every request that was made for it; the last one succeeded."""

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from .events import Event
 from .identity import Address, ConversationId
-from .messages import Command, Fact, Message
+from .messages import Command, Fact, Message, Stop
 from .models import Completion, ModelCall
 
 AnswerT = TypeVar("AnswerT", bound=Fact)
@@ -42,6 +42,11 @@ class ModelClient(Protocol):
 
 class EventLog(Protocol):
     """The append-only truth of a run. One writer; readers read what is committed."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be appended any more."""
+        ...
 
     def append(
         self,
@@ -135,6 +140,6 @@ class Context(Protocol):
 class Actor(Protocol):
     """Something with an address: it handles its letters one at a time, in order."""
 
-    async def handle(self, message: Message, context: Context, /) -> None:
+    async def handle(self, message: Message, context: Context, /) -> Stop | None:
         """Handle one letter. What it raises is recorded, and reaches whoever waits for an answer."""
         ...

@@ -1,0 +1,56 @@
+# `make demo` and `make test` are all that a fresh machine needs: each makes the virtual environment it works in.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTHONS ?= python3.11 python3.12 python3.13
+
+.PHONY: demo test check format bench docs matrix clean
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[local,dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	@$(BIN)/fellowship models get smollm2-135m
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev
+	@$(BIN)/fellowship models get smollm2-135m
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/bus.py
+	$(BIN)/python benchmarks/judge.py
+
+docs: $(VENV)/.dev
+	$(BIN)/fellowship schema > docs/scenario.schema.json
+
+# Every Python that is here and that the project supports: each in an environment of its own.
+matrix:
+	@for python in $(PYTHONS); do \
+		$$python --version >/dev/null 2>&1 || { echo "$$python is not here: not tried"; continue; }; \
+		$(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .venv-* build dist runs

@@ -1,0 +1,105 @@
+"""Who hears what is said in one conversation.
+
+Topology is subscription: an agent listens to speakers, and what a speaker says goes to all who listen to it. Whoever
+begins to listen late is caught up. While a round is blind, what is said is held back until the round closes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..protocols.hearing import Heard
+from ..protocols.messages import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Something said: where it stands in the log, by whom, and what."""
+
+    sequence: int
+    speaker: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one listener is to be told."""
+
+    listener: str
+    utterance: Utterance
+
+    def heard(self) -> Heard:
+        """Return the letter's message."""
+        return Heard(speaker=self.utterance.speaker, fact=self.utterance.fact)
+
+
+class Bus:
+    """Subscriptions of one conversation, and what was said so far."""
+
+    __slots__ = ("_heard", "_held", "_hears", "said")
+
+    def __init__(self) -> None:
+        self.said: list[Utterance] = []
+        """Everything said, in order; the flow of a scenario bounds it."""
+        self._hears: dict[str, tuple[str, ...]] = {}
+        self._heard: dict[str, set[int]] = {}
+        self._held: list[Utterance] | None = None
+
+    def listeners(self, speaker: str) -> tuple[str, ...]:
+        """Return who listens to a speaker now."""
+        return tuple(name for name, speakers in self._hears.items() if speaker in speakers)
+
+    def hears(self, listener: str) -> tuple[str, ...] | None:
+        """Return whom an agent listens to; None where nothing was ever said of it."""
+        return self._hears.get(listener)
+
+    def subscribe(self, listener: str, speakers: Sequence[str]) -> list[Delivery]:
+        """Let an agent listen to these speakers, and only these, from now on.
+
+        Returns:
+            What they had said before and this listener has not heard, to be delivered now.
+        """
+        self._hears[listener] = tuple(speakers)
+        held = {utterance.sequence for utterance in self._held or ()}
+        return self._deliveries(listener, (u for u in self.said if u.sequence not in held and u.speaker in speakers))
+
+    def publish(self, utterance: Utterance) -> list[Delivery]:
+        """Take down what was said.
+
+        Returns:
+            What is to be delivered now; nothing while a round is blind.
+        """
+        self.said.append(utterance)
+        if self._held is not None:
+            self._held.append(utterance)
+            return []
+        if not self._hears:
+            return []
+        return self._to_listeners(utterance)
+
+    def hold(self) -> None:
+        """Begin a blind round: nothing is delivered until it is released."""
+        self._held = []
+
+    def release(self, order: Sequence[str]) -> list[Delivery]:
+        """Close the blind round.
+
+        Returns:
+            What is to be delivered now, speakers in the given order, whoever was quickest.
+        """
+        held, self._held = self._held or [], None
+        place = {name: index for index, name in enumerate(order)}
+        held.sort(key=lambda utterance: place.get(utterance.speaker, len(place)))
+        return [delivery for utterance in held for delivery in self._to_listeners(utterance)]
+
+    def _to_listeners(self, utterance: Utterance) -> list[Delivery]:
+        return [
+            delivery
+            for listener in self.listeners(utterance.speaker)
+            for delivery in self._deliveries(listener, (utterance,))
+        ]
+
+    def _deliveries(self, listener: str, utterances: Iterable[Utterance]) -> list[Delivery]:
+        heard = self._heard.setdefault(listener, set())
+        fresh = [utterance for utterance in utterances if utterance.sequence not in heard]
+        heard.update(utterance.sequence for utterance in fresh)
+        return [Delivery(listener, utterance) for utterance in fresh]

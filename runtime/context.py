@@ -1,0 +1,100 @@
+"""What an agent sees of the world while it handles one letter."""
+
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+from ..protocols.errors import ModelError
+from ..protocols.identity import Address
+from ..protocols.lifecycle import ModelCalled
+from ..protocols.messages import Command, Fact, Message
+from ..protocols.models import Completion, ModelCall
+from ..protocols.ports import Clock, ModelClient
+from .mailbox import Letter
+
+if TYPE_CHECKING:
+    from .conversation import Cell, Conversation
+
+AnswerT = TypeVar("AnswerT", bound=Fact)
+
+
+class AgentContext:
+    """A Context, and the ModelClient that it gives: both speak in the name of one agent, because of one letter."""
+
+    __slots__ = ("_cell", "_conversation", "_letter")
+
+    def __init__(self, conversation: "Conversation", cell: "Cell", letter: Letter) -> None:
+        self._conversation = conversation
+        self._cell = cell
+        self._letter = letter
+
+    @property
+    def address(self) -> Address:
+        """The agent's own address."""
+        return self._cell.address
+
+    @property
+    def model(self) -> ModelClient:
+        """Models, as this agent may ask them."""
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        return self._conversation.system.clock
+
+    @property
+    def rng(self) -> random.Random:
+        """Chance, the same in every run with the same seed, conversation and agent."""
+        if self._cell.rng is None:
+            self._cell.rng = random.Random(f"{self._conversation.system.seed}/{self._cell.address}")  # noqa: S311 - not a secret
+        return self._cell.rng
+
+    async def tell(self, agent: str, message: Message) -> None:
+        """Send a letter."""
+        await self._conversation.tell_from(self._cell, agent, message, self._letter.sequence)
+
+    async def ask(self, agent: str, command: Command[AnswerT]) -> AnswerT:
+        """Send a command and return the fact that answers it."""
+        return await self._conversation.ask_from(self._cell, agent, command, self._letter.sequence)
+
+    async def emit(self, fact: Fact) -> int:
+        """State a fact."""
+        return await self._conversation.emit_from(self._cell, self._letter, fact)
+
+    async def complete(self, call: ModelCall) -> Completion:
+        """Ask a model; the reply, or the failure, is in the log before this returns."""
+        try:
+            completion = await self._conversation.system.models.complete(call)
+        except ModelError as error:
+            self._log(call, None, error)
+            raise
+        await self._conversation.log.durable(self._log(call, completion, None))
+        return completion
+
+    def _log(self, call: ModelCall, completion: Completion | None, error: ModelError | None) -> int:
+        log = self._conversation.log
+        for message in call.messages:
+            log.keep(message.digest, message.content)
+        called = ModelCalled(
+            model=call.settings.model,
+            messages=tuple((message.role, message.digest) for message in call.messages),
+            settings=call.settings.sampling(),
+            answer=call.answer.name if call.answer else None,
+            attempts=error.attempts if error else (),
+        )
+        if completion is not None:
+            called = called.model_copy(
+                update={
+                    "text": completion.text,
+                    "finish_reason": completion.finish_reason,
+                    "served_by": completion.served_by,
+                    "usage": completion.usage,
+                    "attempts": completion.attempts,
+                }
+            )
+        return log.append(
+            called,
+            sender=self._cell.address.agent,
+            conversation=self._conversation.id,
+            cause=self._letter.sequence,
+        )

@@ -1,0 +1,344 @@
+"""One conversation: its agents, their mailboxes, and the tasks that run while there is mail.
+
+An agent is made when it is first spoken to and gone when the conversation ends. It costs a task only while it has
+letters; it handles them one at a time, in order. Whoever waits is always answered: by a fact, by what the handler
+raised, or by AgentUnavailable.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from ..protocols.errors import AgentUnavailable, AskCycle, LogError, Unanswered, UnknownName
+from ..protocols.identity import CONDUCTOR, Address, ConversationId
+from ..protocols.lifecycle import AgentFailed, AgentRecused, Failure, HearingChanged, LetterUndelivered
+from ..protocols.messages import Command, Fact, Message, Stop
+from ..protocols.ports import Actor
+from .bus import Bus, Delivery, Utterance
+from .context import AgentContext
+from .mailbox import Letter, Mailbox
+from .supervision import FAIL, Policy
+
+if TYPE_CHECKING:
+    from .system import ActorSystem
+
+AnswerT = TypeVar("AnswerT", bound=Fact)
+Cast = Mapping[str, Callable[[], Actor]]
+"""Who can be spoken to: a maker for each name."""
+
+
+class Cell:
+    """One agent as the system keeps it."""
+
+    __slots__ = ("actor", "address", "blocked_on", "mailbox", "policy", "rng", "task")
+
+    def __init__(self, address: Address, actor: Actor, capacity: int, policy: Policy) -> None:
+        self.address = address
+        self.actor = actor
+        self.mailbox = Mailbox(capacity)
+        self.policy = policy
+        self.task: asyncio.Task[None] | None = None
+        """Runs while there is mail."""
+        self.blocked_on: list[Cell] = []
+        """Whom its handler waits for now."""
+        self.rng: random.Random | None = None
+
+
+class Conversation:
+    """An async context in which agents can be spoken to.
+
+    Leaving it in good order waits until all letters are handled. Leaving it by an exception, or stopping it, cancels
+    the handlers at work; letters left become dead letters, and everyone who waits is answered.
+    """
+
+    def __init__(
+        self, system: "ActorSystem", conversation: ConversationId, cast: Cast, policies: Mapping[str, Policy]
+    ) -> None:
+        self.id = conversation
+        self.system = system
+        self.log = system.log
+        self.bus = Bus()
+        self._cast = cast
+        self._policies = policies
+        self._cells: dict[str, Cell] = {}
+        self._gone: dict[str, str] = {}
+        self._stopped = False
+        self._failure: Exception | None = None
+        self._tasks = asyncio.TaskGroup()
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> "Conversation":
+        await self._tasks.__aenter__()
+        self.system.joined(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                self.stop("the conversation was broken off")
+            await self._tasks.__aexit__(kind, error, trace)
+            if error is None and self._failure is not None:
+                raise self._failure
+        finally:
+            self.stop("the conversation has ended")
+            self.system.left(self)
+
+    # what the conductor does
+
+    async def ask(self, agent: str, command: Command[AnswerT], *, cause: int | None = None) -> AnswerT:
+        """Send a command and return the fact that answers it; see Context.ask for what it raises."""
+        if self._failure is not None:
+            raise self._failure
+        return await self.ask_from(None, agent, command, cause)
+
+    async def tell(self, agent: str, message: Message, *, cause: int | None = None) -> None:
+        """Send a letter; see Context.tell for what it raises."""
+        await self.tell_from(None, agent, message, cause)
+
+    def record(self, fact: Fact, *, cause: int | None = None) -> int:
+        """State a fact of the conductor's own: logged, not delivered. Returns its sequence."""
+        return self.log.append(fact, sender=CONDUCTOR, conversation=self.id, cause=cause)
+
+    async def listen(self, agent: str, speakers: Sequence[str], *, cause: int | None = None) -> None:
+        """Let an agent listen to these speakers, and only these, from now on; it is caught up at once."""
+        if self.bus.hears(agent) == tuple(speakers):
+            return
+        deliveries = self.bus.subscribe(agent, speakers)
+        caught_up = tuple(delivery.utterance.sequence for delivery in deliveries)
+        self.record(HearingChanged(agent=agent, hears=tuple(speakers), caught_up=caught_up), cause=cause)
+        await self._deliver(deliveries, None)
+
+    @asynccontextmanager
+    async def blind(self, order: Sequence[str]) -> AsyncIterator[None]:
+        """Hold back what is said until the block ends; it is then delivered in the order of these speakers."""
+        self.bus.hold()
+        try:
+            yield
+        finally:
+            deliveries = self.bus.release(order)
+        await self._deliver(deliveries, None)
+
+    def unavailable(self, agent: str) -> bool:
+        """Whether an agent has stopped or is recused."""
+        return agent in self._gone
+
+    def stop(self, reason: str = "was stopped") -> None:
+        """Cancel the handlers at work, and answer everyone who waits with AgentUnavailable."""
+        self._stopped = True
+        for name in list(self._cells):
+            self._dismiss(self._cells[name], reason, cancel=True)
+
+    # what agents do, through their context
+
+    async def ask_from(
+        self, asker: Cell | None, agent: str, command: Command[AnswerT], cause: int | None
+    ) -> AnswerT:
+        """Send a command in the name of an agent, or of the conductor."""
+        sender = CONDUCTOR if asker is None else asker.address.agent
+        sequence = self.log.append(
+            command, sender=sender, conversation=self.id, cause=cause, recipients=(agent,)
+        )
+        answer: asyncio.Future[Fact] = self._loop.create_future()
+        letter = Letter(command, sender, sequence, answer)
+        cell = self._cell(agent, letter)
+        if asker is None:
+            await self._post(cell, letter, None)
+            return await answer  # type: ignore[return-value]  # only a fact of the wanted kind resolves it
+        self._refuse_ring(asker, cell)
+        asker.blocked_on.append(cell)
+        try:
+            await self._post(cell, letter, None)
+            return await answer  # type: ignore[return-value]  # as above
+        finally:
+            asker.blocked_on.remove(cell)
+
+    async def tell_from(self, teller: Cell | None, agent: str, message: Message, cause: int | None) -> None:
+        """Send a letter in the name of an agent, or of the conductor."""
+        sender = CONDUCTOR if teller is None else teller.address.agent
+        sequence = self.log.append(
+            message, sender=sender, conversation=self.id, cause=cause, recipients=(agent,)
+        )
+        letter = Letter(message, sender, sequence)
+        await self._post(self._cell(agent, letter), letter, teller)
+
+    async def emit_from(self, cell: Cell, letter: Letter, fact: Fact) -> int:
+        """State a fact in the name of an agent."""
+        name = cell.address.agent
+        sequence = self.log.append(
+            fact,
+            sender=name,
+            conversation=self.id,
+            cause=letter.sequence,
+            recipients=self.bus.listeners(name),
+        )
+        deliveries = self.bus.publish(Utterance(sequence, name, fact))
+        if deliveries:
+            await self._deliver(deliveries, cell)
+        message = letter.message
+        if isinstance(message, Command) and isinstance(fact, message.wants):
+            letter.resolve(fact)
+        await self.log.drain()
+        return sequence
+
+    # how it is done
+
+    def _cell(self, agent: str, letter: Letter) -> Cell:
+        cell = self._cells.get(agent)
+        if cell is not None:
+            return cell
+        if agent in self._gone or self._stopped:
+            reason = self._gone.get(agent, "was stopped")
+            self._dead(letter, agent, reason)
+            raise AgentUnavailable(agent, reason)
+        make = self._cast.get(agent)
+        if make is None:
+            self._dead(letter, agent, "is not in the cast")
+            raise UnknownName("agent", agent, self._cast)
+        policy = self._policies.get(agent, FAIL)
+        cell = Cell(Address(agent, self.id), make(), self.system.inbox, policy)
+        self._cells[agent] = cell
+        return cell
+
+    async def _post(self, cell: Cell, letter: Letter, poster: Cell | None) -> None:
+        intercept = self.system.intercept
+        if intercept is not None:
+            passed = intercept(letter.message, cell.address)
+            if passed is None:
+                self._dead(letter, cell.address.agent, "was not told: the letter was dropped on purpose")
+                return
+            letter.message = passed
+        mailbox = cell.mailbox
+        if mailbox.full:
+            await self._wait_for_room(cell, poster)
+        if mailbox.closed:
+            reason = self._gone.get(cell.address.agent, "was stopped")
+            self._dead(letter, cell.address.agent, reason)
+            if letter.answer is None and poster is not None:
+                raise AgentUnavailable(cell.address.agent, reason)
+            return
+        mailbox.put(letter)
+        if cell.task is None:
+            cell.task = self._tasks.create_task(self._drain(cell))
+
+    async def _wait_for_room(self, cell: Cell, poster: Cell | None) -> None:
+        if poster is None:
+            await cell.mailbox.room()
+            return
+        self._refuse_ring(poster, cell)
+        poster.blocked_on.append(cell)
+        try:
+            await cell.mailbox.room()
+        finally:
+            poster.blocked_on.remove(cell)
+
+    async def _deliver(self, deliveries: Iterable[Delivery], speaker: Cell | None) -> None:
+        for delivery in deliveries:
+            if delivery.listener in self._gone:
+                continue  # whoever has left listens no more
+            letter = Letter(delivery.heard(), delivery.utterance.speaker, delivery.utterance.sequence)
+            await self._post(self._cell(delivery.listener, letter), letter, speaker)
+
+    async def _drain(self, cell: Cell) -> None:
+        mailbox = cell.mailbox
+        letter: Letter | None = None
+        try:
+            while mailbox:
+                letter = mailbox.take()
+                if letter.abandoned:
+                    self._dead(letter, cell.address.agent, "was not told: nobody waits for the answer any more")
+                    continue
+                await self._handle(cell, letter)
+        except asyncio.CancelledError:
+            if letter is not None:
+                letter.fail(AgentUnavailable(cell.address.agent, "was stopped"))
+            raise
+        finally:
+            cell.task = None
+
+    async def _handle(self, cell: Cell, letter: Letter) -> None:
+        attempt = 1
+        while True:
+            try:
+                verdict = await cell.actor.handle(letter.message, AgentContext(self, cell, letter))
+            except LogError as error:  # nothing can be recorded any more: the run has to know
+                letter.fail(error)
+                self._failure = error
+                return
+            except Exception as error:  # noqa: BLE001 - recorded, and handed to whoever waits
+                if self._raised(cell, letter, error, attempt):
+                    attempt += 1
+                    continue
+                return
+            break
+        if letter.answer is not None and not letter.answer.done():
+            letter.fail(Unanswered(cell.address.agent, letter.message.kind))
+        if isinstance(verdict, Stop):
+            self._dismiss(cell, f"has stopped: {verdict.reason}", cancel=False)
+
+    def _raised(self, cell: Cell, letter: Letter, error: Exception, attempt: int) -> bool:
+        """Record what a handler raised and act on it; returns whether the letter is to be tried again."""
+        name = cell.address.agent
+        then = cell.policy.decide(error, attempt)
+        cause = Failure(error=type(error).__name__, reason=str(error), agent=name)
+        sequence = self.log.append(
+            AgentFailed(cause=cause, attempt=attempt, then=then),
+            sender=name,
+            conversation=self.id,
+            cause=letter.sequence,
+        )
+        if then == "retry":
+            return True
+        if then == "recuse":
+            self.log.append(
+                AgentRecused(agent=name, cause=cause), sender=CONDUCTOR, conversation=self.id, cause=sequence
+            )
+            letter.fail(AgentUnavailable(name, "is recused"))
+            self._dismiss(cell, "is recused", cancel=False)
+        elif letter.answer is not None and not letter.answer.done():
+            letter.fail(error)
+        else:
+            self._failure = self._failure or error
+        return False
+
+    def _dismiss(self, cell: Cell, reason: str, *, cancel: bool) -> None:
+        name = cell.address.agent
+        self._gone[name] = reason
+        for letter in cell.mailbox.close():
+            self._dead(letter, name, reason)
+        if cancel and cell.task is not None:
+            cell.task.cancel()
+        self._cells.pop(name, None)
+
+    def _dead(self, letter: Letter, agent: str, reason: str) -> None:
+        letter.fail(AgentUnavailable(agent, reason))
+        self.system.dead_letters += 1
+        if self.log.closed:
+            return
+        self.log.append(
+            LetterUndelivered(to=agent, letter=letter.message.kind, reason=f"{agent} {reason}"),
+            sender=letter.sender,
+            conversation=self.id,
+            cause=letter.sequence,
+        )
+
+    def _refuse_ring(self, asker: Cell, asked: Cell) -> None:
+        path = _path(asked, asker)
+        if path is not None:
+            names = [asker.address.agent, *(cell.address.agent for cell in path)]
+            raise AskCycle(names)
+
+
+def _path(start: Cell, goal: Cell) -> list[Cell] | None:
+    """Return the cells from start to goal along who waits for whom, or None."""
+    if start is goal:
+        return [start]
+    for waited_for in start.blocked_on:
+        rest = _path(waited_for, goal)
+        if rest is not None:
+            return [start, *rest]
+    return None

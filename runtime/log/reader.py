@@ -1,0 +1,87 @@
+"""Reading a log, also while its run is still going."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from ...protocols.errors import LogError
+from ...protocols.events import Event
+from ...protocols.identity import ConversationId
+from . import schema
+
+COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
+
+
+class LogReader:
+    """A reader of committed events; events are streamed, never held."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a log for reading.
+
+        Raises:
+            LogError: there is no log at this path, or none that this version can read.
+        """
+        if not path.is_file():
+            raise LogError(f"{path} is not there: no run has written its log here")
+        self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            if schema.check(self._connection, str(path)) == 0:
+                raise LogError(f"{path} is empty")
+        except LogError:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> "LogReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
+        """Return committed events in order of sequence, of one conversation or all, of some kinds or all."""
+        where: list[str] = []
+        values: list[str] = []
+        if conversation is not None:
+            where.append("conversation = ?")
+            values.append(conversation)
+        if kinds:
+            where.append(f"kind IN ({','.join('?' * len(kinds))})")
+            values.extend(kinds)
+        condition = f" WHERE {' AND '.join(where)}" if where else ""
+        query = f"SELECT {COLUMNS} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
+        for row in self._connection.execute(query, values):
+            yield _event(row)
+
+    def count(self, kind: str) -> int:
+        """Return how many events of a kind there are."""
+        query = "SELECT count(*) FROM events WHERE kind = ?"
+        return int(self._connection.execute(query, (kind,)).fetchone()[0])
+
+    def last_sequence(self) -> int:
+        """Return the sequence of the newest event; 0 in an empty log."""
+        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+
+    def text(self, digest: str) -> str:
+        """Return a kept text; raises KeyError where there is none."""
+        row = self._connection.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            raise KeyError(digest)
+        return str(row[0])
+
+    def meta(self, key: str) -> str | None:
+        """Return what is noted about the run under a key."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+
+def _event(row: tuple[int, str, int | None, str, str, str, str, float]) -> Event:
+    sequence, conversation, cause, sender, recipients, kind, body, time_s = row
+    to = tuple(recipients.split(",")) if recipients else ()
+    return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)

@@ -1,0 +1,61 @@
+"""The tables of a log, and how older ones become the present ones."""
+
+import sqlite3
+
+from ...protocols.errors import LogError
+
+APPLICATION_ID = 0x46_4C_57_53
+"""Marks a SQLite file as a log of this package ("FLWS"): PRAGMA application_id."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE events (
+        sequence INTEGER PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        cause INTEGER,
+        sender TEXT NOT NULL,
+        recipients TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        time_s REAL NOT NULL
+    );
+    CREATE INDEX events_by_conversation ON events (conversation);
+    CREATE INDEX events_by_kind ON events (kind);
+    CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)
+"""One script a version: the n-th brings a log from version n to n + 1. Only ever append."""
+
+VERSION = len(MIGRATIONS)
+
+
+def check(connection: sqlite3.Connection, path: str) -> int:
+    """Return the version of a log; 0 for an empty file.
+
+    Raises:
+        LogError: the file is not a log, or of a newer version than this package knows.
+    """
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise LogError(f"{path} is not a run's log: {error}") from error
+    if tables and application != APPLICATION_ID:
+        raise LogError(f"{path} is a SQLite file of something else, not a run's log")
+    if version > VERSION:
+        raise LogError(
+            f"{path} was written by a newer version (log version {version}, this one knows up to {VERSION}): "
+            "upgrade llm-fellowship to read it"
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring a log to the present version, each step whole or not at all; raises LogError as `check` does."""
+    for number in range(check(connection, path), VERSION):
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{MIGRATIONS[number]}"
+            f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number + 1};COMMIT;"
+        )

@@ -1,0 +1,204 @@
+"""Writing a log: one writer, group commit.
+
+Events get their sequence at once and are written in groups: while one group is being committed on a worker thread, the
+next one gathers. Whoever needs an event to be durable waits for its group. Commits go to the write-ahead log without a
+file sync a group (`synchronous=NORMAL`): they survive the end of the process at any point; a power loss can take the
+last moments, never the consistency.
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from ...protocols.errors import LogError
+from ...protocols.events import Event
+from ...protocols.identity import ConversationId
+from ...protocols.messages import Message
+from ...protocols.ports import Clock
+from ..clock import SystemClock
+from . import schema
+from .reader import LogReader
+
+BACKLOG = 20_000
+"""Events that may wait to be written before those who state more have to wait: some 20 MB."""
+REMEMBERED_TEXTS = 65_536
+"""Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
+
+Row = tuple[int, str, int | None, str, str, str, str, float]
+
+
+class SqliteLog:
+    """An EventLog over one SQLite file; made by `open_log`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
+        self.path = path
+        self.closed = False
+        self._connection = connection
+        self._clock = clock
+        self._rows: list[Row] = []
+        self._texts: list[tuple[str, str]] = []
+        self._known_texts: dict[str, None] = {}
+        self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+        self._committed = self._last
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._more = asyncio.Event()
+        self._broken: LogError | None = None
+        self._thread = anyio.CapacityLimiter(1)
+        self._reader: LogReader | None = None
+
+    def append(
+        self,
+        message: Message,
+        *,
+        sender: str,
+        conversation: ConversationId = ConversationId(""),
+        cause: int | None = None,
+        recipients: tuple[str, ...] = (),
+    ) -> int:
+        """Take an event and return its sequence at once; raises LogError once nothing can be written."""
+        if self._broken is not None:
+            raise self._broken
+        if self.closed:
+            raise LogError(f"{self.path} is closed: {message.kind} came too late")
+        self._last += 1
+        self._rows.append(
+            (
+                self._last,
+                conversation,
+                cause,
+                sender,
+                ",".join(recipients),
+                message.kind,
+                message.model_dump_json(exclude_none=True),
+                self._clock.now_s(),
+            )
+        )
+        self._more.set()
+        return self._last
+
+    def keep(self, digest: str, text: str) -> None:
+        """Keep a text under its digest, once."""
+        if digest in self._known_texts:
+            return
+        if len(self._known_texts) >= REMEMBERED_TEXTS:
+            del self._known_texts[next(iter(self._known_texts))]
+        self._known_texts[digest] = None
+        self._texts.append((digest, text))
+
+    async def drain(self) -> None:
+        """Wait until there is room for more events."""
+        if len(self._rows) >= BACKLOG:
+            await self.durable(self._last)
+
+    async def durable(self, sequence: int) -> None:
+        """Wait until an event is committed; raises LogError where it could not be."""
+        if sequence <= self._committed:
+            return
+        if self._broken is not None:
+            raise self._broken
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((sequence, committed))
+        await committed
+
+    def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
+        """Return committed events in order of sequence."""
+        return self._reading().events(conversation, kinds)
+
+    def text(self, digest: str) -> str:
+        """Return a kept text; raises KeyError where there is none."""
+        return self._reading().text(digest)
+
+    def note(self, **facts: str) -> None:
+        """Note something about the run as a whole, at once."""
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+
+    async def write(self) -> None:
+        """Write groups until cancelled; the one task that writes. Raises LogError when the file fails."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            await self._write_group()
+
+    async def finish(self) -> None:
+        """Write what is left and close the file."""
+        try:
+            while self._rows and self._broken is None:
+                await self._write_group()
+        finally:
+            self.closed = True
+            if self._reader is not None:
+                self._reader.close()
+            self._connection.close()
+
+    async def _write_group(self) -> None:
+        rows, self._rows = self._rows, []
+        texts, self._texts = self._texts, []
+        if not rows:
+            return
+        try:
+            await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)
+        except sqlite3.Error as error:
+            self._broken = LogError(f"{self.path} cannot be written: {error}")
+            self._broken.__cause__ = error
+            while self._waiting:
+                self._answer(self._waiting.popleft()[1], self._broken)
+            raise self._broken from error
+        self._committed = rows[-1][0]
+        while self._waiting and self._waiting[0][0] <= self._committed:
+            self._answer(self._waiting.popleft()[1], None)
+
+    def _commit(self, rows: list[Row], texts: list[tuple[str, str]]) -> None:
+        with self._connection:
+            if texts:
+                self._connection.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", texts)
+            self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _reading(self) -> LogReader:
+        if self._reader is None:
+            self._reader = LogReader(self.path)
+        return self._reader
+
+    @staticmethod
+    def _answer(waiter: "asyncio.Future[None]", error: LogError | None) -> None:
+        if waiter.done():
+            return
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+
+@asynccontextmanager
+async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncIterator[SqliteLog]:
+    """Open a log for writing, new or with what it holds, and close it with everything written.
+
+    Raises:
+        LogError: the file is not a log, is of a newer version, or cannot be written.
+    """
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False)
+        try:
+            schema.migrate(connection, str(path))
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            log = SqliteLog(path, connection, clock or SystemClock())
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise LogError(f"{path} cannot be opened: {error}") from error
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(log.write)
+            yield log
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await log.finish()

@@ -1,0 +1,117 @@
+"""Where a model is: `provider/model` becomes an endpoint, with what the environment says about it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...protocols.errors import DeclarationError, nearest
+from ...protocols.models import ModelSettings
+
+EMBEDDED = "local"
+"""The provider whose models run in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Someone who serves models in the OpenAI way."""
+
+    base_url: str | None = None
+    """Where; None where only the user knows."""
+    keys: tuple[str, ...] = ()
+    """Environment variables that may hold the key, first found wins."""
+    key_needed: bool = True
+    json_schema: bool = True
+    """Whether it holds answers to a JSON schema; else the prompt alone asks for one."""
+    max_tokens: str = "max_tokens"
+    """What it calls the longest answer."""
+    concurrency: int | None = None
+    """The most calls at once that make sense; None for no limit but the user's own."""
+
+
+PROVIDERS: dict[str, Provider] = {
+    "openai": Provider("https://api.openai.com/v1", ("OPENAI_API_KEY",), max_tokens="max_completion_tokens"),
+    "together": Provider(
+        "https://api.together.xyz/v1",
+        ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"),
+    ),
+    "openrouter": Provider("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+    "groq": Provider("https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
+    "mistral": Provider("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
+    "fireworks": Provider("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
+    "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), json_schema=False),
+    "ollama": Provider("http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), key_needed=False),
+    "vllm": Provider("http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), key_needed=False),
+    EMBEDDED: Provider(key_needed=False, concurrency=4),
+}
+ALSO_CALLED = {"together_ai": "together", "hosted_vllm": "vllm", "fireworks_ai": "fireworks"}
+"""Names that LiteLLM and others use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One model behind one address and account."""
+
+    name: str
+    """`provider/model`, as the user wrote it."""
+    model: str
+    """The model's name as the endpoint knows it."""
+    base_url: str
+    key: str | None = field(default=None, repr=False)
+    json_schema: bool = True
+    max_tokens: str = "max_tokens"
+    concurrency: int | None = None
+    longest_string: int | None = None
+    """Bound put on free text in JSON answers, in characters, and sign of an engine that answers by a grammar: scores
+    are asked for as whole numbers, the only ones whose range a grammar can hold."""
+
+    @property
+    def url(self) -> str:
+        """Return where chat completions are asked for."""
+        return f"{self.base_url.rstrip('/')}/chat/completions"
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return provider and model of `provider/model`; the first slash divides.
+
+    Raises:
+        DeclarationError: there is no slash, or nothing on one of its sides.
+    """
+    provider, slash, model = name.partition("/")
+    if not slash or not provider or not model:
+        raise DeclarationError(f"{name!r} names no model: write provider/model, as in openai/gpt-4o-mini")
+    return ALSO_CALLED.get(provider, provider), model
+
+
+def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint of a model that is not embedded.
+
+    `PROVIDER_BASE_URL` and `PROVIDER_API_KEY` of the environment serve any provider, also one not known here.
+
+    Raises:
+        DeclarationError: the provider's address, or the key it needs, is not known.
+    """
+    provider_name, model = split(settings.model)
+    variable = re.sub(r"\W", "_", provider_name).upper()
+    provider = PROVIDERS.get(provider_name, Provider(key_needed=False))
+    own_address = settings.base_url or environ.get(f"{variable}_BASE_URL")
+    base_url = own_address or provider.base_url
+    if base_url is None:
+        raise DeclarationError(
+            f"unknown provider {provider_name!r} in {settings.model!r}{nearest(provider_name, PROVIDERS)}"
+            f" For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
+        )
+    if not base_url.startswith(("http://", "https://")):
+        raise DeclarationError(f"the base_url of {settings.model!r} must begin with http:// or https://: {base_url!r}")
+    names = (settings.key_env,) if settings.key_env else (*provider.keys, f"{variable}_API_KEY")
+    key = next((environ[name] for name in names if environ.get(name)), None)
+    if key is None and (settings.key_env or (provider.key_needed and own_address is None)):
+        raise DeclarationError(f"{settings.model} needs a key: set {names[0]} in the environment or in .env")
+    return Endpoint(
+        name=settings.model,
+        model=model,
+        base_url=base_url,
+        key=key,
+        json_schema=provider.json_schema if settings.json_schema is None else settings.json_schema,
+        max_tokens=provider.max_tokens,
+        concurrency=provider.concurrency,
+    )
