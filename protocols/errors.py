@@ -158,6 +158,8 @@ class UnreadAnswer(ExecutionError):
 
     def __init__(self, wanted: str, requests: int, problem: str) -> None:
         super().__init__(f"no {wanted} could be read after {requests} requests: {problem}")
+        self.requests = requests
+        """Requests made in vain."""
 
 
 class NothingToDecide(ExecutionError):

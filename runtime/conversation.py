@@ -65,7 +65,8 @@ class Conversation:
         self._policies = policies
         self._cells: dict[str, Cell] = {}
         self._gone: dict[str, str] = {}
-        self._stopped = False
+        self.stopped = False
+        """Whether it was broken off, or has ended."""
         self._failure: Exception | None = None
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()
@@ -80,12 +81,13 @@ class Conversation:
     ) -> None:
         try:
             if error is not None:
-                self.stop("the conversation was broken off")
-            await self._tasks.__aexit__(kind, error, trace)
+                self.stop("was stopped: the conversation was broken off")
+            # Given no error, the group waits for its tasks and wraps nothing; ours goes on as it is.
+            await self._tasks.__aexit__(None, None, None)
             if error is None and self._failure is not None:
                 raise self._failure
         finally:
-            self.stop("the conversation has ended")
+            self.stop("has stopped: the conversation has ended")
             self.system.left(self)
 
     # what the conductor does
@@ -129,7 +131,7 @@ class Conversation:
 
     def stop(self, reason: str = "was stopped") -> None:
         """Cancel the handlers at work, and answer everyone who waits with AgentUnavailable."""
-        self._stopped = True
+        self.stopped = True
         for name in list(self._cells):
             self._dismiss(self._cells[name], reason, cancel=True)
 
@@ -191,7 +193,7 @@ class Conversation:
         cell = self._cells.get(agent)
         if cell is not None:
             return cell
-        if agent in self._gone or self._stopped:
+        if agent in self._gone or self.stopped:
             reason = self._gone.get(agent, "was stopped")
             self._dead(letter, agent, reason)
             raise AgentUnavailable(agent, reason)

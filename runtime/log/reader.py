@@ -59,14 +59,21 @@ class LogReader:
         for row in self._connection.execute(query, values):
             yield _event(row)
 
-    def count(self, kind: str) -> int:
-        """Return how many events of a kind there are."""
-        query = "SELECT count(*) FROM events WHERE kind = ?"
-        return int(self._connection.execute(query, (kind,)).fetchone()[0])
+    def count(self, kind: str, by: str | None = None) -> dict[str, int]:
+        """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
+        query = "SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE kind = ? GROUP BY 1 ORDER BY 1"
+        return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
 
-    def last_sequence(self) -> int:
-        """Return the sequence of the newest event; 0 in an empty log."""
-        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+    def total(self, kind: str, field: str) -> int:
+        """Return the sum of a number, such as `$.usage.input_tokens`, over the events of a kind."""
+        query = "SELECT coalesce(sum(json_extract(body, ?)), 0) FROM events WHERE kind = ?"
+        return int(self._connection.execute(query, (field, kind)).fetchone()[0])
+
+    def newest(self, kind: str) -> Event | None:
+        """Return the newest event of a kind."""
+        query = f"SELECT {COLUMNS} FROM events WHERE kind = ? ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
+        row = self._connection.execute(query, (kind,)).fetchone()
+        return None if row is None else _event(row)
 
     def text(self, digest: str) -> str:
         """Return a kept text; raises KeyError where there is none."""

@@ -52,6 +52,11 @@ class SqliteLog:
         self._thread = anyio.CapacityLimiter(1)
         self._reader: LogReader | None = None
 
+    @property
+    def broken(self) -> bool:
+        """Whether the file has failed, so that nothing can be appended any more."""
+        return self._broken is not None
+
     def append(
         self,
         message: Message,
@@ -143,7 +148,8 @@ class SqliteLog:
         if not rows:
             return
         try:
-            await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)
+            with anyio.CancelScope(shield=True):  # rows taken are rows written, whoever is cancelled meanwhile
+                await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)
         except sqlite3.Error as error:
             self._broken = LogError(f"{self.path} cannot be written: {error}")
             self._broken.__cause__ = error

@@ -1,0 +1,92 @@
+"""What all agents share: they listen, they speak through a model, and each role answers its own commands."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from ..protocols.hearing import Heard
+from ..protocols.items import Item, Slot
+from ..protocols.judging import Order
+from ..protocols.messages import Command, Fact, Message
+from ..protocols.ports import Context
+from .dialogue import Dialogue
+from .profile import Profile
+from .prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a prompt is told of something heard."""
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A candidate as it is shown: the label says its place, not whose it is."""
+
+    label: str
+    text: str
+
+
+class Agent:
+    """One agent in one conversation.
+
+    A role is a subclass: it names the kinds of fact it `gives`, a `prompt`, and handles the commands for them in
+    `answer`. Blocks that a subclass's prompt does not have are taken from the class it extends.
+    """
+
+    gives: ClassVar[frozenset[type[Fact]]] = frozenset()
+    prompt: ClassVar[Prompt]
+
+    def __init__(self, profile: Profile, item: Item) -> None:
+        self.profile = profile
+        self.item = item
+        self.dialogue = Dialogue()
+        self.heard: list[Heard] = []
+        """What was heard since this agent last spoke."""
+
+    async def handle(self, message: Message, context: Context, /) -> None:
+        """Take in what is heard; answer what is commanded."""
+        if isinstance(message, Heard):
+            self.heard.append(message)
+        elif isinstance(message, Command):
+            await self.answer(message, context)  # pyright: ignore[reportUnknownArgumentType]  # any command
+        else:
+            raise TypeError(f"{self.profile.name} ({self.profile.role}) does not take {message.kind}")
+
+    async def answer(self, command: Command[Fact], context: Context) -> None:
+        """Answer a command by emitting the fact it wants; a role handles its own and leaves the rest to this.
+
+        Raises:
+            TypeError: the role does not take this command.
+        """
+        del context
+        raise TypeError(f"{self.profile.name} ({self.profile.role}) does not take {command.kind}")
+
+    def render(self, block: str, **variables: object) -> str:
+        """Return a block of the prompt, with what every block may use: item, persona, instructions, heard."""
+        for kind in type(self).__mro__:
+            prompt = vars(kind).get("prompt")
+            if isinstance(prompt, Prompt) and block in prompt:
+                return prompt.render(block, {**self._always, "heard": self._said(), **variables})
+        raise KeyError(f"no prompt of {type(self).__name__} has a block {block!r}")
+
+    def candidates(self, order: Order) -> tuple[Shown, Shown]:
+        """Return the item's candidates as they are shown in an order."""
+        slots: tuple[Slot, Slot] = ("a", "b") if order == "ab" else ("b", "a")
+        return Shown("A", self.item.candidate(slots[0]).text), Shown("B", self.item.candidate(slots[1]).text)
+
+    def spoke(self, dialogue: Dialogue) -> None:
+        """Keep a dialogue that went well, and all that was heard before it as taken up."""
+        self.dialogue = dialogue
+        self.heard.clear()
+
+    def _said(self) -> tuple[Said, ...]:
+        return tuple(Said(heard.speaker, heard.fact.said()) for heard in self.heard if heard.fact.said())
+
+    @cached_property
+    def _always(self) -> dict[str, object]:
+        profile = self.profile
+        return {"item": self.item, "persona": profile.persona, "instructions": profile.instructions}

@@ -1,0 +1,85 @@
+"""What an agent and its model have said to one another."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from ..protocols.errors import UnreadAnswer
+from ..protocols.models import ChatMessage, Completion, ModelCall, ModelSettings
+from ..protocols.ports import ModelClient
+from .replies import Form, Reply, Unreadable
+
+FURTHER_REQUESTS = 2
+"""How often an answer that cannot be read is asked for again, in the same dialogue."""
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
+Again = Callable[[str], str]
+"""Takes the problem with an answer; returns the words in which it is asked for again."""
+
+
+class Dialogue:
+    """The messages so far. An agent talks on a fork and keeps it only when all went well."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
+        self._messages = list(messages)
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def fork(self) -> "Dialogue":
+        """Return a dialogue that goes on from here by itself."""
+        return Dialogue(self._messages)
+
+    def open(self, system: str) -> None:
+        """Begin with a system message."""
+        self._messages.append(ChatMessage("system", system))
+
+    async def text(
+        self, model: ModelClient, settings: ModelSettings, request: str, again: Again
+    ) -> tuple[Completion, int]:
+        """Ask for free text; returns the completion and the number of requests it took.
+
+        Raises:
+            UnreadAnswer: it stayed empty.
+            ModelError: the model could not be asked.
+        """
+        requests = 0
+        while True:
+            completion = await self._turn(model, ModelCall(settings, self._with(request)))
+            requests += 1
+            if completion.text.strip():
+                return completion, requests
+            problem = f"it is empty (finish reason {completion.finish_reason})"
+            if requests > FURTHER_REQUESTS:
+                raise UnreadAnswer("text", requests, problem)
+            request = again(problem)
+
+    async def reply(
+        self, model: ModelClient, settings: ModelSettings, request: str, form: Form[ReplyT], again: Again
+    ) -> tuple[ReplyT, int]:
+        """Ask for a typed reply; returns it and the number of requests it took.
+
+        Raises:
+            UnreadAnswer: no reply could be read.
+            ModelError: the model could not be asked.
+        """
+        requests = 0
+        while True:
+            completion = await self._turn(model, ModelCall(settings, self._with(request), form.answer))
+            requests += 1
+            try:
+                return form.read(completion), requests
+            except Unreadable as error:
+                if requests > FURTHER_REQUESTS:
+                    raise UnreadAnswer(form.answer.name, requests, str(error)) from error
+                request = again(str(error))
+
+    def _with(self, request: str) -> tuple[ChatMessage, ...]:
+        self._messages.append(ChatMessage("user", request))
+        return tuple(self._messages)
+
+    async def _turn(self, model: ModelClient, call: ModelCall) -> Completion:
+        completion = await model.complete(call)
+        self._messages.append(ChatMessage("assistant", completion.text))
+        return completion

@@ -1,0 +1,7 @@
+"""Test doubles that are as public as the rest: models that say what you want, an endpoint that misbehaves, a clock."""
+
+from .clock import ManualClock
+from .endpoint import Fault, LoopbackEndpoint, Served
+from .scripted import ScriptedModel, as_reply
+
+__all__ = ["Fault", "LoopbackEndpoint", "ManualClock", "ScriptedModel", "Served", "as_reply"]

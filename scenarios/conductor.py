@@ -1,0 +1,163 @@
+"""The conductor: walks the flow of one conversation, and decides by rules over facts alone."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from ..protocols.debate import MakeArgument
+from ..protocols.errors import AgentUnavailable, NothingToDecide
+from ..protocols.generation import DraftWritten, WriteDraft
+from ..protocols.items import Item
+from ..protocols.judging import Order, Orders, Verdict
+from ..protocols.jury import CastVote, VoteCast
+from ..protocols.lifecycle import ConditionMet, DecisionMade, DraftPicked, ItemFinished
+from ..protocols.messages import Command, Fact
+from ..protocols.review import GiveFeedback
+from ..runtime.conversation import Conversation
+from .planning import AskStep, DecideStep, PickStep, Plan, RepeatStep, Step
+
+
+class Conductor:
+    """Plays a plan for one item. All it knows is what was said; the same facts lead to the same commands."""
+
+    def __init__(self, plan: Plan, item: Item, number: int, conversation: Conversation, seed: int) -> None:
+        self.culprit: str | None = None
+        """The agent whose failure ended the conversation."""
+        self._plan = plan
+        self._number = number
+        self._conversation = conversation
+        self._said: list[tuple[str, Fact]] = []
+        self._drafts: list[tuple[str, DraftWritten]] = []
+        self._decision: DecisionMade | None = None
+        self._picked: DraftPicked | None = None
+        self._round = 1
+        self._order: Order = random.Random(f"{seed}/{item.id}/order").choice(("ab", "ba"))  # noqa: S311 - not a secret
+
+    async def play(self, opened: int) -> ItemFinished:
+        """Walk the whole flow and return the outcome; `opened` is the sequence of the item's first event.
+
+        Raises:
+            ExecutionError: a step could not be carried out, or an agent failed.
+        """
+        await self._walk(self._plan.flow, opened)
+        decision, picked = self._decision, self._picked
+        if self._plan.scenario.gives == "draft":
+            if picked is None:
+                raise NothingToDecide("no draft was picked")
+            return ItemFinished(number=self._number, text=picked.text)
+        if decision is None:
+            raise NothingToDecide("no verdict was decided")
+        return ItemFinished(
+            number=self._number,
+            verdict=decision.verdict,
+            score_a=decision.score_a,
+            score_b=decision.score_b,
+        )
+
+    async def _walk(self, steps: Sequence[Step], cause: int) -> None:
+        for step in steps:
+            match step:
+                case AskStep():
+                    await self._ask(step, cause)
+                case RepeatStep():
+                    await self._repeat(step, cause)
+                case DecideStep():
+                    self._decide(step, cause)
+                case PickStep():
+                    self._pick(step, cause)
+
+    async def _repeat(self, step: RepeatStep, cause: int) -> None:
+        outer = self._round
+        for number in range(1, step.times + 1):
+            self._round = number
+            await self._walk(step.steps, cause)
+            if step.until is not None and number < step.times and step.until.met(self._said):
+                self._conversation.record(ConditionMet(round=number, until=str(step.until)), cause=cause)
+                break
+        self._round = outer
+
+    async def _ask(self, step: AskStep, cause: int) -> None:
+        conversation = self._conversation
+        present = [name for name in step.agents if not conversation.unavailable(name)]
+        for name in present:
+            if name in step.hears:
+                await conversation.listen(name, step.hears[name], cause=cause)
+        async with AsyncExitStack() as stack:
+            if step.blind:
+                await stack.enter_async_context(conversation.blind(step.agents))
+            if step.in_turn or len(present) == 1:
+                answers = await self._in_turn(present, step, cause)
+            else:
+                async with asyncio.TaskGroup() as asked:
+                    tasks = [asked.create_task(self._answer(name, step, cause)) for name in present]
+                answers = [task.result() for task in tasks]
+        # All have answered or failed before the first failure counts: what was paid for is in the log.
+        for name, answer in zip(present, answers, strict=False):
+            if isinstance(answer, Exception):
+                self.culprit = name
+                raise answer
+        for name, answer in zip(present, answers, strict=True):
+            if isinstance(answer, Fact):
+                self._said.append((name, answer))
+                if isinstance(answer, DraftWritten):
+                    self._drafts.append((name, answer))
+
+    async def _in_turn(self, names: Sequence[str], step: AskStep, cause: int) -> list[Fact | Exception | None]:
+        """Ask one after another; nobody is asked after a failure."""
+        answers: list[Fact | Exception | None] = []
+        for name in names:
+            answers.append(await self._answer(name, step, cause))
+            if isinstance(answers[-1], Exception):
+                break
+        return answers
+
+    async def _answer(self, name: str, step: AskStep, cause: int) -> Fact | Exception | None:
+        """Return what an agent answers, what went wrong, or None where it is recused."""
+        try:
+            return await self._conversation.ask(name, self._command(step), cause=cause)
+        except AgentUnavailable as error:
+            return None if self._conversation.unavailable(name) and not self._conversation.stopped else error
+        except Exception as error:  # noqa: BLE001 - raised by the caller once all have answered
+            return error
+
+    def _command(self, step: AskStep) -> Command[Fact]:
+        judging = step.judging
+        match step.wanted:
+            case "draft":
+                return WriteDraft(round=self._round, step=step.place)
+            case "feedback":
+                return GiveFeedback(round=self._round, step=step.place, scale=judging.scale)
+            case "argument":
+                order = self._orders(self._plan.scenario.judging.orders)[0]
+                return MakeArgument(round=self._round, step=step.place, order=order)
+            case "ballot":
+                orders = self._orders(judging.orders)
+                return CastVote(round=self._round, step=step.place, judging=judging, orders=orders)
+
+    def _orders(self, orders: Orders) -> tuple[Order, ...]:
+        if orders == "both":
+            return ("ab", "ba")
+        return (self._order,) if orders == "random" else (orders,)
+
+    def _decide(self, step: DecideStep, cause: int) -> None:
+        last: dict[str, VoteCast] = {name: fact for name, fact in self._said if isinstance(fact, VoteCast)}
+        tally = step.rule.tally(tuple(last.values()))
+        verdict: Verdict = tally.verdict
+        self._decision = DecisionMade(
+            rule=step.name,
+            version=step.rule.version,
+            verdict=verdict,
+            score_a=tally.score_a,
+            score_b=tally.score_b,
+            votes=tally.votes,
+            unread=tally.unread,
+        )
+        self._conversation.record(self._decision, cause=cause)
+
+    def _pick(self, step: PickStep, cause: int) -> None:
+        if not self._drafts:
+            raise NothingToDecide("there is no draft to pick from")
+        writer, draft = self._drafts[step.pick([draft for _, draft in self._drafts])]
+        self._picked = DraftPicked(rule=step.name, writer=writer, version=draft.version, text=draft.text)
+        self._conversation.record(self._picked, cause=cause)

@@ -1,0 +1,183 @@
+"""The scenario language: what a file says, and the Python API, are these models."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+from ..protocols.judging import Judging, Orders, Reconcile, StrategyName
+from ..protocols.models import ModelSettings
+
+Takes = Literal["instruction", "comparison"]
+Gives = Literal["verdict", "draft"]
+Wanted = Literal["draft", "feedback", "argument", "ballot"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_more),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+    )
+
+
+class Failing(_Declared):
+    """What becomes of an agent whose model cannot be asked or understood."""
+
+    retry: int = Field(default=0, ge=0, le=10)
+    """How often the agent tries the same command again, beyond the retries of each call."""
+    then: Literal["fail", "recuse"] = "fail"
+    """fail: the item fails. recuse: the item goes on without this agent."""
+
+
+class Agent(_Declared):
+    """Someone who takes part."""
+
+    role: str
+    """What it can do: generator, reviewer, debater, judge, juror, or a role of your own."""
+    model: str | None = None
+    """An alias of `models`, or provider/model; may be left out where there is one alias only."""
+    persona: str | None = None
+    """The point of view it takes, such as critic."""
+    instructions: str = ""
+    """Your own words to it, added to its system message."""
+    failing: Failing = Failing()
+    """What to do when it fails."""
+
+
+class Ask(_Declared):
+    """Ask agents for something, and wait until all have answered."""
+
+    ask: Names
+    """The agents, in this order."""
+    for_: Wanted = Field(alias="for")
+    """The kind of fact wanted."""
+    order: Literal["together", "in-turn"] = "together"
+    """together: all at once, hearing one another only when the step is over. in-turn: one after another."""
+    hears: Names | None = None
+    """Whom those asked listen to from now on: everyone, nobody, or names. Left out: as before, at first nobody.
+    Whoever begins to listen is told all that was said so far."""
+    blind: bool = False
+    """Whether those who speak in turn hear one another only when the step is over."""
+    strategy: StrategyName | None = None
+    """For ballots: overrides the scenario's judging."""
+    scale: int | None = Field(default=None, ge=1, le=1000)
+    """For ballots and feedback: overrides the scenario's judging."""
+    orders: Orders | None = None
+    """For ballots: overrides the scenario's judging."""
+    reconcile: Reconcile | None = None
+    """For ballots: overrides the scenario's judging."""
+
+    def judging(self, default: Judging) -> Judging:
+        """Return how ballots of this step are cast."""
+        own = {name: getattr(self, name) for name in ("strategy", "scale", "orders", "reconcile")}
+        return default.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+
+class Repeat(_Declared):
+    """Do steps several times, or until a condition holds."""
+
+    repeat: int = Field(ge=1, le=1000)
+    """The number of rounds, at most."""
+    do: "tuple[Step, ...]" = Field(min_length=1)
+    """The steps of a round."""
+    until: str | None = None
+    """Ends the repeat after a round in which it holds: consensus, settled, unchanged, or a comparison such as
+    `score >= 9.5`."""
+
+
+class Decide(_Declared):
+    """Bring the last vote of everyone to one verdict."""
+
+    decide: str
+    """The aggregation rule: unique-mode, majority or mean-score."""
+
+
+class Pick(_Declared):
+    """Choose one of the drafts written so far."""
+
+    pick: str
+    """The way to pick: last or first."""
+
+
+VERBS = ("ask", "repeat", "decide", "pick")
+
+
+def verb_of(step: object) -> str | None:
+    """Return the tag of a step: the one verb it has."""
+    found = [verb for verb in VERBS if (verb in step if isinstance(step, dict) else hasattr(step, verb))]
+    return f"<{found[0]}>" if len(found) == 1 else None
+
+
+Step = Annotated[
+    Annotated[Ask, Tag("<ask>")]
+    | Annotated[Repeat, Tag("<repeat>")]
+    | Annotated[Decide, Tag("<decide>")]
+    | Annotated[Pick, Tag("<pick>")],
+    Discriminator(
+        verb_of,
+        custom_error_type="verb",
+        custom_error_message=f"a step has exactly one verb of {', '.join(VERBS)}",
+    ),
+]
+
+
+def _sort_of_model(value: object) -> str:
+    return "<name>" if isinstance(value, str) else "<settings>"
+
+
+Model = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[ModelSettings, Tag("<settings>")], Discriminator(_sort_of_model)
+]
+
+
+class Scenario(_Declared):
+    """Who takes part, and how the talk goes."""
+
+    scenario: Name
+    """Its name."""
+    about: str = ""
+    """What it does, in a sentence or two; sources go here."""
+    takes: Takes
+    """What an item offers: an instruction to answer, or a comparison of two answers a and b."""
+    judging: Judging = Judging()
+    """How ballots are cast, where a step does not say otherwise."""
+    models: dict[str, Model] = Field(default_factory=dict[str, Model])
+    """Aliases: a provider/model, another alias, or a model with its settings."""
+    agents: dict[Name, Agent] = Field(min_length=1)
+    """Who takes part, by name."""
+    flow: tuple[Step, ...] = Field(min_length=1)
+    """The steps, in order."""
+    gives: Gives
+    """What comes out: a verdict or a draft."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the scenario as a file would say it, defaults left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def known_fields(*path: str | int) -> tuple[str, ...]:
+    """Return the keys that may stand at a path of a scenario, such as ('flow', 0, '<ask>'); for hints."""
+    models: dict[str, type[BaseModel]] = {
+        "<ask>": Ask, "<repeat>": Repeat, "<decide>": Decide, "<pick>": Pick, "<settings>": ModelSettings,
+        "failing": Failing, "judging": Judging,
+    }  # fmt: skip
+    model = models.get(str(path[-1])) if path else Scenario
+    if len(path) == 2 and path[0] == "agents":  # noqa: PLR2004 - agents.NAME
+        model = Agent
+    if model is None:
+        return ()
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+WANTED: tuple[str, ...] = get_args(Wanted)
