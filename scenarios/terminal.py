@@ -1,0 +1,209 @@
+"""What people see on a terminal. Text of models, data and files is shown as text: no markup, no control characters."""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..protocols.errors import FellowshipError
+from ..protocols.judging import Judging
+from ..protocols.jury import VoteCast
+from ..protocols.lifecycle import (
+    AgentFailed,
+    AgentRecused,
+    ConditionMet,
+    DecisionMade,
+    DraftPicked,
+    ItemFailed,
+    ItemFinished,
+    LetterUndelivered,
+)
+from ..protocols.messages import Message
+from ..protocols.review import FeedbackGiven
+from ..runtime.models.endpoints import EMBEDDED
+from .outcomes import Outcome, Status
+from .trace import SPOKEN, Talk, Turn
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+TOO_SMALL = (
+    f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, and "
+    "nothing else."
+)
+POINT_ELSEWHERE = (
+    "The same command judges in earnest with --model ollama/llama3.1 (or vllm/…, openai/gpt-4o-mini with OPENAI_API_KEY "
+    "set; --base-url for any other endpoint)."
+)
+
+
+def plain(text: str) -> str:
+    """Return text without characters that a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def out() -> Console:
+    """Return the console for results."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def err() -> Console:
+    """Return the console for everything else."""
+    return Console(stderr=True, highlight=False)
+
+
+def say(error: FellowshipError) -> None:
+    """Print an error: its sentences, no traceback."""
+    for line in str(error).splitlines():
+        print(f"fellowship: {plain(line)}" if not line.startswith(" ") else plain(line), file=sys.stderr)  # noqa: T201 - an error's plain lines
+
+
+def scenarios(rows: Iterable[tuple[str, str, str]]) -> RenderableType:
+    """Return a table of scenarios: name, what it takes and gives, what it does."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("scenario", "takes", "about"):
+        table.add_column(title, style="bold" if title == "scenario" else "")
+    for name, takes, about in rows:
+        table.add_row(plain(name), takes, plain(about))
+    return table
+
+
+def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
+    """Return the end of a run: outcomes, what it took, where things lie."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    open_items = status.items - status.done - status.failed
+    counts = f"{status.done} done, {status.failed} failed" + (f", {open_items} not ended" if open_items else "")
+    table.add_row("items", f"{status.items}: {counts}")
+    if status.verdicts:
+        table.add_row("verdicts", ", ".join(f"{name} {count}" for name, count in status.verdicts.items()))
+    if status.unread_votes:
+        table.add_row("unread votes", f"{status.unread_votes} (counted, not guessed)")
+    for error, count in status.failures.items():
+        table.add_row("failed", f"{count} by {error}")
+    failed = f", {status.calls_failed} of them failed" if status.calls_failed else ""
+    table.add_row("calls", f"{status.calls:,}{failed}")
+    table.add_row("tokens", f"{status.input_tokens:,} in, {status.output_tokens:,} out")
+    if status.dead_letters:
+        table.add_row("dead letters", str(status.dead_letters))
+    table.add_row("state", status.state)
+    for path in paths:
+        table.add_row(path.name, plain(str(path)))
+    parts: list[RenderableType] = [Text(f"\n{plain(status.scenario)}", style="bold"), table]
+    if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
+        parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
+    return Group(*parts)
+
+
+def items(outcomes: Iterable[Outcome]) -> RenderableType:
+    """Return a table of a run's items."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("item", "status", "outcome", "calls", "tokens"):
+        table.add_column(title, justify="right" if title in ("calls", "tokens") else "left")
+    for outcome in outcomes:
+        result = outcome.verdict or outcome.error or outcome.text or ""
+        if outcome.scores:
+            result += f" ({outcome.scores['a']:g} : {outcome.scores['b']:g})"
+        shown = plain(" ".join(result.split()))
+        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"  # noqa: PLR2004 - a table's column
+        table.add_row(
+            plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}"
+        )
+    return table
+
+
+def talk(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableType:
+    """Return a conversation as a person would read it."""
+    item = conversation.item
+    parts: list[RenderableType] = [Text(f"Item {plain(item.id)}", style="bold"), _block("request", item.prompt)]
+    parts.extend(_block(f"answer {candidate.slot}", candidate.text) for candidate in item.candidates)
+    shown: int | None = None
+    for turn in conversation.turns:
+        if turn.round is not None and turn.round != shown:
+            parts.append(Text(f"\nRound {turn.round}", style="bold cyan"))
+        shown = turn.round
+        parts.append(_turn(turn))
+    judged = any(isinstance(turn.message, VoteCast) for turn in conversation.turns)
+    if judged and any(model.startswith(f"{EMBEDDED}/smollm2") for model in models):
+        parts.append(Text(f"\n{TOO_SMALL}", style="yellow"))
+    return Group(*parts)
+
+
+def _block(title: str, text: str) -> RenderableType:
+    return Group(Text(f"\n{title}", style="dim"), Padding(Text(plain(text.strip())), (0, 0, 0, 2)))
+
+
+def _turn(turn: Turn) -> RenderableType:
+    message = turn.message
+    if not isinstance(message, SPOKEN):
+        return Text(f"\n{plain(_remark(turn.speaker, message))}", style="bold")
+    head = Text(f"\n{plain(turn.speaker)}", style="bold green")
+    head.append(f" {_did(message)}", style="not bold")
+    if turn.heard_by:
+        head.append(f" → {', '.join(turn.heard_by)}", style="not bold")
+    effort = turn.effort
+    requests = f"{effort.calls} calls, " if effort.calls != 1 else ""
+    usage = effort.usage
+    head.append(
+        f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s", style="dim not bold"
+    )
+    return Group(head, Padding(Text(plain(_words(message))), (0, 0, 0, 2)))
+
+
+def _did(message: Message) -> str:
+    match message:
+        case FeedbackGiven():
+            return f"gives feedback, {message.score:g} of {message.scale}"
+        case VoteCast():
+            return f"votes {message.verdict}{_scores(message)}{_how(message.judging, message)}"
+        case _:
+            cut_off = ", cut off at the token limit" if getattr(message, "cut_off", False) else ""
+            version = getattr(message, "version", None)
+            return (f"writes draft {version}" if version else "argues") + cut_off
+
+
+def _scores(vote: VoteCast) -> str:
+    if vote.score_a is None or vote.score_b is None:
+        return ""
+    return f", a {vote.score_a:g} : b {vote.score_b:g}"
+
+
+def _how(judging: Judging, vote: VoteCast) -> str:
+    scale = f" of {judging.scale}" if judging.strategy != "direct" else ""
+    orders = "+".join(ballot.order for ballot in vote.ballots)
+    return f" ({judging.strategy}{scale}, shown {orders})"
+
+
+def _words(message: Message) -> str:
+    if isinstance(message, VoteCast):
+        return "\n\n".join(ballot.reason for ballot in message.ballots if ballot.reason)
+    return message.said() if isinstance(message, SPOKEN) else ""
+
+
+def _remark(speaker: str, message: Message) -> str:
+    """Return what happened around the talk, as one line."""
+    match message:
+        case DecisionMade():
+            scores = f", a {message.score_a:g} : b {message.score_b:g}" if message.score_a is not None else ""
+            unread = f", {message.unread} unread" if message.unread else ""
+            return f"Decision by {message.rule}: {message.verdict}{scores} ({message.votes} votes{unread})"
+        case DraftPicked():
+            return f"Picked: {message.rule}, draft {message.version} of {message.writer}"
+        case ConditionMet():
+            return f"Enough after round {message.round}: {message.until}"
+        case ItemFinished():
+            return f"Outcome: {message.verdict or 'the draft picked'}"
+        case ItemFailed():
+            return f"Failed: {message.cause.error}: {message.cause.reason}"
+        case AgentFailed():
+            return f"{speaker} failed (try {message.attempt}, then {message.then}): {message.cause.reason}"
+        case AgentRecused():
+            return f"{message.agent} is recused"
+        case LetterUndelivered():
+            return f"Dead letter {message.letter} to {message.to}: {message.reason}"
+        case _:
+            return f"{speaker}: {message.kind}"
