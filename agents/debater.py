@@ -33,6 +33,4 @@ class Debater(Juror):
         )
         self.spoke(dialogue)
         cut_off = completion.finish_reason == "length"
-        await context.emit(
-            ArgumentMade(round=command.round, text=completion.text.strip(), cut_off=cut_off)
-        )
+        await context.emit(ArgumentMade(round=command.round, text=completion.text.strip(), cut_off=cut_off))

@@ -39,7 +39,5 @@ class Generator(Agent):
         self._drafts += 1
         cut_off = completion.finish_reason == "length"
         await context.emit(
-            DraftWritten(
-                round=command.round, text=completion.text.strip(), version=self._drafts, cut_off=cut_off
-            )
+            DraftWritten(round=command.round, text=completion.text.strip(), version=self._drafts, cut_off=cut_off)
         )

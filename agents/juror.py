@@ -69,9 +69,7 @@ class Juror(Agent):
         scores = (reply.score_a, reply.score_b) if order == "ab" else (reply.score_b, reply.score_a)
         return self._scored(order, scores, reply.reason, requests)
 
-    async def _independent(
-        self, judging: Judging, order: Order, dialogue: Dialogue, context: Context
-    ) -> Ballot:
+    async def _independent(self, judging: Judging, order: Order, dialogue: Dialogue, context: Context) -> Ballot:
         """Score each candidate in a conversation of its own."""
         form = independent_form(judging.scale)
         scores: dict[str, float] = {}

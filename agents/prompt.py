@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import cast
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, meta
+from jinja2 import FileSystemLoader, StrictUndefined, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -17,7 +16,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,  # a variable that nobody fills is an error, not an empty string
-        autoescape=False,  # noqa: S701 - prompts are text for models, not markup
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
@@ -48,9 +47,8 @@ class Prompt:
             KeyError: the prompt has no such block.
             jinja2.UndefinedError: the block uses a variable that is not given.
         """
-        template = cast("Template", self._template)
-        context = template.new_context(dict(variables))
-        return "".join(template.blocks[block](context)).strip()
+        context = self._template.new_context(dict(variables))
+        return "".join(self._template.blocks[block](context)).strip()
 
 
 def _whole(source: str) -> str:

@@ -7,7 +7,7 @@ range. Nothing is guessed, clamped or picked out of running text, and no rule lo
 import json
 import re
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -108,7 +108,10 @@ def _problem(error: ValidationError) -> str:
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: _without_titles(part) if isinstance(part, dict) else part for name, part in schema.items()}
+    plain = {
+        name: _without_titles(cast("dict[str, Any]", part)) if isinstance(part, dict) else part
+        for name, part in schema.items()
+    }
     if isinstance(plain.get("title"), str):
         del plain["title"]
     return plain

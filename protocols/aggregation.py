@@ -56,14 +56,14 @@ class Rule:
 
 def unique_mode(votes: Sequence[VoteCast]) -> Verdict:
     """Return the verdict with the most votes; where several have the most, a tie."""
-    counts = Counter(vote.verdict for vote in votes).most_common(2)
-    split = len(counts) == 2 and counts[0][1] == counts[1][1]  # noqa: PLR2004 - the two most common
+    counts = _counted(votes).most_common(2)
+    split = len(counts) == 2 and counts[0][1] == counts[1][1]
     return "tie" if split else counts[0][0]
 
 
 def majority(votes: Sequence[VoteCast]) -> Verdict:
     """Return the verdict of more than half of the votes that were read; without one, a tie."""
-    verdict, count = Counter(vote.verdict for vote in votes).most_common(1)[0]
+    verdict, count = _counted(votes).most_common(1)[0]
     return verdict if 2 * count > len(votes) else "tie"
 
 
@@ -76,6 +76,10 @@ def mean_score(votes: Sequence[VoteCast]) -> Verdict:
     if totals is None:
         raise NothingToDecide("a vote has no scores")
     return verdict_of(*totals)
+
+
+def _counted(votes: Sequence[VoteCast]) -> Counter[Verdict]:
+    return Counter(vote.verdict for vote in votes)
 
 
 def _totals(votes: Sequence[VoteCast]) -> tuple[Fraction, Fraction] | None:

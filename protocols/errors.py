@@ -1,26 +1,26 @@
 """Everything that can go wrong, in one tree of two trunks.
 
-    FellowshipError
-    ├ DeclarationError          what was declared is wrong: never retried, all problems reported together
-    │ ├ UnknownName             a name that nothing has, with the nearest that something has
-    │ └ NameTaken               a name that something else has
-    └ ExecutionError            the world failed; .retryable says whether trying again can help
-      ├ ModelError
-      │ ├ RateLimited           (retryable) the endpoint asks for patience
-      │ ├ Overloaded            (retryable) the endpoint failed: 5xx
-      │ ├ CallTimedOut          (retryable) no answer before the deadline
-      │ ├ ConnectionFailed      (retryable) no connection, or it broke
-      │ ├ MalformedReply        (retryable) an answer that is not a chat completion
-      │ ├ CallRefused           the endpoint will not take this request: 4xx
-      │ ├ PromptTooLong         the prompt does not fit the model's context
-      │ ├ Unauthorised          the key is missing or not accepted
-      │ └ QuotaExhausted        nothing is left of the account's quota
-      ├ UnreadAnswer            an agent's answer could not be read, further requests included
-      ├ NothingToDecide         no vote, draft or fact that the step needs
-      ├ AgentUnavailable        the agent has stopped, or is recused
-      ├ Unanswered              a letter was handled and nothing was said in answer
-      ├ AskCycle                agents wait for one another in a ring
-      └ LogError                the event log cannot be read or written
+FellowshipError
+├ DeclarationError          what was declared is wrong: never retried, all problems reported together
+│ ├ UnknownName             a name that nothing has, with the nearest that something has
+│ └ NameTaken               a name that something else has
+└ ExecutionError            the world failed; .retryable says whether trying again can help
+  ├ ModelError
+  │ ├ RateLimited           (retryable) the endpoint asks for patience
+  │ ├ Overloaded            (retryable) the endpoint failed: 5xx
+  │ ├ CallTimedOut          (retryable) no answer before the deadline
+  │ ├ ConnectionFailed      (retryable) no connection, or it broke
+  │ ├ MalformedReply        (retryable) an answer that is not a chat completion
+  │ ├ CallRefused           the endpoint will not take this request: 4xx
+  │ ├ PromptTooLong         the prompt does not fit the model's context
+  │ ├ Unauthorised          the key is missing or not accepted
+  │ └ QuotaExhausted        nothing is left of the account's quota
+  ├ UnreadAnswer            an agent's answer could not be read, further requests included
+  ├ NothingToDecide         no vote, draft or fact that the step needs
+  ├ AgentUnavailable        the agent has stopped, or is recused
+  ├ Unanswered              a letter was handled and nothing was said in answer
+  ├ AskCycle                agents wait for one another in a ring
+  └ LogError                the event log cannot be read or written
 """
 
 from collections.abc import Iterable, Sequence

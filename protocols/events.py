@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -95,5 +95,5 @@ def _adapter() -> TypeAdapter[Message]:
 @cache
 def known_kinds() -> frozenset[str]:
     """Return the kinds of all messages the package itself writes."""
-    union = LoggedMessage.__origin__.__args__  # type: ignore[attr-defined]  # the union's members
-    return frozenset(member.model_fields["kind"].default for member in union)
+    members: tuple[type[Message], ...] = get_args(get_args(LoggedMessage)[0])
+    return frozenset(str(member.model_fields["kind"].default) for member in members)

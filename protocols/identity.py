@@ -7,6 +7,9 @@ RunId = NewType("RunId", str)
 ItemId = NewType("ItemId", str)
 ConversationId = NewType("ConversationId", str)
 
+WHOLE_RUN = ConversationId("")
+"""Where events belong that are no conversation's own."""
+
 CONDUCTOR = "conductor"
 """The name under which the one who leads a conversation sends commands and records decisions."""
 

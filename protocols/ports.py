@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 from .events import Event
-from .identity import Address, ConversationId
+from .identity import WHOLE_RUN, Address, ConversationId
 from .messages import Command, Fact, Message, Stop
 from .models import Completion, ModelCall
 
@@ -53,7 +53,7 @@ class EventLog(Protocol):
         message: Message,
         *,
         sender: str,
-        conversation: ConversationId = ConversationId(""),
+        conversation: ConversationId = WHOLE_RUN,
         cause: int | None = None,
         recipients: tuple[str, ...] = (),
     ) -> int:

@@ -79,7 +79,11 @@ PREDICATES: dict[str, Callable[[Said], bool]] = {
     "settled": settled,
     "unchanged": unchanged,
 }
-QUANTITIES: dict[str, Callable[[Said], float | None]] = {"agreement": agreement, "margin": margin, "score": score}
+QUANTITIES: dict[str, Callable[[Said], float | None]] = {
+    "agreement": agreement,
+    "margin": margin,
+    "score": score,
+}
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,

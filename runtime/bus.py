@@ -35,7 +35,7 @@ class Delivery:
 class Bus:
     """Subscriptions of one conversation, and what was said so far."""
 
-    __slots__ = ("_heard", "_held", "_hears", "said")
+    __slots__ = ("_heard", "_hears", "_held", "said")
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []

@@ -6,11 +6,10 @@ raised, or by AgentUnavailable.
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..protocols.errors import AgentUnavailable, AskCycle, LogError, Unanswered, UnknownName
 from ..protocols.identity import CONDUCTOR, Address, ConversationId
@@ -23,6 +22,8 @@ from .mailbox import Letter, Mailbox
 from .supervision import FAIL, Policy
 
 if TYPE_CHECKING:
+    import random
+
     from .system import ActorSystem
 
 AnswerT = TypeVar("AnswerT", bound=Fact)
@@ -71,7 +72,7 @@ class Conversation:
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()
 
-    async def __aenter__(self) -> "Conversation":
+    async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self.system.joined(self)
         return self
@@ -116,7 +117,7 @@ class Conversation:
         await self._deliver(deliveries, None)
 
     @asynccontextmanager
-    async def blind(self, order: Sequence[str]) -> AsyncIterator[None]:
+    async def blind(self, order: Sequence[str]) -> AsyncGenerator[None, None]:
         """Hold back what is said until the block ends; it is then delivered in the order of these speakers."""
         self.bus.hold()
         try:
@@ -137,14 +138,10 @@ class Conversation:
 
     # what agents do, through their context
 
-    async def ask_from(
-        self, asker: Cell | None, agent: str, command: Command[AnswerT], cause: int | None
-    ) -> AnswerT:
+    async def ask_from(self, asker: Cell | None, agent: str, command: Command[AnswerT], cause: int | None) -> AnswerT:
         """Send a command in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if asker is None else asker.address.agent
-        sequence = self.log.append(
-            command, sender=sender, conversation=self.id, cause=cause, recipients=(agent,)
-        )
+        sequence = self.log.append(command, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
         answer: asyncio.Future[Fact] = self._loop.create_future()
         letter = Letter(command, sender, sequence, answer)
         cell = self._cell(agent, letter)
@@ -162,9 +159,7 @@ class Conversation:
     async def tell_from(self, teller: Cell | None, agent: str, message: Message, cause: int | None) -> None:
         """Send a letter in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if teller is None else teller.address.agent
-        sequence = self.log.append(
-            message, sender=sender, conversation=self.id, cause=cause, recipients=(agent,)
-        )
+        sequence = self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
         letter = Letter(message, sender, sequence)
         await self._post(self._cell(agent, letter), letter, teller)
 

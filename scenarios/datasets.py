@@ -4,9 +4,10 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -63,7 +64,9 @@ class Dataset:
         for place, row in islice(rows(self.path), self.limit):
             item = self._item(place, row, [])
             if item is None:
-                raise DeclarationError([Problem("the row has changed while the run was reading it", str(self.path), place)])
+                raise DeclarationError(
+                    [Problem("the row has changed while the run was reading it", str(self.path), place)]
+                )
             yield item
 
     def problems(self) -> tuple[int, list[Problem]]:
@@ -120,7 +123,8 @@ class Dataset:
         if name == "id" and isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if not isinstance(value, str):
-            raise ValueError(f"{name} must be text, and column {column!r} has {type(value).__name__} {value!r:.60}")  # noqa: TRY004 - a row's fault
+            what = f"{name} must be text, and column {column!r} has {type(value).__name__} {value!r:.60}"
+            raise ValueError(what)  # noqa: TRY004 - the row is at fault, not the caller
         if name in ("id", "prompt") and not value.strip():
             raise ValueError(f"{name} is empty (column {column!r})")
         return value
@@ -149,18 +153,20 @@ def _lookup(column: str, row: Row) -> Any:  # noqa: ANN401 - a row's value may b
         return texts
     value: Any = row
     for part in column.split("."):
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return _MISSING
+        value = _part(value, part)
     return value
 
 
-def open_dataset(
-    path: Path, *, comparison: bool, mapping: Columns | None = None, limit: int | None = None
-) -> Dataset:
+def _part(value: Any, part: str) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, dict):
+        return cast("Row", value).get(part, _MISSING)
+    if isinstance(value, list) and part.isdigit():
+        values = cast("list[object]", value)
+        return values[int(part)] if int(part) < len(values) else _MISSING
+    return _MISSING
+
+
+def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None, limit: int | None = None) -> Dataset:
     """Return the data set of a JSONL, JSON, CSV or Parquet file, every row that will be used looked at.
 
     Args:
@@ -246,7 +252,7 @@ def _decoded(raw: bytes, path: Path, line: int | None) -> str:
 def _row(value: object, path: Path, place: int) -> Row:
     if not isinstance(value, dict):
         raise _wrong(f"a row is an object with named columns, not {type(value).__name__}", path, place)
-    return value
+    return cast("Row", value)
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, Row]]:
@@ -267,12 +273,15 @@ def _json(path: Path) -> Iterator[tuple[int, Row]]:
     if not text.strip():
         return
     try:
-        values = orjson.loads(text)
+        values: Any = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _wrong(f"not JSON: {error.msg}", path, error.lineno, error.colno) from error
     if not isinstance(values, list):
-        raise _wrong(f"a JSON data set is a list of rows, not {type(values).__name__} (JSONL files end in .jsonl)", path)
-    for number, value in enumerate(values, 1):
+        raise _wrong(
+            f"a JSON data set is a list of rows, not {type(values).__name__} (JSONL files end in .jsonl)",
+            path,
+        )
+    for number, value in enumerate(cast("list[object]", values), 1):
         yield number, _row(value, path, number)
 
 
@@ -301,8 +310,8 @@ def _csv(path: Path) -> Iterator[tuple[int, Row]]:
 
 def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
     try:
-        import pyarrow as arrow  # noqa: PLC0415 - an extra, and heavy
-        import pyarrow.parquet as parquet  # noqa: PLC0415
+        arrow: Any = import_module("pyarrow")  # an extra, and heavy; it ships no types
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError as error:
         raise DeclarationError(
             f"{path}: Parquet files need the extra `data`: pip install 'llm-fellowship[data]'"

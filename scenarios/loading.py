@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from .source import Path, Source, read
-from .spec import Scenario, known_fields
+from .spec import VERBS, Scenario, known_fields
 
 _LIBRARY = files(__package__ or "fellowship.scenarios") / "library"
 
 
 def library() -> tuple[str, ...]:
     """Return the names of the scenarios that come with the package."""
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _LIBRARY.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(
+        sorted(entry.name.removesuffix(".yaml") for entry in _LIBRARY.iterdir() if entry.name.endswith(".yaml"))
+    )
 
 
 def source_of(name: str) -> Source:
@@ -36,7 +38,9 @@ def source_of(name: str) -> Source:
     try:
         return read(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError as error:
-        raise DeclarationError([Problem(f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", name)]) from error
+        raise DeclarationError(
+            [Problem(f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", name)]
+        ) from error
     except OSError as error:
         raise DeclarationError(f"{name} cannot be read: {error.strerror}") from error
 
@@ -88,8 +92,7 @@ def _problem(source: Source, fault: dict[str, Any]) -> Problem:
         options = str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         what = f"{path[-1]}: unknown value {fault['input']!r}{nearest(str(fault['input']), options)}"
     elif sort == "verb":
-        keys = ", ".join(map(str, fault["input"])) if isinstance(fault["input"], dict) else repr(fault["input"])
-        what = f"{message}; here stands: {keys}{_verb_hint(fault['input'])}"
+        what = f"{message}; here stands: {_verbs_found(fault['input'])}"
     elif sort == "too_short":
         what = f"{path[-1]} must not be empty"
     elif path[-1:] == ("[key]",):
@@ -100,16 +103,17 @@ def _problem(source: Source, fault: dict[str, Any]) -> Problem:
     return source.problem(what, path)
 
 
-def _verb_hint(step: object) -> str:
+def _verbs_found(step: object) -> str:
     if not isinstance(step, dict):
-        return ""
-    hints = (nearest(str(key), ("ask", "repeat", "decide", "pick")) for key in step)
-    return next((hint for hint in hints if "did you mean" in hint), "")
+        return _short(step)
+    keys = [str(key) for key in cast("dict[object, object]", step)]
+    hints = (nearest(key, VERBS) for key in keys)
+    return ", ".join(keys) + next((hint for hint in hints if "did you mean" in hint), "")
 
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line's worth
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _set(document: dict[str, Any], change: str) -> None:
@@ -136,10 +140,12 @@ def _set(document: dict[str, Any], change: str) -> None:
 
 def _step_into(place: Any, part: str, path: str, change: str) -> Any:  # noqa: ANN401 - a document's part may be anything
     if isinstance(place, list):
-        if part.isdigit() and int(part) < len(place):
-            return place[int(part)]
-        raise DeclarationError(f"--set {change}: {path} is not there; the list has parts 0 to {len(place) - 1}")
+        parts = cast("list[object]", place)
+        if part.isdigit() and int(part) < len(parts):
+            return parts[int(part)]
+        raise DeclarationError(f"--set {change}: {path} is not there; the list has parts 0 to {len(parts) - 1}")
     if isinstance(place, dict):
+        place = cast("dict[str, Any]", place)
         if part not in place and part in ("judging", "models", "failing"):
             place[part] = {}
         if part in place:

@@ -19,7 +19,7 @@ from ..protocols.review import FeedbackGiven
 from ..protocols.selection import PICKS, Pick
 from ..protocols.stopping import FED_BY, Condition
 from ..protocols.topology import EVERYONE, NOBODY, WORDS, speakers
-from ..runtime.models.endpoints import split
+from ..runtime.models.endpoints import with_defaults
 from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
@@ -163,8 +163,9 @@ class _Planner:
         needed = NEEDED_BY[scenario.gives]
         if needed not in self._seen.verbs:
             self._wrong(f"gives {scenario.gives}, and no step of the flow has `{needed}`", ("gives",))
+        asked = self._asked()
         for name in cast:
-            if name not in self._asked():
+            if name not in asked and asked <= set(cast):  # an unknown name is the likelier mistake
                 self._wrong(f"agent {name!r} is never asked for anything", ("agents", name))
         if self._problems:
             raise DeclarationError(self._problems)
@@ -195,6 +196,9 @@ class _Planner:
             if alias == "*":
                 declared = {known: _renamed(model, name) for known, model in declared.items()}
         for alias, name in models.items():
+            if name not in declared and "/" not in name:
+                what = f"--model {name!r} is no provider/model, as in openai/gpt-4o-mini, and no alias"
+                raise DeclarationError(f"{what}{nearest(name, declared)}")
             if alias == "*":
                 continue
             if alias not in declared:
@@ -211,7 +215,8 @@ class _Planner:
             if isinstance(model, ModelSettings):
                 return self._proven(model, ("models", name))
             if model in ring:
-                self._wrong(f"aliases in a cycle: {' -> '.join([*ring, model])}", ("models", alias))
+                if alias == min(ring[ring.index(model) :]):  # each ring once
+                    self._wrong(f"aliases in a cycle: {' -> '.join([*ring, model])}", ("models", alias))
                 return None
             if model not in declared:
                 if "/" not in model:
@@ -223,14 +228,17 @@ class _Planner:
 
     def _proven(self, settings: ModelSettings, path: Path) -> ModelSettings | None:
         try:
-            split(settings.model)
+            return with_defaults(settings)
         except DeclarationError as error:
             self._wrong(str(error), path)
             return None
-        return settings
 
     def _model_of(
-        self, name: str, agent: spec.Agent, aliases: Mapping[str, ModelSettings | None], models: Mapping[str, str]
+        self,
+        name: str,
+        agent: spec.Agent,
+        aliases: Mapping[str, ModelSettings | None],
+        models: Mapping[str, str],
     ) -> ModelSettings | None:
         if agent.model is None:
             if len(aliases) == 1:
@@ -251,7 +259,11 @@ class _Planner:
         return self._found(self._roles, role, ("agents", name, "role"))
 
     def _profile(
-        self, name: str, agent: spec.Agent, aliases: Mapping[str, ModelSettings | None], models: Mapping[str, str]
+        self,
+        name: str,
+        agent: spec.Agent,
+        aliases: Mapping[str, ModelSettings | None],
+        models: Mapping[str, str],
     ) -> Profile | None:
         settings = self._model_of(name, agent, aliases, models)
         persona = None
@@ -295,7 +307,12 @@ class _Planner:
                 yield from self._pick(step, at, place)
 
     def _ask(
-        self, step: spec.Ask, at: Path, place: str, cast: tuple[str, ...], made: Mapping[str, type[Agent] | None]
+        self,
+        step: spec.Ask,
+        at: Path,
+        place: str,
+        cast: tuple[str, ...],
+        made: Mapping[str, type[Agent] | None],
     ) -> AskStep:
         for number, name in enumerate(step.ask):
             where: Path = (*at, "ask", number)
@@ -360,7 +377,12 @@ class _Planner:
             self._wrong("who has argued votes in the order of the discussion: set orders under judging", at)
 
     def _repeat(
-        self, step: spec.Repeat, at: Path, place: str, cast: tuple[str, ...], made: Mapping[str, type[Agent] | None]
+        self,
+        step: spec.Repeat,
+        at: Path,
+        place: str,
+        cast: tuple[str, ...],
+        made: Mapping[str, type[Agent] | None],
     ) -> RepeatStep:
         steps = tuple(self._steps(step.do, (*at, "do"), place, cast, made))
         until = None
@@ -370,7 +392,10 @@ class _Planner:
             except DeclarationError as error:
                 self._wrong(str(error), (*at, "until"))
             if until is not None and FED_BY[until.name] not in self._seen.facts:
-                self._wrong(f"until: {until.name} looks at a {FED_BY[until.name]}, and none is asked for", (*at, "until"))
+                self._wrong(
+                    f"until: {until.name} looks at a {FED_BY[until.name]}, and none is asked for",
+                    (*at, "until"),
+                )
         return RepeatStep(place, step.repeat, steps, until)
 
     def _decide(self, step: spec.Decide, at: Path, place: str) -> Iterator[DecideStep]:

@@ -51,7 +51,7 @@ class ProgressLine:
             f"{progress.failed} failed",
             f"{progress.calls} calls",
             f"{progress.tokens:,} tokens",
-            f"{rate:.2f}/s" if rate < 10 else f"{rate:.0f}/s",  # noqa: PLR2004 - digits worth showing
+            f"{rate:.2f}/s" if rate < 10 else f"{rate:.0f}/s",
             f"{_clock((progress.items - ended) / rate)} left" if rate else "… left",
         ]
         if progress.draining:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
@@ -39,8 +39,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Items(Protocol):
     """What a run is about: a list of items, or a Dataset; iterated once."""
 
-    def __len__(self) -> int: ...  # noqa: D105 - as for every collection
-    def __iter__(self) -> Iterator[Item]: ...  # noqa: D105 - as for every collection
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Item]: ...
 
 
 @dataclass(slots=True)
@@ -132,9 +132,7 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
         return status(reader, str(out))
 
 
-async def _play(
-    plan: Plan, items: Items, out: Path, settings: Settings, earlier: _Earlier, progress: Progress
-) -> None:
+async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier: _Earlier, progress: Progress) -> None:
     async with open_session(
         out / LOG,
         plan.models,
@@ -147,9 +145,7 @@ async def _play(
         session.system.models = _Counting(session.system.models, progress)
         session.log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, settings)))
         concurrency = settings.limits.concurrency
-        start = RunStarted(
-            items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed
-        )
+        start = RunStarted(items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed)
         session.log.append(start, sender=CONDUCTOR)
         log.info("run_started", run=str(out), items=len(items), finished=len(earlier.ended))
         reason: Literal["done", "stopped", "failed"] = "failed"
@@ -180,7 +176,11 @@ def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple
 
 
 async def _work(
-    todo: Iterator[tuple[int, Item, ConversationId]], plan: Plan, session: Session, progress: Progress, seed: int
+    todo: Iterator[tuple[int, Item, ConversationId]],
+    plan: Plan,
+    session: Session,
+    progress: Progress,
+    seed: int,
 ) -> None:
     for number, item, conversation in todo:
         progress.in_flight += 1
@@ -200,9 +200,7 @@ async def _play_item(
     plan: Plan, number: int, item: Item, conversation: ConversationId, session: Session, seed: int
 ) -> ItemFinished | ItemFailed:
     """Play one item; whatever goes wrong with it is a fact, and no other item's business."""
-    opened = session.log.append(
-        ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=conversation
-    )
+    opened = session.log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=conversation)
     end: ItemFinished | ItemFailed
     conductor: Conductor | None = None
     try:
@@ -213,9 +211,7 @@ async def _play_item(
         raise
     except Exception as error:  # noqa: BLE001 - recorded as the item's end
         culprit = conductor.culprit if conductor else None
-        end = ItemFailed(
-            number=number, cause=Failure(error=type(error).__name__, reason=str(error), agent=culprit)
-        )
+        end = ItemFailed(number=number, cause=Failure(error=type(error).__name__, reason=str(error), agent=culprit))
     session.log.append(end, sender=CONDUCTOR, conversation=conversation, cause=opened)
     await session.log.drain()
     return end
@@ -234,7 +230,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while parts:
         part = parts.pop(0)
         if isinstance(part, BaseExceptionGroup):
-            parts.extend(part.exceptions)
+            parts.extend(cast("BaseExceptionGroup[BaseException]", part).exceptions)
         else:
             leaves.append(part)
     first = leaves[0]
@@ -306,17 +302,21 @@ def _same(earlier: str | None, now: dict[str, Any], out: Path) -> None:
     if changes:
         shown = "\n  ".join(changes[:MOST_CHANGES])
         more = f"\n  and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
-        raise DeclarationError(f"{out} holds a run of something else; choose another --out. It differs in\n  {shown}{more}")
+        raise DeclarationError(
+            f"{out} holds a run of something else; choose another --out. It differs in\n  {shown}{more}"
+        )
 
 
 def _changes(before: object, after: object, path: str) -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
-        for key in dict.fromkeys([*before, *after]):
-            yield from _changes(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
-    elif before != after:
+        then, now = cast("dict[str, object]", before), cast("dict[str, object]", after)
+        for key in dict.fromkeys([*then, *now]):
+            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
+        return
+    if before != after:
         yield f"{path}: {_short(before)} then, {_short(after)} now"
 
 
-def _short(value: object) -> str:
+def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
     text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line's worth
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -25,7 +25,8 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in WORDS_ONLY]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+for _first in "tf":
+    _Loader.yaml_implicit_resolvers[_first] = [("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,9 @@ def _read(text: str, name: str) -> Source:
         raise DeclarationError([Problem(f"the document has more than {LARGEST} parts", name)])
     loader = _Loader("")
     try:
-        document = loader.construct_document(node)  # type: ignore[no-untyped-call]  # PyYAML's stubs
+        document = loader.construct_document(node)  # pyright: ignore[reportUnknownMemberType]  # PyYAML's stubs
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]  # PyYAML's stubs
+        loader.dispose()
     return Source(name, document, dict(places))
 
 

@@ -27,7 +27,11 @@ Names = Annotated[
 
 class _Declared(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
     )
 
 
@@ -173,7 +177,7 @@ def known_fields(*path: str | int) -> tuple[str, ...]:
         "failing": Failing, "judging": Judging,
     }  # fmt: skip
     model = models.get(str(path[-1])) if path else Scenario
-    if len(path) == 2 and path[0] == "agents":  # noqa: PLR2004 - agents.NAME
+    if len(path) == 2 and path[0] == "agents":
         model = Agent
     if model is None:
         return ()

@@ -31,12 +31,12 @@ from .trace import SPOKEN, Talk, Turn
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 TOO_SMALL = (
-    f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, and "
-    "nothing else."
+    f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, "
+    "and nothing else."
 )
 POINT_ELSEWHERE = (
-    "The same command judges in earnest with --model ollama/llama3.1 (or vllm/…, openai/gpt-4o-mini with OPENAI_API_KEY "
-    "set; --base-url for any other endpoint)."
+    "The same command judges in earnest with --model ollama/llama3.1 (or vllm/…, openai/gpt-4o-mini with "
+    "OPENAI_API_KEY set; --base-url for any other endpoint)."
 )
 
 
@@ -109,17 +109,18 @@ def items(outcomes: Iterable[Outcome]) -> RenderableType:
         if outcome.scores:
             result += f" ({outcome.scores['a']:g} : {outcome.scores['b']:g})"
         shown = plain(" ".join(result.split()))
-        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"  # noqa: PLR2004 - a table's column
-        table.add_row(
-            plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}"
-        )
+        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+        table.add_row(plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}")
     return table
 
 
 def talk(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableType:
     """Return a conversation as a person would read it."""
     item = conversation.item
-    parts: list[RenderableType] = [Text(f"Item {plain(item.id)}", style="bold"), _block("request", item.prompt)]
+    parts: list[RenderableType] = [
+        Text(f"Item {plain(item.id)}", style="bold"),
+        _block("request", item.prompt),
+    ]
     parts.extend(_block(f"answer {candidate.slot}", candidate.text) for candidate in item.candidates)
     shown: int | None = None
     for turn in conversation.turns:
@@ -149,7 +150,8 @@ def _turn(turn: Turn) -> RenderableType:
     requests = f"{effort.calls} calls, " if effort.calls != 1 else ""
     usage = effort.usage
     head.append(
-        f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s", style="dim not bold"
+        f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s",
+        style="dim not bold",
     )
     return Group(head, Padding(Text(plain(_words(message))), (0, 0, 0, 2)))
 
@@ -184,7 +186,7 @@ def _words(message: Message) -> str:
     return message.said() if isinstance(message, SPOKEN) else ""
 
 
-def _remark(speaker: str, message: Message) -> str:
+def _remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for each sort
     """Return what happened around the talk, as one line."""
     match message:
         case DecisionMade():

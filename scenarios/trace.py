@@ -68,7 +68,7 @@ def find(log: LogReader, item: str) -> ConversationId:
             if opened.item.id == item:
                 found = event.conversation
     if found is None:
-        hint = nearest(item, known) if len(known) < 10_000 else ""  # noqa: PLR2004 - a search, not a wait
+        hint = nearest(item, known) if len(known) < 10_000 else ""
         raise DeclarationError(f"the run has no item {item!r}{hint if 'did you mean' in hint else ''}")
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
-from ...protocols.identity import ConversationId
+from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
@@ -24,7 +24,7 @@ class MemoryLog:
         message: Message,
         *,
         sender: str,
-        conversation: ConversationId = ConversationId(""),
+        conversation: ConversationId = WHOLE_RUN,
         cause: int | None = None,
         recipients: tuple[str, ...] = (),
     ) -> int:
@@ -34,9 +34,7 @@ class MemoryLog:
         sequence = len(self._events) + 1
         body = message.model_dump_json(exclude_none=True)
         time_s = self._clock.now_s()
-        self._events.append(
-            Event(sequence, conversation, cause, sender, recipients, message.kind, body, time_s)
-        )
+        self._events.append(Event(sequence, conversation, cause, sender, recipients, message.kind, body, time_s))
         return sequence
 
     def keep(self, digest: str, text: str) -> None:

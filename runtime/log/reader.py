@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
@@ -26,13 +27,15 @@ class LogReader:
             raise LogError(f"{path} is not there: no run has written its log here")
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
-            if schema.check(self._connection, str(path)) == 0:
-                raise LogError(f"{path} is empty")
+            version = schema.check(self._connection, str(path))
         except LogError:
             self._connection.close()
             raise
+        if version == 0:
+            self._connection.close()
+            raise LogError(f"{path} is empty")
 
-    def __enter__(self) -> "LogReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

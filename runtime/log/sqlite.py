@@ -9,8 +9,8 @@ last moments, never the consistency.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
-from ...protocols.identity import ConversationId
+from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
@@ -62,7 +62,7 @@ class SqliteLog:
         message: Message,
         *,
         sender: str,
-        conversation: ConversationId = ConversationId(""),
+        conversation: ConversationId = WHOLE_RUN,
         cause: int | None = None,
         recipients: tuple[str, ...] = (),
     ) -> int:
@@ -140,7 +140,15 @@ class SqliteLog:
             self.closed = True
             if self._reader is not None:
                 self._reader.close()
+            if self._broken is None:
+                self._fold_in()
             self._connection.close()
+
+    def _fold_in(self) -> None:
+        """Leave one file behind, unless somebody is reading: then the write-ahead log stays beside it."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        with suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA journal_mode = DELETE")
 
     async def _write_group(self) -> None:
         rows, self._rows = self._rows, []
@@ -182,7 +190,7 @@ class SqliteLog:
 
 
 @asynccontextmanager
-async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncIterator[SqliteLog]:
+async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
 
     Raises:

@@ -30,7 +30,7 @@ class Retries:
     def wait_s(self, error: ModelError, tries: int, rng: random.Random) -> float:
         """Return how long to wait after `tries` tries, the last of which ended in this error."""
         asked_for = error.retry_after_s if isinstance(error, (RateLimited, Overloaded)) else None
-        backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (0.5 + rng.random() / 2)
+        backoff = min(self.longest_s, self.first_s * 2.0 ** (tries - 1)) * (0.5 + rng.random() / 2)
         return max(asked_for or 0.0, backoff)
 
 

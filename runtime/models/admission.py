@@ -4,7 +4,7 @@ Today a fixed cap on calls in flight; limits a minute, and caps that adapt, belo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 
@@ -16,7 +16,7 @@ class Admission:
         self._free = asyncio.Semaphore(cap)
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[None]:
+    async def lease(self) -> AsyncGenerator[None, None]:
         """Wait for a place, and hold it until the block ends, however it ends."""
         async with self._free:
             yield

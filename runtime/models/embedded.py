@@ -5,22 +5,22 @@ The one file that knows xllamacpp, whose wheel makes no promise of a stable inte
 
 import os
 import secrets
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
 import anyio.to_thread
 
 from ...protocols.errors import DeclarationError
-from .endpoints import EMBEDDED, Endpoint
+from .endpoints import EMBEDDED, PROVIDERS, Endpoint
 
-SLOTS = 4
+SLOTS = PROVIDERS[EMBEDDED].concurrency or 1
 """Calls served at once; more only divides the same processors."""
 CONTEXT_TOKENS = 4096
 """Context of each slot: prompt and answer."""
 LONGEST_STRING = 240
 """Characters of free text in a JSON answer: leaves a small model room to close its brackets."""
-LONGEST_ANSWER = 256
-"""Tokens of an answer, where the scenario sets no other limit: about three seconds on two processors."""
 
 
 class EmbeddedEngine:
@@ -33,7 +33,7 @@ class EmbeddedEngine:
         self._key = secrets.token_hex(16)
         self.base_url = ""
 
-    async def __aenter__(self) -> "EmbeddedEngine":
+    async def __aenter__(self) -> Self:
         self._server = await anyio.to_thread.run_sync(self._load)
         return self
 
@@ -58,7 +58,7 @@ class EmbeddedEngine:
         # A worker that spins while it waits starves the others on a busy core: twenty times slower, measured.
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
         try:
-            import xllamacpp  # noqa: PLC0415 - an extra, and heavy
+            xllamacpp: Any = import_module("xllamacpp")  # an extra, and heavy; it ships no types
         except ImportError as error:
             raise DeclarationError(
                 f"{EMBEDDED}/ models need the extra `local`: pip install 'llm-fellowship[local]'"

