@@ -85,7 +85,7 @@ class Conversation:
                 self.stop("was stopped: the conversation was broken off")
             # Given no error, the group waits for its tasks and wraps nothing; ours goes on as it is.
             await self._tasks.__aexit__(None, None, None)
-            if error is None and self._failure is not None:
+            if self._failure is not None and (error is None or isinstance(error, AgentUnavailable)):
                 raise self._failure
         finally:
             self.stop("has stopped: the conversation has ended")
@@ -264,7 +264,7 @@ class Conversation:
                 verdict = await cell.actor.handle(letter.message, AgentContext(self, cell, letter))
             except LogError as error:  # nothing can be recorded any more: the run has to know
                 letter.fail(error)
-                self._failure = error
+                self._break_off(error)
                 return
             except Exception as error:  # noqa: BLE001 - recorded, and handed to whoever waits
                 if self._raised(cell, letter, error, attempt):
@@ -299,8 +299,13 @@ class Conversation:
         elif letter.answer is not None and not letter.answer.done():
             letter.fail(error)
         else:
-            self._failure = self._failure or error
+            self._break_off(error)
         return False
+
+    def _break_off(self, error: Exception) -> None:
+        """Stop the conversation for an error that nobody waited for; it is raised where the conversation is left."""
+        self._failure = self._failure or error
+        self.stop("was stopped: the conversation has failed")
 
     def _dismiss(self, cell: Cell, reason: str, *, cancel: bool) -> None:
         name = cell.address.agent
