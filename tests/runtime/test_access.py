@@ -1,0 +1,178 @@
+import asyncio
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from fellowship.protocols.errors import (
+    CallRefused,
+    CallTimedOut,
+    ConnectionFailed,
+    MalformedReply,
+    ModelError,
+    Overloaded,
+    PromptTooLong,
+    QuotaExhausted,
+    RateLimited,
+    Unauthorised,
+)
+from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings
+from fellowship.runtime.models import Endpoint, ModelAccess, Retries
+from fellowship.runtime.models.transport import LeanTransport
+from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
+
+SETTINGS = ModelSettings(model="loopback/m")
+CALL = ModelCall(SETTINGS, (ChatMessage("system", "be brief"), ChatMessage("user", "why is it so")))
+QUICK = Retries(times=2, first_s=1.0)
+
+
+async def ask(
+    server: LoopbackEndpoint, *, clock: ManualClock | None = None, call: ModelCall = CALL, deadline_s: float = 10.0
+) -> Completion:
+    endpoint = Endpoint("loopback/m", "m", server.base_url, key="sk-secret")
+    async with LeanTransport() as transport:
+        access = ModelAccess(
+            transport,
+            {call.settings: endpoint},
+            clock=clock or ManualClock(),
+            concurrency=8,
+            deadline_s=deadline_s,
+            retries=QUICK,
+        )
+        return await access.complete(call)
+
+
+async def test_a_call_is_sent_as_chat_completions_and_its_answer_read() -> None:
+    settings = ModelSettings(model="loopback/m", temperature=0.5, max_tokens=9, seed=3, stop=("END",), top_p=0.9)
+    schema = {"type": "object", "properties": {"score": {"type": "number"}}}
+    call = ModelCall(settings, CALL.messages, AnswerSchema("score", schema))
+    async with LoopbackEndpoint(lambda _: '{"score": 3}') as server:
+        completion = await ask(server, call=call)
+    assert (completion.text, completion.finish_reason, completion.served_by) == ('{"score": 3}', "stop", "m")
+    assert (completion.usage.input_tokens, completion.usage.output_tokens) == (6, 2)
+    served = server.ledger[0]
+    assert served.headers["Authorization"] == "Bearer sk-secret"
+    assert served.request == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "why is it so"}],
+        "temperature": 0.5,
+        "max_tokens": 9,
+        "seed": 3,
+        "stop": ["END"],
+        "top_p": 0.9,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "score", "strict": True, "schema": schema},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(status=500), Overloaded),
+        (Fault(status=503), Overloaded),
+        (Fault(status=429), RateLimited),
+        (Fault("reset"), ConnectionFailed),
+        (Fault("malformed"), MalformedReply),
+        (Fault("truncated"), MalformedReply),
+        (Fault("not-json"), MalformedReply),
+    ],
+)
+async def test_what_another_try_can_help_is_tried_again(fault: Fault, error: type[ModelError]) -> None:
+    clock = ManualClock()
+    async with LoopbackEndpoint(lambda _: "so", faults=[fault]) as server:
+        completion = await ask(server, clock=clock)
+    assert completion.text == "so"
+    assert [attempt.error is None for attempt in completion.attempts] == [False, True]
+    assert str(completion.attempts[0].error).startswith(error.__name__)
+    assert len(clock.slept) == 1
+    assert 0.5 <= clock.slept[0] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "error"),
+    [
+        (400, {"message": "bad request"}, CallRefused),
+        (404, {"message": "no such model"}, CallRefused),
+        (401, {"message": "wrong key sk-secret"}, Unauthorised),
+        (403, {"message": "not yours"}, Unauthorised),
+        (400, {"message": "too long", "code": "context_length_exceeded"}, PromptTooLong),
+        (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, QuotaExhausted),
+    ],
+)
+async def test_what_no_try_can_help_is_told_at_once(
+    status: int, words: dict[str, str], error: type[ModelError]
+) -> None:
+    async with LoopbackEndpoint(faults=[Fault(status=status, error=words)]) as server:
+        with pytest.raises(error) as caught:
+            await ask(server)
+    assert len(server.ledger) == 1
+    assert len(caught.value.attempts) == 1
+    assert "sk-secret" not in str(caught.value)
+    assert "sk-secret" not in str(caught.value.attempts)
+
+
+async def test_a_call_that_keeps_failing_tells_every_attempt() -> None:
+    async with LoopbackEndpoint(faults=[Fault(status=500)] * 9) as server:
+        with pytest.raises(Overloaded, match="something went wrong") as caught:
+            await ask(server)
+    assert len(caught.value.attempts) == len(server.ledger) == 3
+
+
+async def test_the_wait_an_endpoint_asks_for_is_kept() -> None:
+    clock = ManualClock()
+    faults = [
+        Fault(status=429, headers={"retry-after": "7"}),
+        Fault(status=429, headers={"retry-after-ms": "9500", "retry-after": "1"}),
+    ]
+    async with LoopbackEndpoint(lambda _: "so", faults=faults) as server:
+        await ask(server, clock=clock)
+    assert clock.slept == [7.0, 9.5]
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
+async def test_a_wait_that_is_no_number_is_passed_over(value: str) -> None:
+    clock = ManualClock()
+    faults = [Fault(status=429, headers={"retry-after": value})]
+    async with LoopbackEndpoint(lambda _: "so", faults=faults) as server:
+        await ask(server, clock=clock)
+    assert 0.5 <= clock.slept[0] <= 1.0
+
+
+async def test_a_stalled_call_ends_at_its_deadline() -> None:
+    async with LoopbackEndpoint(faults=[Fault("stall")] * 3) as server:
+        with pytest.raises(CallTimedOut, match=r"no answer within 0.05 s"):
+            await ask(server, deadline_s=0.05)
+
+
+async def test_nobody_listening_is_a_connection_that_failed() -> None:
+    async with LoopbackEndpoint() as server:
+        pass
+    with pytest.raises(ConnectionFailed, match=r"no connection to http://127\.0\.0\.1"):
+        await ask(server)
+
+
+async def test_an_endpoint_never_has_more_calls_in_flight_than_its_cap() -> None:
+    async with LoopbackEndpoint(latency_s=0.01) as server, LeanTransport() as transport:
+        endpoint = Endpoint("loopback/m", "m", server.base_url)
+        other = ModelSettings(model="loopback/m", temperature=1.0)  # another alias of the same endpoint
+        access = ModelAccess(
+            transport, {SETTINGS: endpoint, other: endpoint}, clock=ManualClock(), concurrency=5, deadline_s=5
+        )
+        async with asyncio.TaskGroup() as calls:
+            for number in range(30):
+                calls.create_task(access.complete(ModelCall((SETTINGS, other)[number % 2], CALL.messages)))
+    assert server.most_in_flight == 5
+    assert len(server.ledger) == 30
+
+
+def test_the_wait_doubles_and_is_bounded() -> None:
+    retries = Retries(times=9, first_s=1.0, longest_s=5.0)
+
+    def longest(tries: int) -> float:
+        rng = random.Random(0)
+        waits: Iterable[float] = (retries.wait_s(Overloaded("x"), tries, rng) for _ in range(200))
+        return max(waits)
+
+    assert [round(longest(tries), 1) for tries in (1, 2, 3, 4, 9)] == [1.0, 2.0, 4.0, 5.0, 5.0]

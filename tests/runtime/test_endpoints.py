@@ -1,0 +1,64 @@
+import pytest
+
+from fellowship.protocols.errors import DeclarationError
+from fellowship.protocols.models import ModelSettings
+from fellowship.runtime.models import resolve
+from fellowship.runtime.models.endpoints import split, with_defaults
+
+
+def test_the_first_slash_divides_provider_and_model() -> None:
+    assert split("together/meta-llama/Llama-3") == ("together", "meta-llama/Llama-3")
+    assert split("together_ai/x") == ("together", "x")
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "/x", "x/", ""])
+def test_a_name_without_provider_or_model_is_refused(name: str) -> None:
+    with pytest.raises(DeclarationError, match="write provider/model"):
+        split(name)
+
+
+def test_a_known_provider_has_its_address_and_takes_its_key_from_the_environment() -> None:
+    endpoint = resolve(ModelSettings(model="openai/gpt-4o"), {"OPENAI_API_KEY": "k"})
+    assert (endpoint.url, endpoint.model, endpoint.key) == (
+        "https://api.openai.com/v1/chat/completions",
+        "gpt-4o",
+        "k",
+    )
+    assert "'k'" not in repr(endpoint)
+
+
+@pytest.mark.parametrize("name", ["TOGETHER_API_KEY", "TOGETHERAI_API_KEY"])
+def test_any_usual_name_of_a_key_will_do(name: str) -> None:
+    assert resolve(ModelSettings(model="together/m"), {name: "k"}).key == "k"
+
+
+def test_a_missing_key_is_told_with_the_name_to_set() -> None:
+    with pytest.raises(DeclarationError, match="set OPENAI_API_KEY"):
+        resolve(ModelSettings(model="openai/gpt-4o"), {})
+    with pytest.raises(DeclarationError, match="set MY_KEY"):
+        resolve(ModelSettings(model="vllm/x", key_env="MY_KEY"), {})
+
+
+def test_any_provider_is_reached_by_an_address_of_ones_own() -> None:
+    by_environment = resolve(
+        ModelSettings(model="acme-ai/m"), {"ACME_AI_BASE_URL": "http://127.0.0.1:1/v1/", "ACME_AI_API_KEY": "k"}
+    )
+    assert (by_environment.url, by_environment.key) == ("http://127.0.0.1:1/v1/chat/completions", "k")
+    by_setting = resolve(ModelSettings(model="openai/m", base_url="http://127.0.0.1:2/v1"), {})
+    assert (by_setting.base_url, by_setting.key) == ("http://127.0.0.1:2/v1", None)
+
+
+def test_an_unknown_provider_without_an_address_is_told_what_to_set() -> None:
+    with pytest.raises(DeclarationError, match="did you mean 'openai'.*set OPENAII_BASE_URL"):
+        resolve(ModelSettings(model="openaii/m"), {})
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="http://"):
+        resolve(ModelSettings(model="x/m", base_url="localhost:8000"), {})
+
+
+def test_answers_of_an_embedded_model_are_bounded_unless_the_scenario_says_otherwise() -> None:
+    assert with_defaults(ModelSettings(model="local/x")).max_tokens == 256
+    assert with_defaults(ModelSettings(model="local/x", max_tokens=5)).max_tokens == 5
+    assert with_defaults(ModelSettings(model="openai/x")).max_tokens is None

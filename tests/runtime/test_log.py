@@ -1,0 +1,263 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fellowship.protocols.errors import LogError
+from fellowship.protocols.generation import DraftWritten
+from fellowship.protocols.identity import ConversationId
+from fellowship.protocols.lifecycle import RunEnded
+from fellowship.protocols.ports import EventLog
+from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, open_log
+from fellowship.runtime.log import schema
+from fellowship.runtime.testing import ManualClock
+
+Opener = Callable[[], AbstractAsyncContextManager[EventLog]]
+
+
+def draft(text: str) -> DraftWritten:
+    return DraftWritten(round=1, text=text, version=1)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Every adapter of the port EventLog."""
+
+    @asynccontextmanager
+    async def open_it() -> AsyncIterator[EventLog]:
+        if request.param == "memory":
+            yield MemoryLog()
+        else:
+            async with open_log(tmp_path / "run.db") as log:
+                yield log
+
+    return open_it
+
+
+async def test_events_come_back_in_order_as_they_were_written(opened: Opener) -> None:
+    async with opened() as log:
+        first = log.append(draft("one"), sender="a", conversation=ConversationId("x"), recipients=("b", "c"))
+        second = log.append(RunEnded(reason="done"), sender="conductor", cause=first)
+        await log.durable(second)
+        events = list(log.events())
+    assert [event.sequence for event in events] == [1, 2]
+    assert events[0].message() == draft("one")
+    assert (events[0].sender, events[0].conversation, events[0].recipients, events[0].cause) == (
+        "a",
+        "x",
+        ("b", "c"),
+        None,
+    )
+    assert (events[1].cause, events[1].recipients, events[1].message()) == (1, (), RunEnded(reason="done"))
+
+
+async def test_events_are_found_by_conversation_and_by_kind(opened: Opener) -> None:
+    async with opened() as log:
+        for name in "xyx":
+            log.append(draft(name), sender="a", conversation=ConversationId(name))
+        await log.durable(log.append(RunEnded(reason="done"), sender="c"))
+        assert [event.sequence for event in log.events(ConversationId("x"))] == [1, 3]
+        assert [event.sequence for event in log.events(kinds=("run_ended",))] == [4]
+        assert [event.sequence for event in log.events(ConversationId("y"), ("run_ended",))] == []
+
+
+async def test_a_text_is_kept_once_under_its_digest(opened: Opener) -> None:
+    async with opened() as log:
+        log.keep("d1", "a text")
+        log.keep("d1", "a text")
+        await log.durable(log.append(RunEnded(reason="done"), sender="c"))
+        assert log.text("d1") == "a text"
+        with pytest.raises(KeyError):
+            log.text("d2")
+
+
+async def test_what_is_appended_last_is_written_when_the_log_closes(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    async with open_log(path) as log:
+        await log.durable(log.append(draft("one"), sender="a"))
+        log.append(draft("two"), sender="a")
+    with LogReader(path) as reader:
+        assert [event.sequence for event in reader.events()] == [1, 2]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run.db"]
+
+
+async def test_a_group_taken_up_is_written_though_everything_is_cancelled(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with anyio.CancelScope() as scope:
+        async with open_log(path) as log:
+            log.append(draft("one"), sender="a")
+            await asyncio.sleep(0)  # the writer wakes
+            log.append(draft("two"), sender="a")
+            scope.cancel()
+            await asyncio.sleep(0)
+    with LogReader(path) as reader:
+        assert len(list(reader.events())) == 2
+
+
+async def test_reopening_goes_on_after_the_last_event(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    for expected in (1, 2, 3):
+        async with open_log(path) as log:
+            assert log.append(draft("again"), sender="a") == expected
+
+
+async def test_a_reader_sees_what_is_committed_while_the_run_goes_on(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db") as log:
+        await log.durable(log.append(draft("one"), sender="a"))
+        with LogReader(tmp_path / "run.db") as reader:
+            assert len(list(reader.events())) == 1
+            await log.durable(log.append(draft("two"), sender="a"))
+            assert len(list(reader.events())) == 2
+
+
+async def test_many_writers_share_commits(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db") as log:
+        commits = 0
+        commit = log._commit
+
+        def counting(*args: object) -> None:
+            nonlocal commits
+            commits += 1
+            commit(*args)  # type: ignore[arg-type]
+
+        log._commit = counting  # type: ignore[method-assign]
+
+        async def write() -> None:
+            for _ in range(10):
+                await log.durable(log.append(draft("x"), sender="a"))
+
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(100):
+                writers.create_task(write())
+        assert commits <= 30  # 1,000 events
+
+
+async def test_a_file_that_fails_tells_all_who_wait_and_all_who_come(tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    waited: list[str] = []
+
+    async def wait(log: SqliteLog) -> None:
+        try:
+            await log.durable(log.append(draft("x"), sender="a"))
+        except LogError as error:
+            waited.append(str(error))
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_log(tmp_path / "run.db") as log:
+            log._commit = full  # type: ignore[method-assign]
+            async with asyncio.TaskGroup() as waiting:
+                waiting.create_task(wait(log))
+                waiting.create_task(wait(log))
+    assert caught.group_contains(LogError, match="disk is full")
+    assert len(waited) == 2
+    with pytest.raises(LogError):
+        log.append(draft("x"), sender="a")
+
+
+def test_a_directory_without_a_log_a_foreign_file_and_a_newer_log_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="is not there"):
+        LogReader(tmp_path / "no.db")
+    text = tmp_path / "text.db"
+    text.write_text("not a database, and long enough to be looked at as one" * 50)
+    with pytest.raises(LogError, match="is not a run's log"):
+        LogReader(text)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    with pytest.raises(LogError, match="something else"):
+        LogReader(foreign)
+
+
+async def test_a_log_of_a_newer_version_is_refused_for_reading_and_writing(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    async with open_log(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    connection.close()
+    with pytest.raises(LogError, match="newer version"):
+        LogReader(path)
+    with pytest.raises(LogError, match="newer version"):
+        async with open_log(path):
+            pass
+
+
+async def test_an_older_log_is_brought_to_the_present_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.db"
+    async with open_log(path) as log:
+        log.append(draft("old"), sender="a")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (x);"))
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    async with open_log(path) as log:
+        log.append(draft("new"), sender="a")
+    with LogReader(path) as reader:
+        assert [event.message().text for event in reader.events()] == ["old", "new"]  # type: ignore[attr-defined]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        connection.execute("SELECT * FROM later")
+    connection.close()
+
+
+async def test_time_comes_from_the_clock(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db", clock=ManualClock(5.0)) as log:
+        await log.durable(log.append(draft("x"), sender="a"))
+        assert next(log.events()).time_s == 5.0
+
+
+Step = tuple[str, str]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.text(max_size=40)),
+            st.tuples(st.just("keep"), st.text(min_size=1, max_size=40)),
+            st.tuples(st.just("reopen"), st.just("")),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_is_appended_kept_and_reopened_the_log_is_a_list(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[Step]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "run.db"
+    model: list[str] = []
+    kept: set[str] = set()
+
+    async def play() -> None:
+        rest = list(steps)
+        while True:
+            async with open_log(path) as log:
+                while rest:
+                    what, text = rest.pop(0)
+                    if what == "reopen":
+                        break
+                    if what == "append":
+                        assert log.append(draft(text), sender="a") == len(model) + 1
+                        model.append(text)
+                    else:
+                        log.keep(text, text)
+                        kept.add(text)
+                log.append(RunEnded(reason="done"), sender="a")
+                model.append("")
+            if not rest:
+                return
+
+    asyncio.run(play())
+    with LogReader(path) as reader:
+        events = list(reader.events())
+        assert [event.sequence for event in events] == list(range(1, len(model) + 1))
+        assert [getattr(event.message(), "text", "") for event in events] == model
+        assert all(reader.text(text) == text for text in kept)
