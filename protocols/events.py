@@ -1,5 +1,6 @@
 """The envelope in which everything lies in the log."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_args
@@ -83,7 +84,7 @@ class Event:
     def message(self) -> Message:
         """Return the message; UnknownBody for a kind that is not the package's own."""
         if self.kind not in known_kinds():
-            return UnknownBody.model_validate({"kind": self.kind, "body": {"json": self.body}})
+            return UnknownBody.model_validate({"kind": self.kind, "body": json.loads(self.body)})
         return _adapter().validate_json(self.body)
 
 
