@@ -363,7 +363,7 @@ class _Planner:
         if step.for_ not in ("ballot", "argument"):
             return
         if self._scenario.takes != "comparison":
-            self._wrong(f"a {step.for_} needs two answers to compare: takes must be comparison", (*at, "for"))
+            self._wrong(f"{step.for_}: there are no two answers to compare: takes must be comparison", (*at, "for"))
         if step.for_ == "argument":
             self._seen.spoke.update(step.ask)
             return
@@ -393,7 +393,7 @@ class _Planner:
                 self._wrong(str(error), (*at, "until"))
             if until is not None and FED_BY[until.name] not in self._seen.facts:
                 self._wrong(
-                    f"until: {until.name} looks at a {FED_BY[until.name]}, and none is asked for",
+                    f"until: {until.name} needs {FED_BY[until.name]}, and none is asked for",
                     (*at, "until"),
                 )
         return RepeatStep(place, step.repeat, steps, until)

@@ -1,0 +1,227 @@
+"""Scenario files, right and wrong: each mistake has its one message at its place."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fellowship.protocols.errors import DeclarationError
+from fellowship.scenarios import Agent, Ask, Decide, Plan, Repeat, Scenario, library, load, plan
+from fellowship.scenarios.loading import validate
+from fellowship.scenarios.source import read
+
+GOOD = """\
+scenario: s
+takes: comparison
+models: {judge: x/y}
+agents:
+  one: {role: judge, model: judge}
+  two: {role: debater, persona: critic, model: judge}
+flow:
+  - {ask: two, for: argument}
+  - repeat: 2
+    until: consensus
+    do:
+      - {ask: [one, two], for: ballot, hears: everyone}
+  - {decide: mean-score}
+gives: verdict
+"""
+
+
+def planned(text: str) -> Plan:
+    source = read(text, "s.yaml")
+    return plan(validate(source), source=source)
+
+
+def test_a_right_file_is_planned() -> None:
+    made = planned(GOOD)
+    assert list(made.profiles) == ["one", "two"]
+    assert [settings.model for settings in made.models] == ["x/y"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("takes: comparison", "takes: comparision", "2:1: takes: unknown value 'comparision'; did you mean 'comparison'?"),
+        ("takes: comparison\n", "", "1:1: key 'takes' is missing"),
+        ("takes: comparison", "takes: instruction", "8:16: argument: there are no two answers to compare"),
+        ("gives: verdict", "gives: verdict\nflwo: 1", "15:1: unknown key 'flwo'; did you mean 'flow'?"),
+        ("gives: verdict", "gives: draft", "14:1: gives draft, and no step of the flow has `pick`"),
+        ("scenario: s", "scenario: My Scenario", "1:1: scenario: string should match pattern"),
+        ("scenario: s", "scenario: 3", "1:1: scenario: input should be a valid string, got 3"),
+        ("scenario: s", "scenario: s\nscenario: t", "2:1: key 'scenario' stands here twice"),
+        ("scenario: s", "scenario: [s", "2:6: not YAML"),
+        ("scenario: s", "scenario: &x [*x]", "1:11: an alias that contains itself: a cycle"),
+        ("scenario: s", "? [s]\n: s", "1:3: a key must be a word"),
+        ("judge: x/y", "judge: gpt", "3:10: 'gpt' is no alias, and no provider/model"),
+        ("judge: x/y", "judge: /y", "3:10: '/y' names no model"),
+        ("judge: x/y", "judge: other, other: judge", "3:10: aliases in a cycle: judge -> other -> judge"),
+        ("judge: x/y", "judge: {modle: x/y}", "3:10: key 'model' is missing"),
+        ("judge: x/y", "judge: {model: x/y, temprature: 1}", "3:30: unknown key 'temprature'; did you mean 'temperature'?"),
+        ("judge: x/y", "judge: {model: x/y, temperature: hot}", "3:30: models.judge.temperature: input should be"),
+        ("judge: x/y", "judge: [x/y]", "3:10: models.judge: input should be a valid dictionary"),
+        ("{role: judge, model: judge}", "{role: jugde, model: judge}", "5:9: unknown role 'jugde'; did you mean 'judge'?"),
+        ("{role: judge, model: judge}", "{role: judge, model: jduge}", "5:22: unknown model 'jduge'; did you mean 'judge'?"),
+        ("{role: judge, model: judge}", "{model: judge}", "5:3: key 'role' is missing"),
+        ("{role: judge, model: judge}", "{role: judge, modell: judge}", "5:22: unknown key 'modell'; did you mean 'model'?"),
+        ("{role: judge, model: judge}", "{role: judge, failing: {then: recus}}", "5:32: then: unknown value 'recus'"),
+        ("{role: judge, model: judge}", "judge", "5:3: agents.one: input should be a valid dictionary"),
+        ("  one: {role: judge", "  O ne: {role: judge", "5:3: 'O ne' is not a name"),
+        ("persona: critic", "persona: critc", "6:24: unknown persona 'critc'; did you mean 'critic'?"),
+        ("{ask: two, for: argument}", "{ask: one, for: argument}", "8:6: 'one' is a judge and gives no argument; two can"),
+        ("{ask: two, for: argument}", "{ask: tow, for: argument}", "8:6: unknown agent 'tow'; did you mean 'two'?"),
+        ("{ask: two, for: argument}", "{ask: two, for: argumnet}", "8:16: for: unknown value 'argumnet'; did you mean"),
+        ("{ask: two, for: argument}", "{ask: two}", "8:5: key 'for' is missing"),
+        ("{ask: two, for: argument}", "{ask: [], for: argument}", "8:6: ask must not be empty"),
+        ("{ask: two, for: argument}", "{ask: [two, two], for: argument}", "8:17: agent 'two' is asked twice in one step"),
+        ("{ask: two, for: argument}", "{ask: two, for: argument, order: in_turn}", "8:31: order: unknown value 'in_turn'; did"),
+        ("{ask: two, for: argument}", "{aks: two}", "8:5: a step has exactly one verb of ask, repeat, decide, pick;"),
+        ("{ask: two, for: argument}", "{ask: two, decide: majority}", "8:5: a step has exactly one verb"),
+        ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
+        ("hears: everyone", "hears: evryone", "12:40: unknown agent 'evryone'; did you mean 'everyone'?"),
+        ("hears: everyone", "hears: [one, nobody]", "12:53: 'nobody' stands alone, not among names"),
+        ("hears: everyone", "scale: 0", "12:40: flow.1.do.0.scale: input should be greater than or equal to 1, got 0"),
+        ("hears: everyone", "scale: many", "12:40: flow.1.do.0.scale: input should be a valid integer"),
+        ("hears: everyone", "orders: both", "12:9: orders: both is for fresh jurors; two took part"),
+        ("hears: everyone", "strategy: direct", "13:6: mean-score needs scores, and strategy: direct gives none"),
+        ("repeat: 2", "repeat: 0", "9:5: flow.1.repeat: input should be greater than or equal to 1, got 0"),
+        ("until: consensus", "until: consensu", "10:5: unknown condition 'consensu'; did you mean 'consensus'?"),
+        ("until: consensus", "until: score > 3", "10:5: until: score needs feedback, and none is asked for"),
+        ("decide: mean-score", "decide: mean", "13:6: unknown aggregation rule 'mean'; did you mean 'mean-score'?"),
+        ("decide: mean-score", "pick: last", "13:5: nothing to pick from"),
+        ("      - {ask: [one, two], for: ballot, hears: everyone}", "      - {ask: [one, two], for: ballot, hears: 3}", "12:40"),
+    ],
+)
+def test_each_mistake_has_its_message_at_its_place(old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(DeclarationError) as caught:
+        planned(GOOD.replace(old, new, 1))
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith(f"s.yaml:{message}") for line in lines), lines
+
+
+def test_one_mistake_gives_one_message() -> None:
+    for old, new in [("{ask: two,", "{ask: tow,"), ("judge: x/y", "judge: other, other: judge"), ("critic", "critc")]:
+        with pytest.raises(DeclarationError) as caught:
+            planned(GOOD.replace(old, new, 1))
+        assert len(caught.value.problems) == 1, str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        planned(GOOD.replace("persona: critic", "persona: critc").replace("mean-score", "mean").replace("until: con", "until: cn"))
+    assert [problem.line for problem in caught.value.problems] == [6, 10, 13]
+
+
+def test_an_agent_that_is_never_asked_is_a_mistake() -> None:
+    with pytest.raises(DeclarationError, match=r"s.yaml:7:3: agent 'three' is never asked"):
+        planned(GOOD.replace("flow:", "  three: {role: judge, model: judge}\nflow:"))
+
+
+def test_an_agent_without_a_model_is_a_mistake_unless_there_is_one_alias() -> None:
+    text = GOOD.replace("{role: judge, model: judge}", "{role: judge}")
+    assert planned(text).profiles["one"].settings.model == "x/y"
+    with pytest.raises(DeclarationError, match=r"s.yaml:5:3: agent 'one' has no model, and there are several aliases"):
+        planned(text.replace("judge: x/y", "judge: x/y, b: x/z"))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "- a", "a", "[" * 5000, "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 8)}]\n" for n in range(8))])
+def test_what_is_no_scenario_at_all_is_refused(text: str) -> None:
+    with pytest.raises(DeclarationError):
+        read(text, "s.yaml")
+
+
+def test_words_stay_words() -> None:
+    document = read("a: no\nb: 2024-01-01\nc: true\nd: on", "s.yaml").document
+    assert document == {"a": "no", "b": "2024-01-01", "c": True, "d": "on"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="ab:{}[]-&*!?|>'\"%@`#, \n\t0~", max_size=60))
+def test_no_text_whatever_ends_in_anything_but_a_message(text: str) -> None:
+    try:
+        planned(text)
+    except DeclarationError as error:
+        assert str(error)
+
+
+def test_a_file_is_found_by_path_and_a_library_scenario_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    assert load(str(tmp_path / "mine.yaml"))[0].scenario == "s"
+    assert load("judge")[0].scenario == "judge"
+    with pytest.raises(DeclarationError, match="did you mean 'judge'"):
+        load("jugde")
+    with pytest.raises(DeclarationError, match="there is no file"):
+        load(str(tmp_path / "none.yaml"))
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DeclarationError, match="not UTF-8: byte 0 is 0xff"):
+        load(str(tmp_path / "bytes.yaml"))
+
+
+@pytest.mark.parametrize("name", library())
+def test_every_library_scenario_is_right_short_and_cites_its_source(name: str) -> None:
+    scenario, source = load(name)
+    assert scenario.scenario == name
+    plan(scenario, source=source)
+    text = (Path(__file__).parents[2] / "scenarios" / "library" / f"{name}.yaml").read_text()
+    assert "arXiv" in text.splitlines()[0]
+    assert len(text.splitlines()) <= 20
+
+
+def test_set_changes_a_part_of_the_document() -> None:
+    assert load("judge", changes=["judging.scale=5"])[0].judging.scale == 5
+    assert load("debate", changes=["flow.0.repeat=3"])[0].flow[0].repeat == 3  # type: ignore[union-attr]
+    assert load("jury", changes=["judging.strategy=direct"])[0].judging.strategy == "direct"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("judging", "takes PATH=VALUE"),
+        ("flow.7.repeat=3", "flow.7 is not there; the list has parts 0 to 1"),
+        ("agnets.judge.role=x", "agnets is not there; did you mean 'agents'"),
+        ("scenario.x.y=1", "scenario.x has no parts"),
+        ("judging.scal=5", "unknown key 'scal'; did you mean 'scale'"),
+        ("judging.scale=[", "the value is not YAML"),
+    ],
+)
+def test_a_set_that_fits_nowhere_is_refused(change: str, message: str) -> None:
+    with pytest.raises(DeclarationError, match=message.replace("[", r"\[")):
+        load("judge", changes=[change])
+
+
+def test_models_are_replaced_by_alias_or_all_at_once() -> None:
+    scenario, source = load("jury")
+
+    def models(**chosen: str) -> dict[str, str]:
+        made = plan(scenario, source=source, models={alias.replace("every", "*"): name for alias, name in chosen.items()})
+        return {name: profile.settings.model for name, profile in made.profiles.items()}
+
+    assert models(judge="x/y") == {"first": "x/y", "second": "x/y", "third": "x/y"}
+    assert models(every="x/y", third="x/z") == {"first": "x/y", "second": "x/y", "third": "x/z"}
+    with pytest.raises(DeclarationError, match="unknown model alias 'thrid'.*did you mean 'third'"):
+        models(thrid="x/y")
+    with pytest.raises(DeclarationError, match="'gpt' is no provider/model"):
+        models(every="gpt")
+
+
+def test_python_and_files_say_the_same() -> None:
+    declared = Scenario(
+        scenario="s",
+        takes="comparison",
+        models={"judge": "x/y"},
+        agents={
+            "one": Agent(role="judge", model="judge"),
+            "two": Agent(role="debater", persona="critic", model="judge"),
+        },
+        flow=(
+            Ask(ask=("two",), for_="argument"),
+            Repeat(repeat=2, until="consensus", do=(Ask(ask=("one", "two"), for_="ballot", hears=("everyone",)),)),
+            Decide(decide="mean-score"),
+        ),
+        gives="verdict",
+    )
+    assert declared == validate(read(GOOD, "s.yaml"))
+    assert Scenario.model_validate(declared.document()) == declared
