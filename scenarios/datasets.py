@@ -31,6 +31,8 @@ class Shape:
     name: str
     columns: frozenset[str]
     mapping: Columns
+    words: bool = False
+    """Whether true and false stand for the words True and False."""
 
 
 SHAPES = (
@@ -38,6 +40,7 @@ SHAPES = (
         "pandalm",
         frozenset({"instruction", "input", "response1", "response2"}),
         {"id": "idx", "prompt": "instruction+input", "a": "response1", "b": "response2"},
+        words=True,  # six answers of the published file, to questions such as "true or false?"
     ),
     Shape("mt-bench", frozenset({"question_id", "turns"}), {"id": "question_id", "prompt": "turns.0"}),
 )
@@ -52,7 +55,7 @@ class Dataset:
     comparison: bool
     """Whether every item must have the candidates a and b."""
     limit: int | None = None
-    shape: str | None = None
+    shape: Shape | None = None
     """The published shape that was recognised."""
     size: int = field(default=0)
     """Items it gives."""
@@ -121,6 +124,8 @@ class Dataset:
         if value is None and not needed:
             return None
         if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, bool) and self.shape is not None and self.shape.words:
             return str(value)
         if not isinstance(value, str):
             what = f"{name} must be text, and column {column!r} has {type(value).__name__} {value!r:.60}"
@@ -193,7 +198,7 @@ def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None
         (shape.mapping if shape else mapping) or {},
         comparison,
         limit,
-        shape.name if shape else None,
+        shape,
     )
     size, problems = dataset.problems()
     if problems:

@@ -308,8 +308,8 @@ def _same(earlier: str | None, now: dict[str, Any], out: Path) -> None:
 
 
 def _changes(before: object, after: object, path: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        then, now = cast("dict[str, object]", before), cast("dict[str, object]", after)
+    if isinstance(before, dict | None) and isinstance(after, dict | None) and before != after:
+        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
         for key in dict.fromkeys([*then, *now]):
             yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
         return
@@ -318,5 +318,5 @@ def _changes(before: object, after: object, path: str) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    text = json.dumps(value)
+    text = "not set" if value is None else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

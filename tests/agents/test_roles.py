@@ -52,9 +52,7 @@ async def vote(
 ) -> tuple[VoteCast, list[ModelCall]]:
     model = ScriptedModel(answers)
     async with talk(model, judge="judge") as conversation:
-        cast = await conversation.ask(
-            "judge", CastVote(judging=Judging(strategy=strategy, scale=scale), orders=orders)
-        )
+        cast = await conversation.ask("judge", CastVote(judging=Judging(strategy=strategy, scale=scale), orders=orders))
     return cast, model.calls
 
 

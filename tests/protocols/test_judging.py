@@ -15,9 +15,7 @@ scores = st.integers(0, 100).map(lambda tenths: tenths / 10)
 
 def vote(verdict: Verdict, score_a: float | None = None, score_b: float | None = None) -> VoteCast:
     ballot = Ballot(order="ab", verdict=verdict, score_a=score_a, score_b=score_b)
-    return VoteCast(
-        round=1, judging=Judging(), ballots=(ballot,), verdict=verdict, score_a=score_a, score_b=score_b
-    )
+    return VoteCast(round=1, judging=Judging(), ballots=(ballot,), verdict=verdict, score_a=score_a, score_b=score_b)
 
 
 def scored(score_a: float, score_b: float) -> VoteCast:

@@ -57,7 +57,14 @@ def test_a_problem_says_its_place_as_far_as_it_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "heard"),
-    [("everyone", ("b", "c")), ("nobody", ()), ("c", ("c",)), (("c", "b"), ("b", "c")), ("a", ()), (("a", "b"), ("b",))],
+    [
+        ("everyone", ("b", "c")),
+        ("nobody", ()),
+        ("c", ("c",)),
+        (("c", "b"), ("b", "c")),
+        ("a", ()),
+        (("a", "b"), ("b",)),
+    ],
 )
 def test_whom_an_agent_hears(rule: str | tuple[str, ...], heard: tuple[str, ...]) -> None:
     assert speakers(rule, "a", CAST) == heard

@@ -347,7 +347,7 @@ class Listening:
 
 async def test_what_a_speaker_says_goes_to_all_who_listen_before_they_are_asked() -> None:
     log = MemoryLog()
-    async with ActorSystem(log).conversation(TALK, {name: Listening for name in "abc"}) as talk:
+    async with ActorSystem(log).conversation(TALK, dict.fromkeys("abc", Listening)) as talk:
         await talk.listen("b", ["a"])
         await talk.ask("a", AskThing(text="one"))
         await talk.ask("c", AskThing(text="two"))
@@ -358,7 +358,7 @@ async def test_what_a_speaker_says_goes_to_all_who_listen_before_they_are_asked(
 
 async def test_whoever_begins_to_listen_late_is_caught_up_once() -> None:
     log = MemoryLog()
-    async with ActorSystem(log).conversation(TALK, {name: Listening for name in "ab"}) as talk:
+    async with ActorSystem(log).conversation(TALK, dict.fromkeys("ab", Listening)) as talk:
         await talk.ask("a", AskThing(text="one"))
         await talk.listen("b", ["a"])
         await talk.listen("b", [])
@@ -370,7 +370,7 @@ async def test_whoever_begins_to_listen_late_is_caught_up_once() -> None:
 
 
 async def test_in_a_blind_round_facts_are_delivered_when_it_closes_in_the_speakers_order() -> None:
-    async with ActorSystem(MemoryLog()).conversation(TALK, {name: Listening for name in "abc"}) as talk:
+    async with ActorSystem(MemoryLog()).conversation(TALK, dict.fromkeys("abc", Listening)) as talk:
         await talk.listen("c", ["a", "b"])
         async with talk.blind(["a", "b"]):
             await talk.ask("b", AskThing(text="quick"))

@@ -14,8 +14,7 @@ from fellowship.protocols.generation import DraftWritten
 from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.lifecycle import RunEnded
 from fellowship.protocols.ports import EventLog
-from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, open_log
-from fellowship.runtime.log import schema
+from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, open_log, schema
 from fellowship.runtime.testing import ManualClock
 
 Opener = Callable[[], AbstractAsyncContextManager[EventLog]]
@@ -191,9 +190,7 @@ async def test_a_log_of_a_newer_version_is_refused_for_reading_and_writing(tmp_p
             pass
 
 
-async def test_an_older_log_is_brought_to_the_present_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_older_log_is_brought_to_the_present_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.db"
     async with open_log(path) as log:
         log.append(draft("old"), sender="a")

@@ -43,7 +43,11 @@ def test_a_right_file_is_planned() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("takes: comparison", "takes: comparision", "2:1: takes: unknown value 'comparision'; did you mean 'comparison'?"),
+        (
+            "takes: comparison",
+            "takes: comparision",
+            "2:1: takes: unknown value 'comparision'; did you mean 'comparison'?",
+        ),
         ("takes: comparison\n", "", "1:1: key 'takes' is missing"),
         ("takes: comparison", "takes: instruction", "8:16: argument: there are no two answers to compare"),
         ("gives: verdict", "gives: verdict\nflwo: 1", "15:1: unknown key 'flwo'; did you mean 'flow'?"),
@@ -58,24 +62,52 @@ def test_a_right_file_is_planned() -> None:
         ("judge: x/y", "judge: /y", "3:10: '/y' names no model"),
         ("judge: x/y", "judge: other, other: judge", "3:10: aliases in a cycle: judge -> other -> judge"),
         ("judge: x/y", "judge: {modle: x/y}", "3:10: key 'model' is missing"),
-        ("judge: x/y", "judge: {model: x/y, temprature: 1}", "3:30: unknown key 'temprature'; did you mean 'temperature'?"),
+        (
+            "judge: x/y",
+            "judge: {model: x/y, temprature: 1}",
+            "3:30: unknown key 'temprature'; did you mean 'temperature'?",
+        ),
         ("judge: x/y", "judge: {model: x/y, temperature: hot}", "3:30: models.judge.temperature: input should be"),
         ("judge: x/y", "judge: [x/y]", "3:10: models.judge: input should be a valid dictionary"),
-        ("{role: judge, model: judge}", "{role: jugde, model: judge}", "5:9: unknown role 'jugde'; did you mean 'judge'?"),
-        ("{role: judge, model: judge}", "{role: judge, model: jduge}", "5:22: unknown model 'jduge'; did you mean 'judge'?"),
+        (
+            "{role: judge, model: judge}",
+            "{role: jugde, model: judge}",
+            "5:9: unknown role 'jugde'; did you mean 'judge'?",
+        ),
+        (
+            "{role: judge, model: judge}",
+            "{role: judge, model: jduge}",
+            "5:22: unknown model 'jduge'; did you mean 'judge'?",
+        ),
         ("{role: judge, model: judge}", "{model: judge}", "5:3: key 'role' is missing"),
-        ("{role: judge, model: judge}", "{role: judge, modell: judge}", "5:22: unknown key 'modell'; did you mean 'model'?"),
+        (
+            "{role: judge, model: judge}",
+            "{role: judge, modell: judge}",
+            "5:22: unknown key 'modell'; did you mean 'model'?",
+        ),
         ("{role: judge, model: judge}", "{role: judge, failing: {then: recus}}", "5:32: then: unknown value 'recus'"),
         ("{role: judge, model: judge}", "judge", "5:3: agents.one: input should be a valid dictionary"),
         ("  one: {role: judge", "  O ne: {role: judge", "5:3: 'O ne' is not a name"),
         ("persona: critic", "persona: critc", "6:24: unknown persona 'critc'; did you mean 'critic'?"),
-        ("{ask: two, for: argument}", "{ask: one, for: argument}", "8:6: 'one' is a judge and gives no argument; two can"),
+        (
+            "{ask: two, for: argument}",
+            "{ask: one, for: argument}",
+            "8:6: 'one' is a judge and gives no argument; two can",
+        ),
         ("{ask: two, for: argument}", "{ask: tow, for: argument}", "8:6: unknown agent 'tow'; did you mean 'two'?"),
         ("{ask: two, for: argument}", "{ask: two, for: argumnet}", "8:16: for: unknown value 'argumnet'; did you mean"),
         ("{ask: two, for: argument}", "{ask: two}", "8:5: key 'for' is missing"),
         ("{ask: two, for: argument}", "{ask: [], for: argument}", "8:6: ask must not be empty"),
-        ("{ask: two, for: argument}", "{ask: [two, two], for: argument}", "8:17: agent 'two' is asked twice in one step"),
-        ("{ask: two, for: argument}", "{ask: two, for: argument, order: in_turn}", "8:31: order: unknown value 'in_turn'; did"),
+        (
+            "{ask: two, for: argument}",
+            "{ask: [two, two], for: argument}",
+            "8:17: agent 'two' is asked twice in one step",
+        ),
+        (
+            "{ask: two, for: argument}",
+            "{ask: two, for: argument, order: in_turn}",
+            "8:31: order: unknown value 'in_turn'; did",
+        ),
         ("{ask: two, for: argument}", "{aks: two}", "8:5: a step has exactly one verb of ask, repeat, decide, pick;"),
         ("{ask: two, for: argument}", "{ask: two, decide: majority}", "8:5: a step has exactly one verb"),
         ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
@@ -90,7 +122,11 @@ def test_a_right_file_is_planned() -> None:
         ("until: consensus", "until: score > 3", "10:5: until: score needs feedback, and none is asked for"),
         ("decide: mean-score", "decide: mean", "13:6: unknown aggregation rule 'mean'; did you mean 'mean-score'?"),
         ("decide: mean-score", "pick: last", "13:5: nothing to pick from"),
-        ("      - {ask: [one, two], for: ballot, hears: everyone}", "      - {ask: [one, two], for: ballot, hears: 3}", "12:40"),
+        (
+            "      - {ask: [one, two], for: ballot, hears: everyone}",
+            "      - {ask: [one, two], for: ballot, hears: 3}",
+            "12:40",
+        ),
     ],
 )
 def test_each_mistake_has_its_message_at_its_place(old: str, new: str, message: str) -> None:
@@ -110,7 +146,11 @@ def test_one_mistake_gives_one_message() -> None:
 
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(DeclarationError) as caught:
-        planned(GOOD.replace("persona: critic", "persona: critc").replace("mean-score", "mean").replace("until: con", "until: cn"))
+        planned(
+            GOOD.replace("persona: critic", "persona: critc")
+            .replace("mean-score", "mean")
+            .replace("until: con", "until: cn")
+        )
     assert [problem.line for problem in caught.value.problems] == [6, 10, 13]
 
 
@@ -126,8 +166,18 @@ def test_an_agent_without_a_model_is_a_mistake_unless_there_is_one_alias() -> No
         planned(text.replace("judge: x/y", "judge: x/y, b: x/z"))
 
 
-@pytest.mark.parametrize("text", ["", "# nothing", "- a", "a", "[" * 5000, "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
-    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 8)}]\n" for n in range(8))])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# nothing",
+        "- a",
+        "a",
+        "[" * 5000,
+        "a: &a [1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 8)}]\n" for n in range(8)),
+    ],
+)
 def test_what_is_no_scenario_at_all_is_refused(text: str) -> None:
     with pytest.raises(DeclarationError):
         read(text, "s.yaml")
@@ -196,7 +246,9 @@ def test_models_are_replaced_by_alias_or_all_at_once() -> None:
     scenario, source = load("jury")
 
     def models(**chosen: str) -> dict[str, str]:
-        made = plan(scenario, source=source, models={alias.replace("every", "*"): name for alias, name in chosen.items()})
+        made = plan(
+            scenario, source=source, models={alias.replace("every", "*"): name for alias, name in chosen.items()}
+        )
         return {name: profile.settings.model for name, profile in made.profiles.items()}
 
     assert models(judge="x/y") == {"first": "x/y", "second": "x/y", "third": "x/y"}
