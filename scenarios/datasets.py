@@ -80,6 +80,8 @@ class Dataset:
         for place, row in islice(rows(self.path), self.limit):
             size += 1
             item = self._item(place, row, problems)
+            if size == 1 and problems:
+                break  # a column that the first row lacks is one mistake, not one a row
             if item is not None and item.id in ids:
                 what = f"id {item.id!r} stands in row {ids[item.id]} already"
                 problems.append(Problem(what, str(self.path), place))
