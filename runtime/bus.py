@@ -77,7 +77,9 @@ class Bus:
         return self._to_listeners(utterance)
 
     def hold(self) -> None:
-        """Begin a blind round: nothing is delivered until it is released."""
+        """Begin a blind round: nothing is delivered until it is released; raises RuntimeError within another."""
+        if self._held is not None:
+            raise RuntimeError("a blind round is under way already")
         self._held = []
 
     def release(self, order: Sequence[str]) -> list[Delivery]:

@@ -7,7 +7,7 @@ from ..protocols.errors import ModelError
 from ..protocols.identity import Address
 from ..protocols.lifecycle import ModelCalled
 from ..protocols.messages import Command, Fact, Message
-from ..protocols.models import Completion, ModelCall
+from ..protocols.models import Attempt, Completion, ModelCall
 from ..protocols.ports import Clock, ModelClient
 from .mailbox import Letter
 
@@ -65,13 +65,14 @@ class AgentContext:
         """Ask a model; the reply, or the failure, is in the log before this returns."""
         try:
             completion = await self._conversation.system.models.complete(call)
-        except ModelError as error:
-            self._log(call, None, error)
+        except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
+            if not self._conversation.log.closed:
+                self._log(call, None, error)
             raise
         await self._conversation.log.durable(self._log(call, completion, None))
         return completion
 
-    def _log(self, call: ModelCall, completion: Completion | None, error: ModelError | None) -> int:
+    def _log(self, call: ModelCall, completion: Completion | None, error: BaseException | None) -> int:
         log = self._conversation.log
         for message in call.messages:
             log.keep(message.digest, message.content)
@@ -80,7 +81,7 @@ class AgentContext:
             messages=tuple((message.role, message.digest) for message in call.messages),
             settings=call.settings.sampling(),
             answer=call.answer.name if call.answer else None,
-            attempts=error.attempts if error else (),
+            attempts=_attempts(error),
         )
         if completion is not None:
             called = called.model_copy(
@@ -98,3 +99,11 @@ class AgentContext:
             conversation=self._conversation.id,
             cause=self._letter.sequence,
         )
+
+
+def _attempts(error: BaseException | None) -> tuple[Attempt, ...]:
+    if error is None:
+        return ()
+    if isinstance(error, ModelError):
+        return error.attempts
+    return (Attempt(latency_s=0.0, error=f"{type(error).__name__}: {error}".rstrip(": ")),)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from ..protocols.errors import AgentUnavailable, AskCycle, LogError, Unanswered, UnknownName
 from ..protocols.identity import CONDUCTOR, Address, ConversationId
@@ -73,8 +73,8 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
         self.system.joined(self)
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
@@ -85,11 +85,11 @@ class Conversation:
                 self.stop("was stopped: the conversation was broken off")
             # Given no error, the group waits for its tasks and wraps nothing; ours goes on as it is.
             await self._tasks.__aexit__(None, None, None)
-            if self._failure is not None and (error is None or isinstance(error, AgentUnavailable)):
-                raise self._failure
         finally:
             self.stop("has stopped: the conversation has ended")
             self.system.left(self)
+        if self._failure is not None and (error is None or isinstance(error, AgentUnavailable)):
+            raise self._failure
 
     # what the conductor does
 
@@ -118,13 +118,16 @@ class Conversation:
 
     @asynccontextmanager
     async def blind(self, order: Sequence[str]) -> AsyncGenerator[None, None]:
-        """Hold back what is said until the block ends; it is then delivered in the order of these speakers."""
+        """Hold back what is said until the block ends; it is then delivered in the order of these speakers.
+
+        Raises:
+            RuntimeError: a blind round is under way already.
+        """
         self.bus.hold()
         try:
             yield
         finally:
-            deliveries = self.bus.release(order)
-        await self._deliver(deliveries, None)
+            await self._deliver(self.bus.release(order), None)
 
     def unavailable(self, agent: str) -> bool:
         """Whether an agent has stopped or is recused."""
@@ -133,8 +136,8 @@ class Conversation:
     def stop(self, reason: str = "was stopped") -> None:
         """Cancel the handlers at work, and answer everyone who waits with AgentUnavailable."""
         self.stopped = True
-        for name in list(self._cells):
-            self._dismiss(self._cells[name], reason, cancel=True)
+        for cell in list(self._cells.values()):
+            self._dismiss(cell, reason, cancel=True)
 
     # what agents do, through their context
 
@@ -142,26 +145,29 @@ class Conversation:
         """Send a command in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if asker is None else asker.address.agent
         sequence = self.log.append(command, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
-        answer: asyncio.Future[Fact] = self._loop.create_future()
-        letter = Letter(command, sender, sequence, answer)
+        await self.log.drain()
+        letter = Letter(command, sender, sequence)
         cell = self._cell(agent, letter)
-        if asker is None:
-            await self._post(cell, letter, None)
-            return await answer  # type: ignore[return-value]  # only a fact of the wanted kind resolves it
-        self._refuse_ring(asker, cell)
-        asker.blocked_on.append(cell)
+        if asker is not None:
+            self._refuse_ring(asker, cell)
+            asker.blocked_on.append(cell)
+        letter.answer = self._loop.create_future()
         try:
             await self._post(cell, letter, None)
-            return await answer  # type: ignore[return-value]  # as above
+            return cast("AnswerT", await letter.answer)  # only a fact of the wanted kind resolves it
         finally:
-            asker.blocked_on.remove(cell)
+            if asker is not None:
+                asker.blocked_on.remove(cell)
 
     async def tell_from(self, teller: Cell | None, agent: str, message: Message, cause: int | None) -> None:
         """Send a letter in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if teller is None else teller.address.agent
         sequence = self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
+        await self.log.drain()
         letter = Letter(message, sender, sequence)
-        await self._post(self._cell(agent, letter), letter, teller)
+        cell = self._cell(agent, letter)
+        if not await self._post(cell, letter, teller) and cell.mailbox.closed:
+            raise AgentUnavailable(agent, self._gone.get(agent, "was stopped"))
 
     async def emit_from(self, cell: Cell, letter: Letter, fact: Fact) -> int:
         """State a fact in the name of an agent."""
@@ -171,7 +177,7 @@ class Conversation:
             sender=name,
             conversation=self.id,
             cause=letter.sequence,
-            recipients=self.bus.listeners(name),
+            recipients=tuple(listener for listener in self.bus.listeners(name) if listener not in self._gone),
         )
         deliveries = self.bus.publish(Utterance(sequence, name, fact))
         if deliveries:
@@ -201,26 +207,25 @@ class Conversation:
         self._cells[agent] = cell
         return cell
 
-    async def _post(self, cell: Cell, letter: Letter, poster: Cell | None) -> None:
+    async def _post(self, cell: Cell, letter: Letter, poster: Cell | None) -> bool:
+        """Put a letter into a mailbox, waiting for room; returns whether it got there, else it is a dead letter."""
         intercept = self.system.intercept
         if intercept is not None:
             passed = intercept(letter.message, cell.address)
             if passed is None:
                 self._dead(letter, cell.address.agent, "was not told: the letter was dropped on purpose")
-                return
+                return False
             letter.message = passed
         mailbox = cell.mailbox
         if mailbox.full:
             await self._wait_for_room(cell, poster)
         if mailbox.closed:
-            reason = self._gone.get(cell.address.agent, "was stopped")
-            self._dead(letter, cell.address.agent, reason)
-            if letter.answer is None and poster is not None:
-                raise AgentUnavailable(cell.address.agent, reason)
-            return
+            self._dead(letter, cell.address.agent, self._gone.get(cell.address.agent, "was stopped"))
+            return False
         mailbox.put(letter)
         if cell.task is None:
             cell.task = self._tasks.create_task(self._drain(cell))
+        return True
 
     async def _wait_for_room(self, cell: Cell, poster: Cell | None) -> None:
         if poster is None:
@@ -234,11 +239,17 @@ class Conversation:
             poster.blocked_on.remove(cell)
 
     async def _deliver(self, deliveries: Iterable[Delivery], speaker: Cell | None) -> None:
+        """Tell listeners what was said; that one of them cannot be told is no fault of the speaker's."""
         for delivery in deliveries:
             if delivery.listener in self._gone:
                 continue  # whoever has left listens no more
             letter = Letter(delivery.heard(), delivery.utterance.speaker, delivery.utterance.sequence)
-            await self._post(self._cell(delivery.listener, letter), letter, speaker)
+            try:
+                cell = self._cell(delivery.listener, letter)
+            except Exception as error:  # noqa: BLE001 - the listener could not be made: the conversation has to know
+                self._break_off(error)
+                return
+            await self._post(cell, letter, speaker)
 
     async def _drain(self, cell: Cell) -> None:
         mailbox = cell.mailbox
@@ -250,7 +261,7 @@ class Conversation:
                     self._dead(letter, cell.address.agent, "was not told: nobody waits for the answer any more")
                     continue
                 await self._handle(cell, letter)
-        except asyncio.CancelledError:
+        except BaseException:
             if letter is not None:
                 letter.fail(AgentUnavailable(cell.address.agent, "was stopped"))
             raise
@@ -266,7 +277,10 @@ class Conversation:
                 letter.fail(error)
                 self._break_off(error)
                 return
-            except Exception as error:  # noqa: BLE001 - recorded, and handed to whoever waits
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise  # we are to stop; any other cancellation is of something that the handler waited for
                 if self._raised(cell, letter, error, attempt):
                     attempt += 1
                     continue
@@ -277,10 +291,14 @@ class Conversation:
         if isinstance(verdict, Stop):
             self._dismiss(cell, f"has stopped: {verdict.reason}", cancel=False)
 
-    def _raised(self, cell: Cell, letter: Letter, error: Exception, attempt: int) -> bool:
+    def _raised(self, cell: Cell, letter: Letter, error: BaseException, attempt: int) -> bool:
         """Record what a handler raised and act on it; returns whether the letter is to be tried again."""
         name = cell.address.agent
+        if not isinstance(error, Exception):
+            error = AgentUnavailable(name, "waited for something that was cancelled")
         then = cell.policy.decide(error, attempt)
+        if then == "retry" and letter.answered:
+            then = "fail"  # what was said is said: another try would say it twice
         cause = Failure(error=type(error).__name__, reason=str(error), agent=name)
         sequence = self.log.append(
             AgentFailed(cause=cause, attempt=attempt, then=then),
@@ -296,8 +314,8 @@ class Conversation:
             )
             letter.fail(AgentUnavailable(name, "is recused"))
             self._dismiss(cell, "is recused", cancel=False)
-        elif letter.answer is not None and not letter.answer.done():
-            letter.fail(error)
+        elif letter.answer is not None and not letter.answered:
+            letter.fail(error)  # whoever gave up waiting is past caring
         else:
             self._break_off(error)
         return False
@@ -337,10 +355,17 @@ class Conversation:
 
 def _path(start: Cell, goal: Cell) -> list[Cell] | None:
     """Return the cells from start to goal along who waits for whom, or None."""
-    if start is goal:
-        return [start]
-    for waited_for in start.blocked_on:
-        rest = _path(waited_for, goal)
-        if rest is not None:
-            return [start, *rest]
+    came_from: dict[Cell, Cell | None] = {start: None}
+    to_visit = [start]
+    while to_visit:
+        cell = to_visit.pop()
+        if cell is goal:
+            path = [cell]
+            while (before := came_from[path[0]]) is not None:
+                path.insert(0, before)
+            return path
+        for waited_for in cell.blocked_on:
+            if waited_for not in came_from:
+                came_from[waited_for] = cell
+                to_visit.append(waited_for)
     return None

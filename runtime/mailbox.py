@@ -35,6 +35,12 @@ class Letter:
             self.answer.set_exception(error)
 
     @property
+    def answered(self) -> bool:
+        """Whether a fact has answered it."""
+        answer = self.answer
+        return answer is not None and answer.done() and not answer.cancelled() and answer.exception() is None
+
+    @property
     def abandoned(self) -> bool:
         """Whether the one who asked has given up waiting."""
         return self.answer is not None and self.answer.cancelled()
@@ -62,8 +68,8 @@ class Mailbox:
 
     @property
     def full(self) -> bool:
-        """Whether a sender has to wait; one that comes while others wait stands behind them."""
-        return len(self._letters) + self._promised >= self._capacity or bool(self._senders)
+        """Whether a sender has to wait; one that comes while others wait, or are just let in, stands behind them."""
+        return bool(self._senders) or self._promised > 0 or len(self._letters) >= self._capacity
 
     def put(self, letter: Letter) -> None:
         """Put a letter in; the caller has made sure that there is room."""

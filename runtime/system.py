@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..protocols.errors import ModelError
+from ..protocols.errors import AgentUnavailable, ModelError
 from ..protocols.identity import Address, ConversationId
 from ..protocols.messages import Message
 from ..protocols.models import Completion, ModelCall
@@ -59,6 +59,7 @@ class ActorSystem:
         self.intercept = intercept
         self.dead_letters = 0
         self._open: dict[Conversation, None] = {}
+        self._stopping = False
         self._all_left = asyncio.Event()
 
     def conversation(
@@ -78,7 +79,11 @@ class ActorSystem:
         return Statistics(len(self._open), self.dead_letters)
 
     async def stop(self) -> None:
-        """Stop every conversation; returns when all have ended. Everyone who waits is answered first."""
+        """Stop every conversation, and let none begin any more; returns when all have ended.
+
+        Everyone who waits is answered. Call it from outside the conversations: one cannot await its own end.
+        """
+        self._stopping = True
         for conversation in list(self._open):
             conversation.stop()
         while self._open:
@@ -86,7 +91,9 @@ class ActorSystem:
             await self._all_left.wait()
 
     def joined(self, conversation: Conversation) -> None:
-        """Note that a conversation was entered."""
+        """Note that a conversation is entered; raises AgentUnavailable when the system is stopping."""
+        if self._stopping:
+            raise AgentUnavailable("the system", "was stopped")
         self._open[conversation] = None
 
     def left(self, conversation: Conversation) -> None:

@@ -2,22 +2,29 @@
 
 import logging
 import sys
-from typing import TextIO
 
 import structlog
 
 
-def configure(*, json: bool = False, level: int = logging.WARNING, stream: TextIO | None = None) -> None:
+class _Stderr:
+    """Whatever stderr is at the moment: a live display puts itself in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def configure(*, json: bool = False, level: int = logging.WARNING) -> None:
     """Set up structlog for this process; the command line does this, a library user may do as they like.
 
     Args:
         json: One JSON object a line, else lines for people.
         level: The least level that is shown.
-        stream: Where to; stderr if not given.
     """
-    sink = stream or sys.stderr
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sink.isatty())
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -28,6 +35,14 @@ def configure(*, json: bool = False, level: int = logging.WARNING, stream: TextI
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sink),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]  # it writes and flushes
         cache_logger_on_first_use=False,
     )
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the process's logger; where nobody has set one up, this does, for warnings."""
+    if not structlog.is_configured():
+        configure()
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log

@@ -58,14 +58,14 @@ def _plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
     @functools.wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        from ..protocols.errors import DeclarationError, FellowshipError
+        from ..protocols.errors import DeclarationError, FellowshipError, LogError
         from . import terminal
 
         try:
             command(*args, **kwargs)
         except FellowshipError as error:
             terminal.say(error)
-            raise typer.Exit(WRONG_USE if isinstance(error, DeclarationError) else WITH_FAILURES) from error
+            raise typer.Exit(WRONG_USE if isinstance(error, (DeclarationError, LogError)) else WITH_FAILURES) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(STOPPED) from error
         except BrokenPipeError as error:  # whoever read our output has gone
@@ -157,6 +157,7 @@ def run(
 
     from rich.text import Text
 
+    from ..protocols.errors import LogError
     from ..runtime import tracing
     from ..runtime.session import Limits
     from . import terminal
@@ -171,7 +172,11 @@ def run(
     settings = Settings(
         limits=Limits(concurrency=concurrency, deadline_s=deadline), seed=seed, about={"data": str(data)}
     )
-    status = _play(plan, dataset, directory, settings)
+    try:
+        status = _play(plan, dataset, directory, settings)
+    except LogError as error:
+        terminal.say(error)
+        raise typer.Exit(STOPPED) from error
     if as_json:
         _print_json({**status.model_dump(mode="json"), "results": str(directory / RESULTS)})
     else:

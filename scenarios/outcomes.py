@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..protocols.errors import LogError
 from ..protocols.identity import ItemId
 from ..protocols.judging import Verdict
 from ..protocols.lifecycle import ItemFailed, ItemFinished, ItemOpened, ModelCalled, RunEnded, RunStarted
@@ -137,14 +138,22 @@ def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
 
 
 def write_results(log: LogReader, path: Path) -> None:
-    """Write results.jsonl, whole or not at all: one line an item, in the order of the data set."""
+    """Write results.jsonl, whole or not at all: one line an item, in the order of the data set.
+
+    Raises:
+        LogError: it cannot be written.
+    """
     part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        for outcome in in_order(outcomes(log)):
-            file.write(outcome.model_dump_json(exclude_none=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for outcome in in_order(outcomes(log)):
+                file.write(outcome.model_dump_json(exclude_none=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LogError(f"{path} cannot be written: {error.strerror or error}; the log has it all") from error
 
 
 def status(log: LogReader, run: str) -> Status:

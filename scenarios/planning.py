@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import TypeVar
 
-from ..agents import PERSONAS, ROLES, Agent, Profile
+from ..agents import PERSONAS, ROLES, Agent, Persona, Profile
 from ..protocols.aggregation import RULES, Rule
 from ..protocols.debate import ArgumentMade
 from ..protocols.errors import DeclarationError, ExecutionError, Problem, nearest
@@ -105,8 +106,15 @@ class Plan:
         return {name: _maker(self.roles[name], profile, item) for name, profile in self.profiles.items()}
 
     def prompt_digests(self) -> dict[str, str]:
-        """Return the digest of each agent's own prompt."""
-        return {name: role.prompt.digest for name, role in sorted(self.roles.items())}
+        """Return for each agent the digest of its own prompt and, where it has one, of its persona."""
+        return {
+            name: "+".join(filter(None, (role.prompt.digest, _persona_digest(self.profiles[name].persona))))
+            for name, role in sorted(self.roles.items())
+        }
+
+
+def _persona_digest(persona: Persona | None) -> str:
+    return "" if persona is None else blake2b(f"{persona.title}\0{persona.text}".encode(), digest_size=8).hexdigest()
 
 
 def _maker(role: type[Agent], profile: Profile, item: Item) -> Callable[[], Agent]:

@@ -6,13 +6,13 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
-import structlog
 import yaml
 
 from ..protocols.errors import DeclarationError, FellowshipError, LogError
@@ -23,6 +23,7 @@ from ..protocols.models import Completion, ModelCall
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import LogReader
 from ..runtime.session import Limits, Session, open_session, prove
+from ..runtime.tracing import logger
 from .conductor import Conductor
 from .outcomes import Status, status, write_results
 from .planning import Plan
@@ -33,11 +34,9 @@ RESULTS = "results.jsonl"
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 
 class Items(Protocol):
-    """What a run is about: a list of items, or a Dataset; iterated once."""
+    """What a run is about: a list of items, or a Dataset; iterated twice, to look and to play."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Item]: ...
@@ -82,9 +81,10 @@ class Settings:
 class _Earlier:
     """What earlier starts have left."""
 
-    ended: set[ItemId] = field(default_factory=set[ItemId])
+    ended: dict[ItemId, bytes] = field(default_factory=dict[ItemId, bytes])
+    """Items that have an outcome, each with its digest."""
     begun: dict[ItemId, int] = field(default_factory=dict[ItemId, int])
-    """How often an item was begun without an end."""
+    """How often an item was begun."""
     done: int = 0
     failed: int = 0
 
@@ -111,23 +111,28 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     outcome and begins the others anew.
 
     Raises:
-        DeclarationError: a model cannot be reached, or the directory holds something else.
+        DeclarationError: a model cannot be reached, two items have one id, the directory holds something else, or
+            another process is playing it.
         LogError: the log cannot be written.
     """
     settings = settings or Settings()
     if settings.client is None:
         prove(plan.models, settings.environ)
-    earlier = _prepare(plan, out, settings)
+    earlier = _prepare(plan, items, out, settings)
     progress = Progress(len(items), len(earlier.ended), earlier.done, earlier.failed)
     if settings.watch is not None:
         settings.watch(progress)
     try:
         await _play(plan, items, out, settings, earlier, progress)
     except BaseExceptionGroup as group:
-        raise _first(group) from group
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_fold, out)
+        error = _first(group)
+        if not isinstance(error, LogError):
+            await _fold(out)
+        raise error from group
+    except asyncio.CancelledError:
+        await _fold(out)
+        raise
+    await _fold(out)
     with LogReader(out / LOG) as reader:
         return status(reader, str(out))
 
@@ -143,11 +148,11 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         clock=settings.clock,
     ) as session:
         session.system.models = _Counting(session.system.models, progress)
-        session.log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, settings)))
+        _describe(plan, out, settings, session)
         concurrency = settings.limits.concurrency
         start = RunStarted(items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed)
         session.log.append(start, sender=CONDUCTOR)
-        log.info("run_started", run=str(out), items=len(items), finished=len(earlier.ended))
+        logger().info("run_started", run=str(out), items=len(items), finished=len(earlier.ended))
         reason: Literal["done", "stopped", "failed"] = "failed"
         try:
             todo = _todo(items, earlier, progress)
@@ -159,9 +164,9 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
             reason = "stopped"
             raise
         finally:
-            if not session.log.broken:
+            if not session.log.closed:
                 session.log.append(RunEnded(reason=reason), sender=CONDUCTOR)
-            log.info("run_ended", run=str(out), reason=reason, done=progress.done, failed=progress.failed)
+            logger().info("run_ended", run=str(out), reason=reason, done=progress.done, failed=progress.failed)
 
 
 def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
@@ -171,8 +176,7 @@ def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple
             return
         if item.id in earlier.ended:
             continue
-        begun = earlier.begun.get(item.id, 0)
-        yield number, item, ConversationId(f"{item.id}~{begun + 1}" if begun else item.id)
+        yield number, item, ConversationId(f"{item.id}~{earlier.begun.get(item.id, 0) + 1}")
 
 
 async def _work(
@@ -190,10 +194,10 @@ async def _work(
             progress.in_flight -= 1
         if isinstance(end, ItemFailed):
             progress.failed += 1
-            log.warning("item_failed", item=item.id, error=end.cause.error, reason=end.cause.reason)
+            logger().warning("item_failed", item=item.id, error=end.cause.error, reason=end.cause.reason)
         else:
             progress.done += 1
-            log.info("item_finished", item=item.id, verdict=end.verdict)
+            logger().info("item_finished", item=item.id, verdict=end.verdict)
 
 
 async def _play_item(
@@ -217,7 +221,13 @@ async def _play_item(
     return end
 
 
-def _fold(out: Path) -> None:
+async def _fold(out: Path) -> None:
+    """Write the results, whatever is being cancelled; raises LogError where they cannot be written."""
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(_write_results, out)
+
+
+def _write_results(out: Path) -> None:
     if (out / LOG).exists():
         with LogReader(out / LOG) as reader:
             write_results(reader, out / RESULTS)
@@ -241,41 +251,81 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 # the directory
 
 
-def _prepare(plan: Plan, out: Path, settings: Settings) -> _Earlier:
-    """Make the directory, or look what a run has left in it."""
+def _prepare(plan: Plan, items: Items, out: Path, settings: Settings) -> _Earlier:
+    """Make the directory, or look what a run has left in it.
+
+    Raises:
+        DeclarationError: it holds something else, or a run of something else; or two items have one id.
+    """
+    earlier = _Earlier()
     if (out / LOG).exists():
         with LogReader(out / LOG) as reader:
-            _same(reader.meta("played"), _played(plan, settings), out)
-            return _left(reader)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            played = reader.meta("played")
+            if played is not None:
+                _same(json.loads(played), _played(plan, settings), out)
+            earlier = _left(reader)
+    elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
         raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
+    _look_at(items, earlier, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(_record(plan, settings), sort_keys=False, allow_unicode=True)
-        (out / RECORD).write_text(text, encoding="utf-8")
     except OSError as error:
         raise DeclarationError(f"{out} cannot be written: {error.strerror}") from error
-    return _Earlier()
+    return earlier
+
+
+def _look_at(items: Items, earlier: _Earlier, out: Path) -> None:
+    """Check that every item has its own id, and that those with an outcome are what they were."""
+    seen: set[ItemId] = set()
+    changed: list[ItemId] = []
+    for item in items:
+        if item.id in seen:
+            raise DeclarationError(f"two items have the id {item.id!r}")
+        seen.add(item.id)
+        if item.id in earlier.ended and earlier.ended[item.id] != _digest(item):
+            changed.append(item.id)
+    gone = [item for item in earlier.ended if item not in seen]
+    for ids, what in ((changed, "changed in the data since"), (gone, "not in the data now")):
+        if ids:
+            raise DeclarationError(
+                f"{out} holds outcomes of {len(ids)} items that are {what}, such as {ids[0]!r}: choose another --out"
+            )
+
+
+def _digest(item: Item) -> bytes:
+    try:
+        return blake2b(item.model_dump_json().encode(), digest_size=8).digest()
+    except ValueError as error:  # pydantic's, for text that is not Unicode
+        raise DeclarationError(f"item {item.id!r} cannot be written down: {error}") from error
 
 
 def _left(reader: LogReader) -> _Earlier:
     earlier = _Earlier()
-    items: dict[str, ItemId] = {}
+    open_items: dict[str, Item] = {}
     for event in reader.events(kinds=("item_opened", "item_finished", "item_failed")):
-        if event.kind == "item_opened":
-            opened = event.message()
-            if isinstance(opened, ItemOpened):
-                items[event.conversation] = opened.item.id
-                earlier.begun[opened.item.id] = earlier.begun.get(opened.item.id, 0) + 1
+        message = event.message()
+        if isinstance(message, ItemOpened):
+            open_items[event.conversation] = message.item
+            earlier.begun[message.item.id] = earlier.begun.get(message.item.id, 0) + 1
             continue
-        item = items.pop(event.conversation)
-        earlier.ended.add(item)
-        earlier.begun.pop(item, None)
-        if event.kind == "item_finished":
+        item = open_items.pop(event.conversation)
+        earlier.ended[item.id] = _digest(item)
+        del earlier.begun[item.id]
+        if isinstance(message, ItemFinished):
             earlier.done += 1
         else:
             earlier.failed += 1
     return earlier
+
+
+def _describe(plan: Plan, out: Path, settings: Settings, session: Session) -> None:
+    """Say in the log and in run.yaml what is played."""
+    session.log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, settings)))
+    text = yaml.safe_dump(_record(plan, settings), sort_keys=False, allow_unicode=True)
+    try:
+        (out / RECORD).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LogError(f"{out / RECORD} cannot be written: {error.strerror}") from error
 
 
 def _played(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -297,8 +347,8 @@ def _record(plan: Plan, settings: Settings) -> dict[str, Any]:
     return {**_played(plan, settings), **settings.about, "versions": versions}
 
 
-def _same(earlier: str | None, now: dict[str, Any], out: Path) -> None:
-    changes = list(_changes(json.loads(earlier or "{}"), json.loads(json.dumps(now)), ""))
+def _same(earlier: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    changes = list(_changes(earlier, json.loads(json.dumps(now)), ""))
     if changes:
         shown = "\n  ".join(changes[:MOST_CHANGES])
         more = f"\n  and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""

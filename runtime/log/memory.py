@@ -1,4 +1,4 @@
-"""A log in memory, for tests and for talk that nobody wants to keep."""
+"""Logs without a file: in memory, for tests, and none at all, for talk that nobody wants to keep."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,48 @@ from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
+
+
+class NoLog:
+    """An EventLog that keeps nothing but count."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def append(
+        self,
+        message: Message,
+        *,
+        sender: str,
+        conversation: ConversationId = WHOLE_RUN,
+        cause: int | None = None,
+        recipients: tuple[str, ...] = (),
+    ) -> int:
+        """Return the next sequence."""
+        del message, sender, conversation, cause, recipients
+        self._last += 1
+        return self._last
+
+    def keep(self, digest: str, text: str) -> None:
+        """Keep nothing."""
+
+    async def drain(self) -> None:
+        """Return: there is always room."""
+
+    async def durable(self, sequence: int) -> None:
+        """Return: nothing here will ever be durable."""
+        del sequence
+
+    def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
+        """Return nothing."""
+        del conversation, kinds
+        return iter(())
+
+    def text(self, digest: str) -> str:
+        """Raise KeyError."""
+        raise KeyError(digest)
 
 
 class MemoryLog:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from filelock import FileLock, Timeout
 
-from ...protocols.errors import LogError
+from ...protocols.errors import DeclarationError, LogError
 from ...protocols.events import Event
 from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
@@ -38,7 +39,7 @@ class SqliteLog:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
         self.path = path
-        self.closed = False
+        self._closed = False
         self._connection = connection
         self._clock = clock
         self._rows: list[Row] = []
@@ -53,9 +54,9 @@ class SqliteLog:
         self._reader: LogReader | None = None
 
     @property
-    def broken(self) -> bool:
-        """Whether the file has failed, so that nothing can be appended any more."""
-        return self._broken is not None
+    def closed(self) -> bool:
+        """Whether nothing can be appended any more: it was closed, or the file has failed."""
+        return self._closed or self._broken is not None
 
     def append(
         self,
@@ -69,8 +70,9 @@ class SqliteLog:
         """Take an event and return its sequence at once; raises LogError once nothing can be written."""
         if self._broken is not None:
             raise self._broken
-        if self.closed:
+        if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
+        body = message.model_dump_json(exclude_none=True)
         self._last += 1
         self._rows.append(
             (
@@ -80,7 +82,7 @@ class SqliteLog:
                 sender,
                 ",".join(recipients),
                 message.kind,
-                message.model_dump_json(exclude_none=True),
+                body,
                 self._clock.now_s(),
             )
         )
@@ -137,7 +139,7 @@ class SqliteLog:
             while self._rows and self._broken is None:
                 await self._write_group()
         finally:
-            self.closed = True
+            self._closed = True
             if self._reader is not None:
                 self._reader.close()
             if self._broken is None:
@@ -158,7 +160,7 @@ class SqliteLog:
         try:
             with anyio.CancelScope(shield=True):  # rows taken are rows written, whoever is cancelled meanwhile
                 await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)
-        except sqlite3.Error as error:
+        except Exception as error:
             self._broken = LogError(f"{self.path} cannot be written: {error}")
             self._broken.__cause__ = error
             while self._waiting:
@@ -194,15 +196,32 @@ async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[
     """Open a log for writing, new or with what it holds, and close it with everything written.
 
     Raises:
+        DeclarationError: another process writes it.
         LogError: the file is not a log, is of a newer version, or cannot be written.
     """
+    lock = FileLock(path.with_suffix(".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DeclarationError(f"{path.parent} is being played by another process") from error
+    except OSError as error:
+        raise LogError(f"{path} cannot be opened: {error.strerror or error}") from error
+    try:
+        async with _opened(path, clock or SystemClock()) as log:
+            yield log
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def _opened(path: Path, clock: Clock) -> AsyncGenerator[SqliteLog, None]:
     try:
         connection = sqlite3.connect(path, check_same_thread=False)
         try:
             schema.migrate(connection, str(path))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            log = SqliteLog(path, connection, clock or SystemClock())
+            log = SqliteLog(path, connection, clock)
         except BaseException:
             connection.close()
             raise

@@ -26,6 +26,8 @@ class Retries:
     """Wait before the second try; it doubles with each, and half of it is chance."""
     longest_s: float = 30.0
     """Bound on that wait; what an endpoint asks for is waited out in full."""
+    patience_s: float = 600.0
+    """The longest wait that an endpoint may ask for; the call fails at once where it asks for more."""
 
     def wait_s(self, error: ModelError, tries: int, rng: random.Random) -> float:
         """Return how long to wait after `tries` tries, the last of which ended in this error."""
@@ -55,7 +57,7 @@ class ModelAccess:
         self._rng = random.Random(f"{seed}/retries")  # noqa: S311 - not a secret
         caps = {endpoint: min(concurrency, endpoint.concurrency or concurrency) for endpoint in endpoints.values()}
         admissions = {endpoint: Admission(cap) for endpoint, cap in caps.items()}
-        self._routes = {settings: (endpoint, admissions[endpoint]) for settings, endpoint in endpoints.items()}
+        self._routes = {_address(settings): (end, admissions[end]) for settings, end in endpoints.items()}
 
     async def complete(self, call: ModelCall) -> Completion:
         """Answer a call.
@@ -63,7 +65,10 @@ class ModelAccess:
         Raises:
             ModelError: no try brought an answer; `attempts` on it says what each one met.
         """
-        endpoint, admission = self._routes[call.settings]
+        route = self._routes.get(_address(call.settings))
+        if route is None:
+            raise ModelError(f"{call.settings.model} is not among the models that this run was opened with")
+        endpoint, admission = route
         attempts: list[Attempt] = []
         while True:
             async with admission.lease():
@@ -77,6 +82,9 @@ class ModelAccess:
                         error.attempts = tuple(attempts)
                         raise
                     wait_s = self._retries.wait_s(error, len(attempts), self._rng)
+                    if wait_s > self._retries.patience_s:
+                        error.attempts = tuple(attempts)
+                        raise
                 else:
                     attempts.append(Attempt(latency_s=self._clock.monotonic_s() - begun_s))
                     return replace(completion, attempts=tuple(attempts))
@@ -88,6 +96,11 @@ class ModelAccess:
                 return await self._transport.send(endpoint, call)
         except TimeoutError as error:
             raise CallTimedOut(f"{endpoint.name} gave no answer within {self._deadline_s:g} s") from error
+
+
+def _address(settings: ModelSettings) -> tuple[str | bool | None, ...]:
+    """Return what leads to an endpoint; settings that differ in anything else share it."""
+    return settings.model, settings.base_url, settings.key_env, settings.json_schema
 
 
 def _in_short(error: ModelError) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from ...protocols.errors import DeclarationError, nearest
 from ...protocols.models import ModelSettings
@@ -110,12 +111,19 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
             f"unknown provider {provider_name!r} in {settings.model!r}{nearest(provider_name, PROVIDERS).rstrip('?')}"
             f". For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
         )
-    if not base_url.startswith(("http://", "https://")):
-        raise DeclarationError(f"the base_url of {settings.model!r} must begin with http:// or https://: {base_url!r}")
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise DeclarationError(f"the base_url of {settings.model!r} must begin with http:// or https://")
+    if address.username or address.password or address.query or address.fragment:
+        raise DeclarationError(
+            f"the base_url of {settings.model!r} must be a plain address: a key goes into {variable}_API_KEY"
+        )
     names = (settings.key_env,) if settings.key_env else (*provider.keys, f"{variable}_API_KEY")
-    key = next((environ[name] for name in names if environ.get(name)), None)
+    key = next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
     if key is None and (settings.key_env or (provider.key_needed and own_address is None)):
         raise DeclarationError(f"{settings.model} needs a key: set {names[0]} in the environment or in .env")
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise DeclarationError(f"the key of {settings.model} has characters that no key has: look at {names[0]}")
     return Endpoint(
         name=settings.model,
         model=model,

@@ -125,7 +125,9 @@ def test_trace_shows_a_conversation_as_text_whatever_is_in_it(finished: Path) ->
 
 def test_trace_shows_rounds_and_who_heard_whom(tmp_path: Path, data: Path, quick: str) -> None:
     out = tmp_path / "run"
-    fellowship("run", "feedback-loop", "--data", data, "--limit", 1, "--model", "acme/m", "--base-url", quick, "--out", out)
+    fellowship(
+        "run", "feedback-loop", "--data", data, "--limit", 1, "--model", "acme/m", "--base-url", quick, "--out", out
+    )
     shown = fellowship("trace", out, "i0").stdout
     assert "writer writes draft 1 → reviewer" in shown
     assert shown.index("Round 1") < shown.index("reviewer gives feedback, 5 of 10 → writer") < shown.index("Round 2")
@@ -143,9 +145,7 @@ def test_status_tells_failures_by_reason_and_the_exit_code_says_so(tmp_path: Pat
     assert "4 by CallRefused" in fellowship("status", out).stdout
 
 
-def test_the_verdicts_of_the_small_model_come_with_a_warning_and_the_way_on(
-    tmp_path: Path, shared_data: Path
-) -> None:
+def test_the_verdicts_of_the_small_model_come_with_a_warning_and_the_way_on(tmp_path: Path, shared_data: Path) -> None:
     out = tmp_path / "run"
     result = fellowship("run", "judge", "--data", shared_data / "pandalm/testset-v1.json", "--limit", 1, "--out", out)
     assert result.exit_code == 0, result.output

@@ -344,8 +344,8 @@ async def test_an_item_broken_off_is_charged_for_both_tries(tmp_path: Path) -> N
     with pytest.raises(TimeoutError):
         await broken_off()
     status = await play(library("feedback-loop"), items(1), out, Settings(client=ScriptedModel()))
-    assert (status.state, status.done, status.calls) == ("done", 1, 6)
-    assert results(out)[0].calls == 6
+    assert (status.state, status.done, status.calls) == ("done", 1, 7)
+    assert results(out)[0].calls == 7  # a draft and a call broken off, then five
 
 
 async def test_another_scenario_model_or_seed_in_the_same_directory_is_refused_naming_what_differs(
@@ -374,7 +374,7 @@ async def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Pat
 async def test_a_log_that_cannot_be_written_ends_the_run_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3  # noqa: PLC0415 - for this case only
+    import sqlite3
 
     commit = SqliteLog._commit
     groups = 0
@@ -393,7 +393,7 @@ async def test_a_log_that_cannot_be_written_ends_the_run_with_its_reason(
 
 
 async def test_run_yaml_says_what_was_played(tmp_path: Path) -> None:
-    import yaml  # noqa: PLC0415 - for this case only
+    import yaml
 
     await play(
         library("judge"),
@@ -411,7 +411,7 @@ async def test_run_yaml_says_what_was_played(tmp_path: Path) -> None:
 
 
 async def test_a_run_on_loopback_logs_no_key(tmp_path: Path) -> None:
-    from fellowship.runtime.testing import Fault, LoopbackEndpoint  # noqa: PLC0415 - for this case only
+    from fellowship.runtime.testing import Fault, LoopbackEndpoint
 
     key = "sk-very-secret-0123456789"
     faults = [Fault(status=401, error={"message": f"Incorrect API key provided: {key}"}), None, None]
