@@ -282,7 +282,7 @@ def _look_at(items: Items, earlier: _Earlier, out: Path) -> None:
         if item.id in seen:
             raise DeclarationError(f"two items have the id {item.id!r}")
         seen.add(item.id)
-        if item.id in earlier.ended and earlier.ended[item.id] != _digest(item):
+        if earlier.ended.get(item.id, digest := _digest(item)) != digest:
             changed.append(item.id)
     gone = [item for item in earlier.ended if item not in seen]
     for ids, what in ((changed, "changed in the data since"), (gone, "not in the data now")):

@@ -176,3 +176,22 @@ def test_the_wait_doubles_and_is_bounded() -> None:
         return max(waits)
 
     assert [round(longest(tries), 1) for tries in (1, 2, 3, 4, 9)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+async def test_an_agent_that_asks_with_settings_of_its_own_reaches_the_same_endpoint() -> None:
+    async with LoopbackEndpoint(lambda _: "so") as server, LeanTransport() as transport:
+        endpoint = Endpoint("loopback/m", "m", server.base_url)
+        access = ModelAccess(transport, {SETTINGS: endpoint}, clock=ManualClock(), concurrency=1, deadline_s=5)
+        hot = ModelCall(ModelSettings(model="loopback/m", temperature=1.0), CALL.messages)
+        assert (await access.complete(hot)).text == "so"
+        with pytest.raises(ModelError, match="other/m is not among the models"):
+            await access.complete(ModelCall(ModelSettings(model="other/m"), CALL.messages))
+    assert server.ledger[0].request["temperature"] == 1.0
+
+
+async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for() -> None:
+    clock = ManualClock()
+    async with LoopbackEndpoint(faults=[Fault(status=429, headers={"retry-after": "86400"})]) as server:
+        with pytest.raises(RateLimited):
+            await ask(server, clock=clock)
+    assert clock.slept == []

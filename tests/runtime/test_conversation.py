@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from acting import Acting, Answered, AskThing, Noted, acting, echo, settle
 
-from fellowship.protocols.errors import AgentUnavailable, AskCycle, ModelError, Unanswered, UnknownName
+from fellowship.protocols.errors import AgentUnavailable, AskCycle, LogError, ModelError, Unanswered, UnknownName
 from fellowship.protocols.hearing import Heard
 from fellowship.protocols.identity import Address, ConversationId
 from fellowship.protocols.messages import Message, Stop
@@ -442,3 +442,138 @@ async def test_a_system_without_models_says_so() -> None:
     async with ActorSystem(MemoryLog()).conversation(TALK, {"a": acting(speaks)}) as talk:
         with pytest.raises(ModelError, match="has no models"):
             await talk.ask("a", AskThing())
+
+
+async def test_something_else_that_was_cancelled_is_a_handlers_failure_and_the_agent_goes_on() -> None:
+    async def waits_for_what_is_cancelled(message: AskThing, context: Context) -> None:
+        if message.text == "first":
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        await context.emit(Answered(text=message.text))
+
+    log = MemoryLog()
+    system = ActorSystem(log)
+    async with system.conversation(TALK, {"a": acting(waits_for_what_is_cancelled)}) as talk:
+        with pytest.raises(AgentUnavailable, match="something that was cancelled"):
+            await talk.ask("a", AskThing(text="first"))
+        assert (await talk.ask("a", AskThing(text="second"))).text == "second"
+    assert "agent_failed" in kinds(log)
+
+
+async def test_after_stop_no_conversation_begins() -> None:
+    system = ActorSystem(MemoryLog())
+    await system.stop()
+    with pytest.raises(AgentUnavailable, match="the system was stopped"):
+        async with system.conversation(TALK, {}):
+            raise AssertionError("it began")
+    assert system.statistics().conversations == 0
+
+
+async def test_a_log_that_fails_leaves_no_handler_and_nobody_waiting() -> None:
+    class Breaking(MemoryLog):
+        def append(self, message: Message, **place: Any) -> int:
+            if message.kind == "answered":
+                self.closed = True
+                raise LogError("the disk is full")
+            return super().append(message, **place)
+
+    system = ActorSystem(Breaking())
+    async with asyncio.timeout(5):
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with system.conversation(TALK, {"a": acting(echo)}) as talk, asyncio.TaskGroup() as asks:
+                for _ in range(3):
+                    asks.create_task(talk.ask("a", AskThing()))
+        await system.stop()
+    assert caught.group_contains(LogError, match="disk is full")
+    assert system.statistics().conversations == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_was_said_in_a_blind_round_is_delivered_though_the_round_fails() -> None:
+    async with ActorSystem(MemoryLog()).conversation(TALK, {name: Listening for name in "ab"}) as talk:
+        await talk.listen("b", ["a"])
+        with pytest.raises(KeyError):
+            async with talk.blind(["a"]):
+                await talk.ask("a", AskThing(text="said"))
+                raise KeyError
+        assert (await talk.ask("b", AskThing())).text == "a:said"
+
+
+async def test_blind_rounds_do_not_nest() -> None:
+    async with ActorSystem(MemoryLog()).conversation(TALK, {}) as talk:
+        with pytest.raises(RuntimeError, match="under way"):
+            async with talk.blind([]), talk.blind([]):
+                raise AssertionError("it nested")
+
+
+async def test_a_listener_that_has_left_is_no_fault_of_the_speakers() -> None:
+    class Leaving:
+        async def handle(self, message: Message, context: Context) -> Stop:
+            return Stop("enough")
+
+    log = MemoryLog()
+    async with ActorSystem(log, inbox=1).conversation(TALK, {"a": acting(echo), "b": Leaving}) as talk:
+        await talk.listen("b", ["a"])
+        for _ in range(5):
+            assert (await talk.ask("a", AskThing(text="x"))).text == "x"
+    assert "agent_failed" not in kinds(log)
+
+
+async def test_a_listener_that_cannot_be_made_fails_the_conversation() -> None:
+    def make() -> Acting:
+        raise ZeroDivisionError("unmakeable")
+
+    with pytest.raises(ZeroDivisionError, match="unmakeable"):
+        async with ActorSystem(MemoryLog()).conversation(TALK, {"a": acting(echo), "b": make}) as talk:
+            await talk.listen("b", ["a"])
+            await talk.ask("a", AskThing(text="x"))
+
+
+async def test_what_was_said_is_not_said_again_by_a_retry() -> None:
+    async def says_and_breaks(message: object, context: Context) -> None:
+        await context.emit(Answered())
+        raise ModelError("too late")
+
+    log = MemoryLog()
+    policy = Policy((Rule(ModelError, retries=3, then="fail"),))
+    with pytest.raises(ModelError, match="too late"):
+        async with ActorSystem(log).conversation(TALK, {"a": acting(says_and_breaks)}, {"a": policy}) as talk:
+            await talk.ask("a", AskThing())
+    assert kinds(log).count("answered") == 1
+
+
+async def test_the_failure_of_a_handler_whose_asker_gave_up_is_recorded_and_no_more() -> None:
+    gate = asyncio.Event()
+
+    async def late(message: AskThing, context: Context) -> None:
+        if message.text == "late":
+            await gate.wait()
+            raise ZeroDivisionError
+        await context.emit(Answered())
+
+    log = MemoryLog()
+    async with ActorSystem(log).conversation(TALK, {"a": acting(late)}) as talk:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await talk.ask("a", AskThing(text="late"))
+        gate.set()
+        assert await talk.ask("a", AskThing()) == Answered()
+
+
+async def test_a_call_that_is_broken_off_is_in_the_log() -> None:
+    async def never(call: ModelCall) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def speaks(message: object, context: Context) -> None:
+        await context.model.complete(ModelCall(ModelSettings(model="x/y"), (ChatMessage("user", "how?"),)))
+
+    log = MemoryLog()
+    system = ActorSystem(log, models=ScriptedModel(never))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), system.conversation(TALK, {"a": acting(speaks)}) as talk:
+            await talk.ask("a", AskThing())
+    called = next(event for event in log.events() if event.kind == "model_called").message()
+    assert called.text is None  # type: ignore[attr-defined]
+    assert called.attempts[0].error == "CancelledError"  # type: ignore[attr-defined]

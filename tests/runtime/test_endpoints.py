@@ -62,3 +62,19 @@ def test_answers_of_an_embedded_model_are_bounded_unless_the_scenario_says_other
     assert with_defaults(ModelSettings(model="local/x")).max_tokens == 256
     assert with_defaults(ModelSettings(model="local/x", max_tokens=5)).max_tokens == 5
     assert with_defaults(ModelSettings(model="openai/x")).max_tokens is None
+
+
+@pytest.mark.parametrize("address", ["http://u:p@h/v1", "http://h/v1?api-key=k", "http://h/v1#k", "http:///x", "ftp://h"])
+def test_an_address_with_a_secret_in_it_or_without_a_host_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        resolve(ModelSettings(model="x/m", base_url=address), {})
+    assert address not in str(caught.value)
+
+
+def test_a_key_is_taken_without_the_line_end_and_one_that_cannot_be_is_refused() -> None:
+    settings = ModelSettings(model="openai/m")
+    assert resolve(settings, {"OPENAI_API_KEY": " sk-1\n"}).key == "sk-1"
+    with pytest.raises(DeclarationError, match="look at OPENAI_API_KEY"):
+        resolve(settings, {"OPENAI_API_KEY": "sk-1\nsk-2"})
+    with pytest.raises(DeclarationError, match="needs a key"):
+        resolve(settings, {"OPENAI_API_KEY": " "})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fellowship.protocols.errors import LogError
+from fellowship.protocols.errors import DeclarationError, LogError
 from fellowship.protocols.generation import DraftWritten
 from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.lifecycle import RunEnded
@@ -258,3 +258,20 @@ def test_whatever_is_appended_kept_and_reopened_the_log_is_a_list(
         assert [event.sequence for event in events] == list(range(1, len(model) + 1))
         assert [getattr(event.message(), "text", "") for event in events] == model
         assert all(reader.text(text) == text for text in kept)
+
+
+async def test_a_log_has_one_writer_and_a_dead_one_keeps_no_lock(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db"):
+        with pytest.raises(DeclarationError, match="another process"):
+            async with open_log(tmp_path / "run.db"):
+                raise AssertionError("two writers")
+    async with open_log(tmp_path / "run.db") as log:
+        assert log.append(draft("x"), sender="a") == 1
+
+
+async def test_a_message_that_cannot_be_written_down_leaves_no_gap(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db") as log:
+        with pytest.raises(ValueError, match="surrogate"):
+            log.append(draft("\ud800"), sender="a")
+        await log.durable(log.append(draft("x"), sender="a"))
+        assert [event.sequence for event in log.events()] == [1]

@@ -424,3 +424,69 @@ async def test_a_run_on_loopback_logs_no_key(tmp_path: Path) -> None:
     assert all(served.headers["Authorization"] == f"Bearer {key}" for served in server.ledger)
     for path in (tmp_path / "run").iterdir():
         assert key.encode() not in path.read_bytes()
+
+
+async def test_data_that_changed_or_went_away_is_refused_and_more_data_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    made = library("judge")
+    await play(made, items(2), out, Settings(client=ScriptedModel()))
+    changed = [items(2)[0].model_copy(update={"prompt": "Another question?"}), items(2)[1]]
+    for now, message in [(changed, "1 items that are changed"), (items(1), "not in the data now, such as 'i1'")]:
+        with pytest.raises(DeclarationError, match=message):
+            await play(made, now, out, Settings(client=ScriptedModel()))
+    status = await play(made, items(5), out, Settings(client=ScriptedModel()))
+    assert (status.items, status.done, status.calls) == (5, 5, 5)
+
+
+async def test_two_items_with_one_id_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    model = ScriptedModel()
+    with pytest.raises(DeclarationError, match="two items have the id 'i0'"):
+        await play(library("judge"), [*items(1), *items(1)], tmp_path / "run", Settings(client=model))
+    with pytest.raises(DeclarationError, match="cannot be written down"):
+        odd = items(1)[0].model_copy(update={"prompt": "\ud800"})
+        await play(library("judge"), [odd], tmp_path / "run", Settings(client=model))
+    assert model.calls == []
+
+
+async def test_ids_that_look_like_conversations_do_not_meet(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    x, x2 = (items(1)[0].model_copy(update={"id": ItemId(name)}) for name in ("x", "x~2"))
+
+    async def never(call: ModelCall) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await play(library("judge"), [x], out, Settings(client=ScriptedModel(never)))
+    status = await play(library("judge"), [x, x2], out, Settings(client=ScriptedModel()))
+    assert status.done == 2
+    assert [outcome.item for outcome in results(out)] == ["x", "x~2"]
+
+
+async def test_a_start_that_fails_before_the_log_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "fake.gguf"
+    fake.write_bytes(b"not a model")
+    scenario, source = load("judge")
+    made = plan(scenario, source=source, models={"judge": f"local/{fake}"})
+    for _ in range(2):
+        with pytest.raises(DeclarationError, match="cannot be loaded"):
+            await play(made, items(1), tmp_path / "run")
+
+
+async def test_results_that_cannot_be_written_are_told_and_nothing_half_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    (out / "results.jsonl").mkdir(parents=True)
+    (out / "results.jsonl" / "in the way").touch()
+    (out / "results.jsonl").rename(tmp_path / "aside")
+    async with asyncio.timeout(10):
+        await played(library("judge"), out, ScriptedModel())
+    (out / "results.jsonl").unlink()
+    (tmp_path / "aside").rename(out / "results.jsonl")
+    with pytest.raises(LogError, match=r"results.jsonl cannot be written"):
+        await played(library("judge"), out, ScriptedModel())
+    assert not (out / "results.part").exists()
