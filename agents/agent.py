@@ -1,7 +1,5 @@
 """What all agents share: they listen, they speak through a model, and each role answers its own commands."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from ..protocols.hearing import Heard
@@ -13,21 +11,8 @@ from .dialogue import Dialogue
 from .profile import Profile
 from .prompt import Prompt
 
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a prompt is told of something heard."""
-
-    speaker: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A candidate as it is shown: the label says its place, not whose it is."""
-
-    label: str
-    text: str
+Shown = tuple[str, str]
+"""A candidate as it is shown: a label that says its place, not whose it is, and its text."""
 
 
 class Agent:
@@ -66,27 +51,42 @@ class Agent:
         raise TypeError(f"{self.profile.name} ({self.profile.role}) does not take {command.kind}")
 
     def render(self, block: str, **variables: object) -> str:
-        """Return a block of the prompt, with what every block may use: item, persona, instructions, heard."""
-        for kind in type(self).__mro__:
-            prompt = vars(kind).get("prompt")
-            if isinstance(prompt, Prompt) and block in prompt:
-                return prompt.render(block, {**self._always, "heard": self._said(), **variables})
-        raise KeyError(f"no prompt of {type(self).__name__} has a block {block!r}")
+        """Return a block of the prompt.
+
+        Every block may use `request` (the item's prompt), `item`, `persona`, `instructions`, and `heard`: pairs of
+        speaker and text since this agent last spoke.
+        """
+        profile = self.profile
+        return _prompt_with(type(self), block).render(
+            block,
+            {
+                "request": self.item.prompt,
+                "item": self.item,
+                "persona": profile.persona,
+                "instructions": profile.instructions,
+                "heard": self._said(),
+                **variables,
+            },
+        )
 
     def candidates(self, order: Order) -> tuple[Shown, Shown]:
         """Return the item's candidates as they are shown in an order."""
         slots: tuple[Slot, Slot] = ("a", "b") if order == "ab" else ("b", "a")
-        return Shown("A", self.item.candidate(slots[0]).text), Shown("B", self.item.candidate(slots[1]).text)
+        return ("A", self.item.candidate(slots[0]).text), ("B", self.item.candidate(slots[1]).text)
 
     def spoke(self, dialogue: Dialogue) -> None:
         """Keep a dialogue that went well, and all that was heard before it as taken up."""
         self.dialogue = dialogue
         self.heard.clear()
 
-    def _said(self) -> tuple[Said, ...]:
-        return tuple(Said(heard.speaker, heard.fact.said()) for heard in self.heard if heard.fact.said())
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        return tuple((heard.speaker, said) for heard in self.heard if (said := heard.fact.said()))
 
-    @cached_property
-    def _always(self) -> dict[str, object]:
-        profile = self.profile
-        return {"item": self.item, "persona": profile.persona, "instructions": profile.instructions}
+
+def _prompt_with(role: type[Agent], block: str) -> Prompt:
+    """Return the prompt that has a block, the role's own or that of a class it extends; raises KeyError."""
+    for kind in role.__mro__:
+        prompt = vars(kind).get("prompt")
+        if isinstance(prompt, Prompt) and block in prompt:
+            return prompt
+    raise KeyError(f"no prompt of {role.__name__} has a block {block!r}")

@@ -29,7 +29,7 @@ class Debater(Juror):
             context.model,
             self.profile.settings,
             self.render("argument", first=first, candidates=self.candidates(command.order), round=command.round),
-            lambda problem: self.render("again", problem=problem, form=None),
+            lambda problem: self.render("again", problem=problem, shape=""),
         )
         self.spoke(dialogue)
         cut_off = completion.finish_reason == "length"

@@ -95,7 +95,8 @@ class Juror(Agent):
         context: Context,
     ) -> tuple[ReplyT, int]:
         """Show candidates and return the reply, with the number of requests it took."""
-        asked = {"strategy": STRATEGIES[judging.strategy], "scale": judging.scale, "form": form}
+        together = STRATEGIES[judging.strategy].together
+        asked = {"strategy": judging.strategy, "together": together, "scale": judging.scale, "shape": form.shape}
         first = not dialogue
         if first:
             dialogue.open(self.render("system", **asked))
@@ -104,7 +105,7 @@ class Juror(Agent):
             self.profile.settings,
             self.render("vote", first=first, candidates=candidates, **asked),
             form,
-            lambda problem: self.render("again", problem=problem, form=form),
+            lambda problem: self.render("again", problem=problem, shape=form.shape),
         )
 
     @staticmethod

@@ -32,13 +32,13 @@ class Reviewer(Agent):
         dialogue = self.dialogue.fork()
         first = not dialogue
         if first:
-            dialogue.open(self.render("system", form=form, scale=command.scale))
+            dialogue.open(self.render("system", shape=form.shape, scale=command.scale))
         reply, requests = await dialogue.reply(
             context.model,
             self.profile.settings,
             self.render("feedback", first=first),
             form,
-            lambda problem: self.render("again", problem=problem, form=form),
+            lambda problem: self.render("again", problem=problem, shape=form.shape),
         )
         self.spoke(dialogue)
         await context.emit(

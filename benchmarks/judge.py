@@ -13,15 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
-import orjson
 from openai.types.chat import ChatCompletion
 
 from fellowship.protocols.identity import ItemId
 from fellowship.protocols.items import Candidate, Item
-from fellowship.runtime.log import LogReader
+from fellowship.protocols.models import ModelCall
+from fellowship.runtime.models import Endpoint, transport
 from fellowship.runtime.session import Limits
 from fellowship.scenarios import Settings, load, plan, play
 
@@ -91,8 +93,8 @@ async def bare(url: str, bodies: list[bytes]) -> float:
     return time.process_time() - begun
 
 
-async def whole(base_url: str, todo: list[Item], folder: Path) -> tuple[float, list[bytes]]:
-    """Return the CPU seconds of a run, log and results and all, and the bodies that it sent."""
+async def whole(base_url: str, todo: list[Item], folder: Path) -> float:
+    """Return the CPU seconds of a run, log and results and all."""
     scenario, source = load("judge")
     made = plan(scenario, source=source, models={"judge": "bench/m"})
     environ = {"BENCH_BASE_URL": base_url}
@@ -100,28 +102,47 @@ async def whole(base_url: str, todo: list[Item], folder: Path) -> tuple[float, l
     status = await play(made, todo, folder, Settings(environ=environ, limits=Limits(concurrency=IN_FLIGHT)))
     seconds = time.process_time() - begun
     assert status.done == len(todo), status
+    return seconds
+
+
+async def captured(base_url: str, todo: list[Item], folder: Path) -> list[bytes]:
+    """Return the very bodies that a run sends."""
     bodies: list[bytes] = []
-    with LogReader(folder / "run.db") as log:
-        for event in log.events(kinds=("model_called",)):
-            messages = [{"role": role, "content": log.text(digest)} for role, digest in event.message().messages]
-            bodies.append(orjson.dumps({"model": "m", "messages": messages, "temperature": 0.0}))
-    return seconds, bodies
+    build = transport.body
+
+    def noting(endpoint: Endpoint, call: ModelCall) -> bytes:
+        bodies.append(build(endpoint, call))
+        return bodies[-1]
+
+    transport.body = noting
+    try:
+        await whole(base_url, todo, folder)
+    finally:
+        transport.body = build
+    return bodies
+
+
+@contextmanager
+def killing(server: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill the server when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        server.kill()
 
 
 async def main(count: int, repetitions: int) -> None:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server, killing(server):
         base_url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
         todo = items(count)
         ours: list[float] = []
         theirs: list[float] = []
-        for repetition in range(repetitions + 1):
+        with tempfile.TemporaryDirectory() as folder:  # this warms up, too
+            bodies = await captured(base_url, todo, Path(folder) / "run")
+        for _ in range(repetitions):
             with tempfile.TemporaryDirectory() as folder:
-                seconds, bodies = await whole(base_url, todo, Path(folder) / "run")
-            loop = await bare(f"{base_url}/chat/completions", bodies)
-            if repetition:  # the first warms up
-                ours.append(1e6 * seconds / count)
-                theirs.append(1e6 * loop / count)
-        server.kill()
+                ours.append(1e6 * await whole(base_url, todo, Path(folder) / "run") / count)
+            theirs.append(1e6 * await bare(f"{base_url}/chat/completions", bodies) / count)
     print(f"{count} judge calls, {IN_FLIGHT} in flight, {repetitions} repetitions, CPU a call (median, min to max):")
     for name, values in (("fellowship, logged", ours), ("bare aiohttp loop", theirs)):
         print(f"  {name:20} {statistics.median(values):6.0f} us   ({min(values):.0f} to {max(values):.0f})")

@@ -82,15 +82,15 @@ def _counted(votes: Sequence[VoteCast]) -> Counter[Verdict]:
     return Counter(vote.verdict for vote in votes)
 
 
-def _totals(votes: Sequence[VoteCast]) -> tuple[Fraction, Fraction] | None:
+def _totals(votes: Sequence[VoteCast]) -> tuple[Fraction | float, Fraction | float] | None:
     """Return the exact sums of the scores; None where a vote has none. A score counts as its decimal form says."""
-    total_a = total_b = Fraction(0)
-    for vote in votes:
-        if vote.score_a is None or vote.score_b is None:
-            return None
-        total_a += Fraction(str(vote.score_a))
-        total_b += Fraction(str(vote.score_b))
-    return total_a, total_b
+    scores_a = [vote.score_a for vote in votes if vote.score_a is not None]
+    scores_b = [vote.score_b for vote in votes if vote.score_b is not None]
+    if len(scores_a) < len(votes) or len(scores_b) < len(votes):
+        return None
+    if all(score.is_integer() for score in (*scores_a, *scores_b)):
+        return sum(scores_a), sum(scores_b)  # exact as they are
+    return sum(Fraction(str(score)) for score in scores_a), sum(Fraction(str(score)) for score in scores_b)
 
 
 RULES: Registry[Rule] = Registry(

@@ -76,22 +76,28 @@ class AgentContext:
         log = self._conversation.log
         for message in call.messages:
             log.keep(message.digest, message.content)
-        called = ModelCalled(
-            model=call.settings.model,
-            messages=tuple((message.role, message.digest) for message in call.messages),
-            settings=call.settings.sampling(),
-            answer=call.answer.name if call.answer else None,
-            attempts=_attempts(error),
-        )
-        if completion is not None:
-            called = called.model_copy(
-                update={
-                    "text": completion.text,
-                    "finish_reason": completion.finish_reason,
-                    "served_by": completion.served_by,
-                    "usage": completion.usage,
-                    "attempts": completion.attempts,
-                }
+        messages = tuple((message.role, message.digest) for message in call.messages)
+        settings = call.settings.sampling()
+        answer = call.answer.name if call.answer else None
+        if completion is None:
+            called = ModelCalled(
+                model=call.settings.model,
+                messages=messages,
+                settings=settings,
+                answer=answer,
+                attempts=_attempts(error),
+            )
+        else:
+            called = ModelCalled(
+                model=call.settings.model,
+                messages=messages,
+                settings=settings,
+                answer=answer,
+                text=completion.text,
+                finish_reason=completion.finish_reason,
+                served_by=completion.served_by,
+                usage=completion.usage,
+                attempts=completion.attempts,
             )
         return log.append(
             called,
@@ -102,8 +108,6 @@ class AgentContext:
 
 
 def _attempts(error: BaseException | None) -> tuple[Attempt, ...]:
-    if error is None:
-        return ()
     if isinstance(error, ModelError):
         return error.attempts
     return (Attempt(latency_s=0.0, error=f"{type(error).__name__}: {error}".rstrip(": ")),)

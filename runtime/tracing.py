@@ -40,9 +40,12 @@ def configure(*, json: bool = False, level: int = logging.WARNING) -> None:
     )
 
 
-def logger() -> structlog.typing.FilteringBoundLogger:
+Log = structlog.typing.FilteringBoundLogger
+
+
+def logger() -> Log:
     """Return the process's logger; where nobody has set one up, this does, for warnings."""
     if not structlog.is_configured():
         configure()
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    log: Log = structlog.get_logger()
     return log

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 
 from ..protocols.debate import MakeArgument
 from ..protocols.errors import AgentUnavailable, NothingToDecide
@@ -32,7 +31,7 @@ class Conductor:
         self._decision: DecisionMade | None = None
         self._picked: DraftPicked | None = None
         self._round = 1
-        self._order: Order = random.Random(f"{seed}/{item.id}/order").choice(("ab", "ba"))  # noqa: S311 - not a secret
+        self._chance = f"{seed}/{item.id}/order"
 
     async def play(self, opened: int) -> ItemFinished:
         """Walk the whole flow and return the outcome; `opened` is the sequence of the item's first event.
@@ -83,15 +82,11 @@ class Conductor:
         for name in present:
             if name in step.hears:
                 await conversation.listen(name, step.hears[name], cause=cause)
-        async with AsyncExitStack() as stack:
-            if step.blind:
-                await stack.enter_async_context(conversation.blind(step.agents))
-            if step.in_turn or len(present) == 1:
-                answers = await self._in_turn(present, step, cause)
-            else:
-                async with asyncio.TaskGroup() as asked:
-                    tasks = [asked.create_task(self._answer(name, step, cause)) for name in present]
-                answers = [task.result() for task in tasks]
+        if step.blind:
+            async with conversation.blind(step.agents):
+                answers = await self._answers(present, step, cause)
+        else:
+            answers = await self._answers(present, step, cause)
         # All have answered or failed before the first failure counts: what was paid for is in the log.
         for name, answer in zip(present, answers, strict=False):
             if isinstance(answer, Exception):
@@ -103,8 +98,12 @@ class Conductor:
                 if isinstance(answer, DraftWritten):
                     self._drafts.append((name, answer))
 
-    async def _in_turn(self, names: Sequence[str], step: AskStep, cause: int) -> list[Fact | Exception | None]:
-        """Ask one after another; nobody is asked after a failure."""
+    async def _answers(self, names: Sequence[str], step: AskStep, cause: int) -> list[Fact | Exception | None]:
+        """Ask all at once, or one after another; in turn, nobody is asked after a failure."""
+        if not step.in_turn and len(names) > 1:
+            async with asyncio.TaskGroup() as asked:
+                tasks = [asked.create_task(self._answer(name, step, cause)) for name in names]
+            return [task.result() for task in tasks]
         answers: list[Fact | Exception | None] = []
         for name in names:
             answers.append(await self._answer(name, step, cause))
@@ -138,7 +137,10 @@ class Conductor:
     def _orders(self, orders: Orders) -> tuple[Order, ...]:
         if orders == "both":
             return ("ab", "ba")
-        return (self._order,) if orders == "random" else (orders,)
+        if orders == "random":
+            choices: tuple[Order, Order] = ("ab", "ba")
+            return (random.Random(self._chance).choice(choices),)  # noqa: S311 - not a secret
+        return (orders,)
 
     def _decide(self, step: DecideStep, cause: int) -> None:
         last: dict[str, VoteCast] = {name: fact for name, fact in self._said if isinstance(fact, VoteCast)}

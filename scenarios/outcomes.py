@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from ..protocols.errors import LogError
 from ..protocols.identity import ItemId
 from ..protocols.judging import Verdict
-from ..protocols.lifecycle import ItemFailed, ItemFinished, ItemOpened, ModelCalled, RunEnded, RunStarted
+from ..protocols.lifecycle import ItemFailed, ItemFinished, RunEnded, RunStarted
 from ..runtime.log import LogReader
 
 FOLDED = ("item_opened", "model_called", "item_finished", "item_failed")
@@ -84,19 +85,22 @@ def outcomes(log: LogReader) -> Iterator[tuple[int, Outcome]]:
     by_item: dict[ItemId, _Tally] = {}
     by_conversation: dict[str, _Tally] = {}
     for event in log.events(kinds=FOLDED):
-        message = event.message()
-        if isinstance(message, ItemOpened):
-            tally = by_item.setdefault(message.item.id, _Tally(message.item.id))
-            tally.number = message.number
+        if event.kind == "item_opened":
+            body = orjson.loads(event.body)
+            tally = by_item.setdefault(body["item"]["id"], _Tally(body["item"]["id"]))
+            tally.number = body["number"]
             by_conversation[event.conversation] = tally
-        elif isinstance(message, ModelCalled):
+        elif event.kind == "model_called":
+            usage = orjson.loads(event.body)["usage"]
             tally = by_conversation[event.conversation]
             tally.calls += 1
-            tally.tokens += message.usage.input_tokens + message.usage.output_tokens
-        elif isinstance(message, (ItemFinished, ItemFailed)):
+            tally.tokens += usage["input_tokens"] + usage["output_tokens"]
+        else:
             tally = by_conversation.pop(event.conversation)
             del by_item[tally.item]
-            yield tally.number, _outcome(tally, message)
+            end = event.message()
+            if isinstance(end, (ItemFinished, ItemFailed)):
+                yield tally.number, _outcome(tally, end)
 
 
 def _outcome(tally: _Tally, end: ItemFinished | ItemFailed) -> Outcome:

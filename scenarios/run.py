@@ -23,7 +23,7 @@ from ..protocols.models import Completion, ModelCall
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import LogReader
 from ..runtime.session import Limits, Session, open_session, prove
-from ..runtime.tracing import logger
+from ..runtime.tracing import Log, logger
 from .conductor import Conductor
 from .outcomes import Status, status, write_results
 from .planning import Plan
@@ -152,13 +152,14 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         concurrency = settings.limits.concurrency
         start = RunStarted(items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed)
         session.log.append(start, sender=CONDUCTOR)
-        logger().info("run_started", run=str(out), items=len(items), finished=len(earlier.ended))
+        log = logger().bind(run=str(out))
+        log.info("run_started", items=len(items), finished=len(earlier.ended))
         reason: Literal["done", "stopped", "failed"] = "failed"
         try:
             todo = _todo(items, earlier, progress)
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(items))):
-                    workers.create_task(_work(todo, plan, session, progress, settings.seed))
+                    workers.create_task(_work(todo, plan, session, progress, settings.seed, log))
             reason = "stopped" if progress.draining else "done"
         except asyncio.CancelledError:
             reason = "stopped"
@@ -166,7 +167,7 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         finally:
             if not session.log.closed:
                 session.log.append(RunEnded(reason=reason), sender=CONDUCTOR)
-            logger().info("run_ended", run=str(out), reason=reason, done=progress.done, failed=progress.failed)
+            log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
 
 
 def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
@@ -185,6 +186,7 @@ async def _work(
     session: Session,
     progress: Progress,
     seed: int,
+    log: Log,
 ) -> None:
     for number, item, conversation in todo:
         progress.in_flight += 1
@@ -194,10 +196,10 @@ async def _work(
             progress.in_flight -= 1
         if isinstance(end, ItemFailed):
             progress.failed += 1
-            logger().warning("item_failed", item=item.id, error=end.cause.error, reason=end.cause.reason)
+            log.warning("item_failed", item=item.id, error=end.cause.error, reason=end.cause.reason)
         else:
             progress.done += 1
-            logger().info("item_finished", item=item.id, verdict=end.verdict)
+            log.info("item_finished", item=item.id, verdict=end.verdict)
 
 
 async def _play_item(

@@ -4,8 +4,7 @@ Today a fixed cap on calls in flight; limits a minute, and caps that adapt, belo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 
 class Admission:
@@ -15,8 +14,6 @@ class Admission:
         self.cap = cap
         self._free = asyncio.Semaphore(cap)
 
-    @asynccontextmanager
-    async def lease(self) -> AsyncGenerator[None, None]:
-        """Wait for a place, and hold it until the block ends, however it ends."""
-        async with self._free:
-            yield
+    def lease(self) -> AbstractAsyncContextManager[None]:
+        """Return a context to enter: it waits for a place, and holds it until it is left, however it is left."""
+        return self._free

@@ -491,7 +491,7 @@ async def test_a_log_that_fails_leaves_no_handler_and_nobody_waiting() -> None:
 
 
 async def test_what_was_said_in_a_blind_round_is_delivered_though_the_round_fails() -> None:
-    async with ActorSystem(MemoryLog()).conversation(TALK, {name: Listening for name in "ab"}) as talk:
+    async with ActorSystem(MemoryLog()).conversation(TALK, dict.fromkeys("ab", Listening)) as talk:
         await talk.listen("b", ["a"])
         with pytest.raises(KeyError):
             async with talk.blind(["a"]):

@@ -64,7 +64,9 @@ def test_answers_of_an_embedded_model_are_bounded_unless_the_scenario_says_other
     assert with_defaults(ModelSettings(model="openai/x")).max_tokens is None
 
 
-@pytest.mark.parametrize("address", ["http://u:p@h/v1", "http://h/v1?api-key=k", "http://h/v1#k", "http:///x", "ftp://h"])
+@pytest.mark.parametrize(
+    "address", ["http://u:p@h/v1", "http://h/v1?api-key=k", "http://h/v1#k", "http:///x", "ftp://h"]
+)
 def test_an_address_with_a_secret_in_it_or_without_a_host_is_refused_and_not_repeated(address: str) -> None:
     with pytest.raises(DeclarationError) as caught:
         resolve(ModelSettings(model="x/m", base_url=address), {})
