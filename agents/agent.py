@@ -28,9 +28,9 @@ class Agent:
     def __init__(self, profile: Profile, item: Item) -> None:
         self.profile = profile
         self.item = item
-        self.dialogue = Dialogue()
         self.heard: list[Heard] = []
-        """What was heard since this agent last spoke."""
+        """All that was heard."""
+        self._dialogues: dict[Order, Dialogue] = {}
 
     async def handle(self, message: Message, context: Context, /) -> None:
         """Take in what is heard; answer what is commanded."""
@@ -50,11 +50,18 @@ class Agent:
         del context
         raise TypeError(f"{self.profile.name} ({self.profile.role}) does not take {command.kind}")
 
-    def render(self, block: str, **variables: object) -> str:
-        """Return a block of the prompt.
+    def dialogue(self, order: Order = "ab") -> Dialogue:
+        """Return a fork of the dialogue in which the candidates stand in this order, or a new one.
+
+        An agent that is shown both orders leads two dialogues, so that A and B mean the same all through each.
+        """
+        return self._dialogues.get(order, Dialogue()).fork()
+
+    def render(self, block: str, dialogue: Dialogue, order: Order = "ab", **variables: object) -> str:
+        """Return a block of the prompt, for this dialogue.
 
         Every block may use `request` (the item's prompt), `item`, `persona`, `instructions`, and `heard`: pairs of
-        speaker and text since this agent last spoke.
+        speaker and text since the agent last spoke in the dialogue; `first` says that it has not spoken in it yet.
         """
         profile = self.profile
         return _prompt_with(type(self), block).render(
@@ -64,7 +71,8 @@ class Agent:
                 "item": self.item,
                 "persona": profile.persona,
                 "instructions": profile.instructions,
-                "heard": self._said(),
+                "heard": self._said(dialogue, order),
+                "first": not dialogue,
                 **variables,
             },
         )
@@ -74,13 +82,14 @@ class Agent:
         slots: tuple[Slot, Slot] = ("a", "b") if order == "ab" else ("b", "a")
         return ("A", self.item.candidate(slots[0]).text), ("B", self.item.candidate(slots[1]).text)
 
-    def spoke(self, dialogue: Dialogue) -> None:
-        """Keep a dialogue that went well, and all that was heard before it as taken up."""
-        self.dialogue = dialogue
-        self.heard.clear()
+    def spoke(self, dialogue: Dialogue, order: Order = "ab") -> None:
+        """Keep a dialogue that went well; all that was heard counts as told in it."""
+        dialogue.taken = len(self.heard)
+        self._dialogues[order] = dialogue
 
-    def _said(self) -> tuple[tuple[str, str], ...]:
-        return tuple((heard.speaker, said) for heard in self.heard if (said := heard.fact.said()))
+    def _said(self, dialogue: Dialogue, order: Order) -> tuple[tuple[str, str], ...]:
+        fresh = self.heard[dialogue.taken :]
+        return tuple((heard.speaker, said) for heard in fresh if (said := heard.fact.said(order)))
 
 
 def _prompt_with(role: type[Agent], block: str) -> Prompt:

@@ -21,16 +21,18 @@ class Debater(Juror):
         if not isinstance(command, MakeArgument):
             await super().answer(command, context)
             return
-        dialogue = self.dialogue.fork()
-        first = not dialogue
-        if first:
-            dialogue.open(self.render("system"))
+        order = command.order
+        dialogue = self.dialogue(order)
+        candidates = self.candidates(order)
+        request = self.render("argument", dialogue, order, candidates=candidates, round=command.round)
+        if not dialogue:
+            dialogue.open(self.render("system", dialogue))
         completion, _ = await dialogue.text(
             context.model,
             self.profile.settings,
-            self.render("argument", first=first, candidates=self.candidates(command.order), round=command.round),
-            lambda problem: self.render("again", problem=problem, shape=""),
+            request,
+            lambda problem: self.render("again", dialogue, problem=problem, shape=""),
         )
-        self.spoke(dialogue)
+        self.spoke(dialogue, order)
         cut_off = completion.finish_reason == "length"
         await context.emit(ArgumentMade(round=command.round, text=completion.text.strip(), cut_off=cut_off))

@@ -19,17 +19,19 @@ Again = Callable[[str], str]
 class Dialogue:
     """The messages so far. An agent talks on a fork and keeps it only when all went well."""
 
-    __slots__ = ("_messages",)
+    __slots__ = ("_messages", "taken")
 
-    def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
+    def __init__(self, messages: Iterable[ChatMessage] = (), taken: int = 0) -> None:
         self._messages = list(messages)
+        self.taken = taken
+        """How much of what the agent has heard was told in it."""
 
     def __bool__(self) -> bool:
         return bool(self._messages)
 
     def fork(self) -> "Dialogue":
         """Return a dialogue that goes on from here by itself."""
-        return Dialogue(self._messages)
+        return Dialogue(self._messages, self.taken)
 
     def open(self, system: str) -> None:
         """Begin with a system message."""

@@ -26,14 +26,16 @@ class Generator(Agent):
         if not isinstance(command, WriteDraft):
             await super().answer(command, context)
             return
-        dialogue = self.dialogue.fork()
+        dialogue = self.dialogue()
+        revising = bool(dialogue) and dialogue.taken < len(self.heard)
+        request = self.render("revision" if revising else "draft", dialogue)
         if not dialogue:
-            dialogue.open(self.render("system"))
+            dialogue.open(self.render("system", dialogue))
         completion, _ = await dialogue.text(
             context.model,
             self.profile.settings,
-            self.render("revision" if self._drafts and self.heard else "draft"),
-            lambda problem: self.render("again", problem=problem),
+            request,
+            lambda problem: self.render("again", dialogue, problem=problem),
         )
         self.spoke(dialogue)
         self._drafts += 1

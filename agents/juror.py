@@ -14,10 +14,7 @@ from .replies import Form, ReplyT, combined_form, direct_form, independent_form
 
 
 class Juror(Agent):
-    """Casts votes: a ballot for each order in which it is to see the candidates, each in a fork of its dialogue.
-
-    Of several ballots it remembers the first, should it be asked for more.
-    """
+    """Casts votes: a ballot for each order in which it is to see the candidates, each in a dialogue of its own."""
 
     gives: ClassVar[frozenset[type[Fact]]] = frozenset({VoteCast})
     prompt: ClassVar[Prompt] = Prompt.from_file("juror.md")
@@ -27,13 +24,13 @@ class Juror(Agent):
         if not isinstance(command, CastVote):
             await super().answer(command, context)
             return
-        kept: Dialogue | None = None
         ballots: list[Ballot] = []
+        dialogues: dict[Order, Dialogue] = {}
         for order in command.orders:
-            dialogue = self.dialogue.fork()
-            ballots.append(await self._ballot(command.judging, order, dialogue, context))
-            kept = kept or dialogue
-        self.spoke(kept or self.dialogue)
+            dialogues[order] = self.dialogue(order)
+            ballots.append(await self._ballot(command.judging, order, dialogues[order], context))
+        for order, dialogue in dialogues.items():
+            self.spoke(dialogue, order)
         verdict, score_a, score_b = reconciled(ballots, command.judging.reconcile)
         await context.emit(
             VoteCast(
@@ -59,13 +56,13 @@ class Juror(Agent):
 
     async def _direct(self, judging: Judging, order: Order, dialogue: Dialogue, context: Context) -> Ballot:
         shown = self.candidates(order)
-        reply, requests = await self._request(judging, direct_form(), shown, dialogue, context)
+        reply, requests = await self._request(judging, direct_form(), order, shown, dialogue, context)
         verdict = reply.chosen if order == "ab" else MIRRORED[reply.chosen]
         return Ballot(order=order, verdict=verdict, reason=reply.reason, requests=requests)
 
     async def _combined(self, judging: Judging, order: Order, dialogue: Dialogue, context: Context) -> Ballot:
         shown = self.candidates(order)
-        reply, requests = await self._request(judging, combined_form(judging.scale), shown, dialogue, context)
+        reply, requests = await self._request(judging, combined_form(judging.scale), order, shown, dialogue, context)
         scores = (reply.score_a, reply.score_b) if order == "ab" else (reply.score_b, reply.score_a)
         return self._scored(order, scores, reply.reason, requests)
 
@@ -78,7 +75,7 @@ class Juror(Agent):
         for slot, shown in zip(order, self.candidates(order), strict=True):
             fork = dialogue.fork()
             try:
-                reply, more = await self._request(judging, form, (shown,), fork, context)
+                reply, more = await self._request(judging, form, order, (shown,), fork, context)
             except UnreadAnswer as error:
                 error.requests += requests
                 raise
@@ -90,6 +87,7 @@ class Juror(Agent):
         self,
         judging: Judging,
         form: Form[ReplyT],
+        order: Order,
         candidates: tuple[Shown, ...],
         dialogue: Dialogue,
         context: Context,
@@ -97,15 +95,15 @@ class Juror(Agent):
         """Show candidates and return the reply, with the number of requests it took."""
         together = STRATEGIES[judging.strategy].together
         asked = {"strategy": judging.strategy, "together": together, "scale": judging.scale, "shape": form.shape}
-        first = not dialogue
-        if first:
-            dialogue.open(self.render("system", **asked))
+        request = self.render("vote", dialogue, order, candidates=candidates, **asked)
+        if not dialogue:
+            dialogue.open(self.render("system", dialogue, **asked))
         return await dialogue.reply(
             context.model,
             self.profile.settings,
-            self.render("vote", first=first, candidates=candidates, **asked),
+            request,
             form,
-            lambda problem: self.render("again", problem=problem, shape=form.shape),
+            lambda problem: self.render("again", dialogue, problem=problem, shape=form.shape),
         )
 
     @staticmethod

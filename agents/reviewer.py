@@ -26,19 +26,19 @@ class Reviewer(Agent):
         if not isinstance(command, GiveFeedback):
             await super().answer(command, context)
             return
-        if not self.heard:
+        dialogue = self.dialogue()
+        if dialogue.taken == len(self.heard):
             raise NothingToDecide(f"{self.profile.name} has heard nothing new to review (see `hears`)")
         form = feedback_form(command.scale)
-        dialogue = self.dialogue.fork()
-        first = not dialogue
-        if first:
-            dialogue.open(self.render("system", shape=form.shape, scale=command.scale))
+        request = self.render("feedback", dialogue)
+        if not dialogue:
+            dialogue.open(self.render("system", dialogue, shape=form.shape, scale=command.scale))
         reply, requests = await dialogue.reply(
             context.model,
             self.profile.settings,
-            self.render("feedback", first=first),
+            request,
             form,
-            lambda problem: self.render("again", problem=problem, shape=form.shape),
+            lambda problem: self.render("again", dialogue, problem=problem, shape=form.shape),
         )
         self.spoke(dialogue)
         await context.emit(

@@ -17,8 +17,9 @@ class ArgumentMade(Fact):
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
 
-    def said(self) -> str:
+    def said(self, order: Order = "ab") -> str:
         """Return the argument."""
+        del order
         return self.text
 
 

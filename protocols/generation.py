@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from .judging import Order
 from .messages import Command, Fact
 
 
@@ -18,8 +19,9 @@ class DraftWritten(Fact):
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
 
-    def said(self) -> str:
+    def said(self, order: Order = "ab") -> str:
         """Return the draft."""
+        del order
         return self.text
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from .judging import Ballot, Judging, Order, Verdict
+from .judging import MIRRORED, Ballot, Judging, Order, Verdict
 from .messages import Command, Fact
 
 
@@ -21,12 +21,25 @@ class VoteCast(Fact):
     score_a: float | None = None
     score_b: float | None = None
 
-    def said(self) -> str:
-        """Return the reasons given, then the vote."""
-        reasons = "\n\n".join(ballot.reason for ballot in self.ballots if ballot.reason)
+    def said(self, order: Order = "ab") -> str:
+        """Return the reasons given, then the vote, in the listener's terms; nothing of a vote that is unread."""
+        if self.verdict == "unread":
+            return ""
+        words = [_reason(ballot, order) for ballot in self.ballots if ballot.reason]
+        ab = order == "ab"
         if self.score_a is None or self.score_b is None:
-            return f"{reasons}\n\nVote: {self.verdict}"
-        return f"{reasons}\n\nScores: A {self.score_a:g}, B {self.score_b:g}"
+            verdict = self.verdict if ab else MIRRORED[self.verdict]
+            words.append(f"Vote: {verdict if verdict == 'tie' else verdict.upper()}")
+        else:
+            scores = (self.score_a, self.score_b) if ab else (self.score_b, self.score_a)
+            words.append(f"Scores: A {scores[0]:g}, B {scores[1]:g}")
+        return "\n\n".join(words)
+
+
+def _reason(ballot: Ballot, order: Order) -> str:
+    if ballot.order == order:
+        return ballot.reason
+    return f"(Shown the other way round: A and B are exchanged in this.) {ballot.reason}"
 
 
 class CastVote(Command[VoteCast]):

@@ -5,6 +5,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from .judging import Order
+
 
 class Message(BaseModel):
     """A frozen, closed value; `kind` names it in the log."""
@@ -17,8 +19,13 @@ class Message(BaseModel):
 class Fact(Message):
     """Something that has happened and stays so."""
 
-    def said(self) -> str:
-        """Return the words a listener reads; empty where the fact is nothing to listen to."""
+    def said(self, order: Order = "ab") -> str:
+        """Return the words a listener reads; empty where the fact is nothing to listen to.
+
+        Args:
+            order: How the listener is shown the candidates: what stands first it knows as A.
+        """
+        del order
         return ""
 
 

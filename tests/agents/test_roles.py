@@ -65,7 +65,17 @@ async def test_a_combined_judge_sees_question_and_both_answers_in_one_request() 
     assert (cast.verdict, cast.score_a, cast.score_b, cast.ballots[0].requests) == ("a", 8.0, 6.0, 1)
     assert [roles_of(call) for call in calls] == [["system", "user"]]
     system, user = (message.content for message in calls[0].messages)
-    for word in ("helpful", "relevant", "accurate", "deep", "creative", "detail", "order", "length", "100"):
+    for word in (
+        "helpfulness",
+        "relevance",
+        "accuracy",
+        "depth",
+        "creativity",
+        "level of detail",
+        "order",
+        "length",
+        "100",
+    ):
         assert word in system
     assert system.index("reasons first") < system.index("score each")
     assert user.index("Why is the sky blue?") < user.index("Rayleigh") < user.index("painted")
@@ -233,10 +243,10 @@ def test_a_subclass_says_what_it_says_otherwise_and_takes_the_rest_over() -> Non
         prompt = Prompt("{% block system %}You are a pirate.{% endblock %}")
 
     pirate: Agent = Pirate(Profile("p", "pirate", ModelSettings(model="x/y")), ITEM)
-    assert pirate.render("system") == "You are a pirate."
-    assert pirate.render("draft") == ITEM.prompt
+    assert pirate.render("system", pirate.dialogue()) == "You are a pirate."
+    assert pirate.render("draft", pirate.dialogue()) == ITEM.prompt
     with pytest.raises(KeyError, match="no prompt of Pirate has a block 'nothing'"):
-        pirate.render("nothing")
+        pirate.render("nothing", pirate.dialogue())
 
 
 @pytest.mark.parametrize("name", list(PERSONAS))
