@@ -1,6 +1,6 @@
 """The juror: looks at the candidates and casts a vote. A judge is a jury of one."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..protocols.errors import UnreadAnswer
 from ..protocols.judging import MIRRORED, STRATEGIES, Ballot, Judging, Order, Verdict, reconciled, verdict_of
@@ -94,7 +94,12 @@ class Juror(Agent):
     ) -> tuple[ReplyT, int]:
         """Show candidates and return the reply, with the number of requests it took."""
         together = STRATEGIES[judging.strategy].together
-        asked = {"strategy": judging.strategy, "together": together, "scale": judging.scale, "shape": form.shape}
+        asked: dict[str, Any] = {
+            "strategy": judging.strategy,
+            "together": together,
+            "scale": judging.scale,
+            "shape": form.shape,
+        }
         request = self.render("vote", dialogue, order, candidates=candidates, **asked)
         if not dialogue:
             dialogue.open(self.render("system", dialogue, **asked))

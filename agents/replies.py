@@ -15,6 +15,8 @@ from ..protocols.errors import ExecutionError
 from ..protocols.judging import Verdict
 from ..protocols.models import AnswerSchema, Completion
 
+THOUGHT = re.compile(r"\A<think>.*?</think>\s*", re.DOTALL)
+"""What a reasoning model thinks before its answer, where the endpoint leaves it in."""
 FENCED = re.compile(r"\A```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
 
 
@@ -80,8 +82,9 @@ class Form(Generic[ReplyT]):
         self._reply = reply
         schema = reply.model_json_schema()
         self.answer = AnswerSchema(name, _without_titles(schema))
-        self.shape = json.dumps({field: _hint(part) for field, part in schema["properties"].items()})
-        """The object with a hint in place of each value."""
+        self.shape = "{" + ", ".join(f'"{name}": {_hint(part)}' for name, part in schema["properties"].items()) + "}"
+        """The object with a hint in angle brackets in place of each value."""
+        self._fields = tuple(schema["properties"])
 
     def read(self, completion: Completion) -> ReplyT:
         """Return the reply.
@@ -91,12 +94,28 @@ class Form(Generic[ReplyT]):
         """
         if completion.finish_reason == "length":
             raise Unreadable("it was cut off at the token limit; be shorter")
-        text = completion.text.strip()
+        text = THOUGHT.sub("", completion.text.strip())
         fenced = FENCED.match(text)
+        text = fenced[1] if fenced else text
         try:
-            return self._reply.model_validate_json(fenced[1] if fenced else text)
+            reply = self._reply.model_validate_json(text)
         except ValidationError as error:
             raise Unreadable(_problem(error)) from error
+        if any(text.count(f'"{field}"') > 1 for field in self._fields):
+            _refuse_twice(text)
+        return reply
+
+
+def _refuse_twice(text: str) -> None:
+    """Raise Unreadable where a field stands twice, so that there are two answers."""
+
+    def fields(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise Unreadable(f"{name} stands in it twice")
+
+    json.loads(text, object_pairs_hook=fields)
 
 
 def _problem(error: ValidationError) -> str:
@@ -119,10 +138,10 @@ def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _hint(part: dict[str, Any]) -> str:
     if "enum" in part:
-        return " | ".join(part["enum"])
+        return " | ".join(json.dumps(word) for word in part["enum"])
     if "maximum" in part:
-        return f"a number from {part['minimum']:g} to {part['maximum']:g}"
-    return str(part.get("description", part["type"]))
+        return f"<number from {part['minimum']:g} to {part['maximum']:g}>"
+    return f'"<{part.get("description", part["type"]).rstrip(".")}>"'
 
 
 def _scored(reply: type[ReplyT], scale: int, *fields: str) -> type[ReplyT]:

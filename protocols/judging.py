@@ -46,7 +46,7 @@ class Judging(BaseModel):
 
     strategy: StrategyName = "combined"
     """direct: A, B or tie. independent: a score each, in separate conversations. combined: both scores at once."""
-    scale: int = Field(default=10, ge=1, le=1000)
+    scale: int = Field(default=10, ge=1, le=1000, strict=True)
     """The best score possible; the worst is 0. Not used by direct."""
     orders: Orders = "ab"
     """Which candidate is shown first: ab, ba, both (two ballots), or random by the run's seed and the item."""

@@ -31,9 +31,9 @@ class ModelSettings(BaseModel):
 
     model: str
     """`provider/model`: the first slash divides."""
-    temperature: float | None = Field(default=0.0, ge=0)
+    temperature: float | None = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Sampling temperature; null leaves it to the endpoint."""
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, strict=True)
     """Longest answer, in tokens; null leaves it to the endpoint."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = None

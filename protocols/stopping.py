@@ -16,21 +16,20 @@ Said = Sequence[tuple[str, Fact]]
 """Speaker and fact, in the order they were said."""
 
 
-def latest_votes(said: Said) -> dict[str, VoteCast]:
-    """Return each voter's last vote that could be read."""
-    return {who: fact for who, fact in said if isinstance(fact, VoteCast) and fact.verdict != "unread"}
+def latest_votes(said: Said) -> list[VoteCast]:
+    """Return each voter's last vote."""
+    return list({who: fact for who, fact in said if isinstance(fact, VoteCast)}.values())
 
 
 def consensus(said: Said) -> bool:
-    """Whether all who voted last voted the same."""
-    verdicts = {vote.verdict for vote in latest_votes(said).values()}
-    return len(verdicts) == 1
+    """Whether all who voted voted the same last, and every one of these votes could be read."""
+    verdicts = {vote.verdict for vote in latest_votes(said)}
+    return len(verdicts) == 1 and "unread" not in verdicts
 
 
 def disagreement(said: Said) -> bool:
-    """Whether two of the last votes differ."""
-    verdicts = {vote.verdict for vote in latest_votes(said).values()}
-    return len(verdicts) > 1
+    """Whether two of the last votes that could be read differ."""
+    return len({vote.verdict for vote in latest_votes(said)} - {"unread"}) > 1
 
 
 def settled(said: Said) -> bool:
@@ -54,23 +53,26 @@ def unchanged(said: Said) -> bool:
 
 
 def score(said: Said) -> float | None:
-    """The mean of each reviewer's last score."""
+    """Return the mean of each reviewer's last score."""
     scores = {who: fact.score for who, fact in said if isinstance(fact, FeedbackGiven)}
     return sum(scores.values()) / len(scores) if scores else None
 
 
 def margin(said: Said) -> float | None:
-    """How far the mean scores of a and b lie apart over the last votes."""
-    votes = [vote for vote in latest_votes(said).values() if vote.score_a is not None and vote.score_b is not None]
-    if not votes:
-        return None
-    return abs(sum((vote.score_a or 0.0) - (vote.score_b or 0.0) for vote in votes)) / len(votes)
+    """Return how far the mean scores of a and b lie apart over the last votes; None while one has no scores."""
+    votes = latest_votes(said)
+    gaps = [vote.score_a - vote.score_b for vote in votes if vote.score_a is not None and vote.score_b is not None]
+    return abs(sum(gaps)) / len(gaps) if gaps and len(gaps) == len(votes) else None
 
 
 def agreement(said: Said) -> float | None:
-    """The share of the last votes that the most frequent verdict has, from 0 to 1."""
-    verdicts = Counter(vote.verdict for vote in latest_votes(said).values())
-    return max(verdicts.values()) / verdicts.total() if verdicts else None
+    """Return the share of the last votes that the most frequent verdict has, from 0 to 1.
+
+    An unread vote agrees with none.
+    """
+    votes = latest_votes(said)
+    verdicts = Counter(vote.verdict for vote in votes if vote.verdict != "unread")
+    return max(verdicts.values()) / len(votes) if verdicts else None
 
 
 PREDICATES: dict[str, Callable[[Said], bool]] = {

@@ -1,9 +1,26 @@
 """Logs as events with facts: human lines on a terminal, JSON lines for machines; always on stderr."""
 
 import logging
+import os
+import re
 import sys
 
 import structlog
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Return text without characters that a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _plainly(
+    logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Make every fact of an event plain: words of models and data may be among them."""
+    del logger, name
+    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 class _Stderr:
@@ -23,8 +40,9 @@ def configure(*, json: bool = False, level: int = logging.WARNING) -> None:
         json: One JSON object a line, else lines for people.
         level: The least level that is shown.
     """
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=coloured)
     )
     structlog.configure(
         processors=[
@@ -32,6 +50,7 @@ def configure(*, json: bool = False, level: int = logging.WARNING) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _plainly,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

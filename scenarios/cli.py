@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, cast
 
@@ -35,21 +35,39 @@ app.add_typer(models_app, name="models")
 Parameters = ParamSpec("Parameters")
 Run = Annotated[Path, typer.Argument(help="A run's directory.", show_default=False)]
 ScenarioName = Annotated[str, typer.Argument(help="A library scenario or a file.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", envvar="FELLOWSHIP_JSON", help="Print one JSON document on stdout, and nothing else there."),
+]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--model", help="ALIAS=PROVIDER/MODEL; without an alias, for all.", show_default=False),
+    typer.Option(
+        "--model",
+        envvar=["FELLOWSHIP_RUN_MODEL", "FELLOWSHIP_CHECK_MODEL"],
+        help="ALIAS=PROVIDER/MODEL; without an alias, for all.",
+        show_default=False,
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="PATH=VALUE in the scenario, as in judging.scale=5.", show_default=False),
+    typer.Option(
+        "--set",
+        envvar=["FELLOWSHIP_RUN_SET", "FELLOWSHIP_CHECK_SET"],
+        help="PATH=VALUE in the scenario, as in judging.scale=5.",
+        show_default=False,
+    ),
 ]
 BaseUrl = Annotated[str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)]
 
 
 def main() -> None:
     """Run the command line; the entry point."""
-    load_dotenv(find_dotenv(usecwd=True))
+    found = find_dotenv(usecwd=True)
+    try:
+        load_dotenv(found)
+    except UnicodeDecodeError:
+        print(f"fellowship: {found} is not UTF-8", file=sys.stderr)  # noqa: T201 - an error's plain line
+        sys.exit(WRONG_USE)
     app()
 
 
@@ -115,7 +133,7 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
 
     from . import terminal
 
-    plan = _plan(scenario, model, change, None)
+    plan = _plan(scenario, model, change)
     models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
     agents = ", ".join(plan.profiles)
     terminal.out().print(Text(f"{scenario} is right: {agents}; models {models}"))
@@ -142,7 +160,8 @@ def run(
     model: Models = None,
     change: Changes = None,
     mapping: Annotated[
-        str | None, typer.Option("--map", help="FIELD=COLUMN,… as in prompt=instruction,a=response1.")
+        str | None,
+        typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
     ] = None,
     base_url: BaseUrl = None,
     concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at an endpoint.")] = 64,
@@ -165,15 +184,18 @@ def run(
     from .run import LOG, RESULTS, Settings
 
     tracing.configure(json=log_json, level=logging.INFO if verbose or log_json else logging.WARNING)
-    plan = _plan(scenario, model, change, base_url)
+    plan = _plan(scenario, model, change)
     columns = read_mapping(mapping) if mapping else None
     dataset = open_dataset(data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit)
     directory = out or _new_directory(plan.scenario.scenario)
     settings = Settings(
-        limits=Limits(concurrency=concurrency, deadline_s=deadline), seed=seed, about={"data": str(data)}
+        limits=Limits(concurrency=concurrency, deadline_s=deadline),
+        seed=seed,
+        environ=_environment(plan, base_url),
+        about={"data": str(data)},
     )
     try:
-        status = _play(plan, dataset, directory, settings)
+        status = _play(plan, dataset, directory, settings, quiet=log_json)
     except LogError as error:
         terminal.say(error)
         raise typer.Exit(STOPPED) from error
@@ -182,8 +204,7 @@ def run(
     else:
         terminal.out().print(terminal.summary(status, [directory / RESULTS, directory / LOG]))
     if status.state == "stopped":
-        again = f"fellowship run {scenario} --data {data} --out {directory} …"
-        terminal.err().print(Text(f"Stopped. The same command goes on: {again}"))
+        terminal.err().print(Text(f"Stopped. The same command, with --out {directory}, goes on where this left off."))
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)
 
@@ -278,11 +299,10 @@ def _log_of(run: Path) -> Path:
     return run / LOG
 
 
-def _plan(scenario: str, model: list[str] | None, change: list[str] | None, base_url: str | None) -> "Plan":
+def _plan(scenario: str, model: list[str] | None, change: list[str] | None) -> "Plan":
     from ..protocols.errors import DeclarationError
-    from ..runtime.models.endpoints import EMBEDDED
     from .loading import load
-    from .planning import plan, with_settings
+    from .planning import plan
 
     models: dict[str, str] = {}
     for choice in model or ():
@@ -294,17 +314,17 @@ def _plan(scenario: str, model: list[str] | None, change: list[str] | None, base
             )
         models[alias] = name
     spec, source = load(scenario, changes=change or ())
-    made = plan(spec, source=source, models=models)
+    return plan(spec, source=source, models=models)
+
+
+def _environment(plan: "Plan", base_url: str | None) -> Mapping[str, str]:
+    """Return the environment, with the address given on the command line for every model that is not embedded."""
+    from ..runtime.models.endpoints import EMBEDDED, split, variable_of
+
     if base_url is None:
-        return made
-    return with_settings(
-        made,
-        lambda settings: (
-            settings
-            if settings.model.startswith(f"{EMBEDDED}/")
-            else settings.model_copy(update={"base_url": base_url})
-        ),
-    )
+        return os.environ
+    providers = {split(settings.model)[0] for settings in plan.models} - {EMBEDDED}
+    return {**os.environ, **{f"{variable_of(provider)}_BASE_URL": base_url for provider in providers}}
 
 
 def _new_directory(name: str) -> Path:
@@ -313,7 +333,7 @@ def _new_directory(name: str) -> Path:
     return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
 
-def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings") -> "Status":
+def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings", *, quiet: bool) -> "Status":
     """Play a run with its progress line; the first signal drains it, the second stops it."""
     from dataclasses import replace
 
@@ -341,7 +361,8 @@ def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings
     async def whole() -> "Status | None":
         result: Status | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(line.show)
+            if not quiet:
+                tasks.start_soon(line.show)
             tasks.start_soon(heed_signals, tasks.cancel_scope)
             result = await play(plan, dataset, directory, replace(settings, watch=watch))
             tasks.cancel_scope.cancel()

@@ -101,6 +101,15 @@ class Dataset:
                 problems.append(Problem(str(error), str(self.path), place))
         if len(problems) > wrong:
             return None
+        try:
+            return self._made(place, row, values)
+        except ValueError as error:  # pydantic's, for what is not JSON
+            problems.append(
+                Problem(f"the row cannot be kept: {' '.join(str(error).split())[:120]}", str(self.path), place)
+            )
+            return None
+
+    def _made(self, place: int, row: Row, values: dict[str, str | None]) -> Item:
         used = {part for column in self.mapping.values() for part in _parts(column, row)}
         return Item(
             id=ItemId(values["id"] or str(place)),
@@ -167,7 +176,7 @@ def _lookup(column: str, row: Row) -> Any:  # noqa: ANN401 - a row's value may b
 def _part(value: Any, part: str) -> Any:  # noqa: ANN401 - as above
     if isinstance(value, dict):
         return cast("Row", value).get(part, _MISSING)
-    if isinstance(value, list) and part.isdigit():
+    if isinstance(value, list) and part.isdecimal():
         values = cast("list[object]", value)
         return values[int(part)] if int(part) < len(values) else _MISSING
     return _MISSING
@@ -193,11 +202,11 @@ def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None
     if first is None:
         raise DeclarationError(f"{path} has no rows")
     shape = None
-    if not mapping and "prompt" not in first[1]:
+    if "prompt" not in first[1] and "prompt" not in (mapping or {}):
         shape = next((shape for shape in SHAPES if shape.columns <= first[1].keys()), None)
     dataset = Dataset(
         path,
-        (shape.mapping if shape else mapping) or {},
+        {**(shape.mapping if shape else {}), **(mapping or {})},
         comparison,
         limit,
         shape,
@@ -219,6 +228,8 @@ def read_mapping(text: str) -> dict[str, str]:
         name, equals, column = (piece.strip() for piece in part.partition("="))
         if not equals or not name or not column:
             raise DeclarationError(f"--map takes FIELD=COLUMN,…, as in prompt=instruction,a=response1, not {part!r}")
+        if name in mapping:
+            raise DeclarationError(f"--map names {name!r} twice")
         mapping[name] = column
     return mapping
 
@@ -232,7 +243,11 @@ def rows(path: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         DeclarationError: there is no such file, its format is not known, or it cannot be read.
     """
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError:  # a name that no file can have
+        found = False
+    if not found:
         raise DeclarationError(f"there is no file {path}")
     if path.is_dir():
         raise DeclarationError(f"{path} is a directory: --data takes a file")
@@ -329,9 +344,14 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
             for batch in file.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, json.loads(json.dumps(row, default=str))
+                    yield number, json.loads(json.dumps(row, default=_as_json))
     except arrow.ArrowException as error:
         raise _wrong(f"not Parquet: {' '.join(str(error).split())}", path) from error
+
+
+def _as_json(value: object) -> object:
+    """Return what stands for a value that JSON does not know: bytes are never taken for text."""
+    return {"bytes": len(value)} if isinstance(value, bytes) else str(value)
 
 
 READERS: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {

@@ -1,18 +1,29 @@
 """From a name or a file to a proven scenario: every problem is reported, at its place, all at once."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from .source import Path, Source, read
-from .spec import VERBS, Scenario, known_fields
+from .spec import TAGS, VERBS, Scenario, known_fields
 
 _LIBRARY = files(__package__ or "fellowship.scenarios") / "library"
+
+
+WORDS = (
+    (re.compile(r"Input should be a valid dictionary or instance of \w+"), "must be a mapping"),
+    (re.compile(r"Input should be a valid tuple"), "must be a list"),
+    (re.compile(r"Input should be a valid string"), "must be text"),
+    (re.compile(r"String should match pattern .*"), "may have small letters, digits, - and _ only"),
+    (re.compile(r"Input should be"), "must be"),
+)
+"""What pydantic calls things, and what a scenario's author does."""
 
 
 def library() -> tuple[str, ...]:
@@ -31,7 +42,7 @@ def source_of(name: str) -> Source:
     if name in library():
         return read((_LIBRARY / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
     path = FilePath(name)
-    if not path.is_file():
+    if not _is_file(path):
         if path.suffix in (".yaml", ".yml") or "/" in name:
             raise DeclarationError(f"there is no file {name}")
         raise UnknownName("scenario", name, library())
@@ -43,6 +54,13 @@ def source_of(name: str) -> Source:
         ) from error
     except OSError as error:
         raise DeclarationError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _is_file(path: FilePath) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Scenario, Source]:
@@ -58,6 +76,8 @@ def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Scenario, Source]:
     source = source_of(name)
     for change in changes:
         _set(source.document, change)
+    if changes:  # what is wrong may be of the changes' making
+        source = replace(source, name=f"{source.name} with --set")
     return validate(source), source
 
 
@@ -72,8 +92,16 @@ def validate(source: Source) -> Scenario:
 
 
 def _follows(fault: dict[str, Any], faults: list[dict[str, Any]]) -> bool:
-    """Whether a list only counts as too short because of what is wrong inside it."""
+    """Whether it is only what another mistake leads to: a list too short, a key missing that stands there misspelt."""
     place = fault["loc"]
+    if fault["type"] == "missing":
+        hint = f"did you mean {place[-1]!r}"
+        return any(
+            other["type"] == "extra_forbidden"
+            and other["loc"][:-1] == place[:-1]
+            and hint in nearest(str(other["loc"][-1]), known_fields(*place[:-1]))
+            for other in faults
+        )
     return fault["type"] == "too_short" and any(
         len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in faults
     )
@@ -81,7 +109,7 @@ def _follows(fault: dict[str, Any], faults: list[dict[str, Any]]) -> bool:
 
 def _problem(source: Source, fault: dict[str, Any]) -> Problem:
     tagged: Path = tuple(fault["loc"])
-    path = tuple(part for part in tagged if not str(part).startswith("<"))
+    path = tuple(part for part in tagged if part not in TAGS)
     sort, message = str(fault["type"]), str(fault["msg"])
     if sort == "extra_forbidden":
         what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known_fields(*tagged[:-1]))}"
@@ -99,7 +127,9 @@ def _problem(source: Source, fault: dict[str, Any]) -> Problem:
         what = f"{path[-2]!r} is not a name: small letters, digits, - and _"
         path = path[:-1]
     else:
-        what = f"{'.'.join(map(str, path))}: {message[0].lower()}{message[1:]}, got {_short(fault['input'])}"
+        for theirs, ours in WORDS:
+            message = theirs.sub(ours, message)
+        what = f"{'.'.join(map(str, path))} {message}, got {_short(fault['input'])}"
     return source.problem(what, path)
 
 
@@ -121,8 +151,8 @@ def _set(document: dict[str, Any], change: str) -> None:
     if not equals or not path:
         raise DeclarationError(f"--set takes PATH=VALUE, as in judging.scale=5, not {change!r}")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = read(f"value: {text}", "--set").document["value"]
+    except DeclarationError as error:
         raise DeclarationError(f"--set {change}: the value is not YAML") from error
     parts = path.split(".")
     place: Any = document
@@ -141,7 +171,7 @@ def _set(document: dict[str, Any], change: str) -> None:
 def _step_into(place: Any, part: str, path: str, change: str) -> Any:  # noqa: ANN401 - a document's part may be anything
     if isinstance(place, list):
         parts = cast("list[object]", place)
-        if part.isdigit() and int(part) < len(parts):
+        if part.isdecimal() and int(part) < len(parts):
             return parts[int(part)]
         raise DeclarationError(f"--set {change}: {path} is not there; the list has parts 0 to {len(parts) - 1}")
     if isinstance(place, dict):

@@ -1,7 +1,7 @@
 """From a scenario to a plan: every name resolved and every step proven before anything is spent."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from ..protocols.aggregation import RULES, Rule
 from ..protocols.debate import ArgumentMade
 from ..protocols.errors import DeclarationError, ExecutionError, Problem, nearest
 from ..protocols.generation import DraftWritten
+from ..protocols.identity import CONDUCTOR
 from ..protocols.items import Item
 from ..protocols.judging import Judging
 from ..protocols.jury import VoteCast
@@ -34,6 +35,9 @@ FACTS: dict[spec.Wanted, type[Fact]] = {
 }
 """The fact that each word of `for` asks for."""
 NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick"}
+
+RESERVED = (*WORDS, CONDUCTOR)
+"""Names that an agent cannot have."""
 
 ThingT = TypeVar("ThingT")
 
@@ -151,6 +155,7 @@ class _Seen:
     spoke: set[str] = field(default_factory=set[str])
     """Who has been shown the candidates in the conversation's one order."""
     verbs: set[str] = field(default_factory=set[str])
+    hears: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 class _Planner:
@@ -165,6 +170,9 @@ class _Planner:
         scenario = self._scenario
         aliases = self._aliases(models)
         cast = tuple(scenario.agents)
+        for name in cast:
+            if name in RESERVED:
+                self._wrong(f"{name!r} is a word of the language, not a name for an agent", ("agents", name))
         made = {name: self._role(name, agent.role) for name, agent in scenario.agents.items()}
         profiles = {name: self._profile(name, agent, aliases, models) for name, agent in scenario.agents.items()}
         flow = tuple(self._steps(scenario.flow, ("flow",), "", cast, made))
@@ -251,6 +259,8 @@ class _Planner:
         if agent.model is None:
             if len(aliases) == 1:
                 return next(iter(aliases.values()))
+            if not aliases and "*" in models:
+                return self._proven(ModelSettings(model=models["*"]), ("agents", name))
             which = "there are no aliases" if not aliases else f"there are several aliases: {', '.join(aliases)}"
             self._wrong(f"agent {name!r} has no model, and {which}", ("agents", name))
             return None
@@ -336,6 +346,7 @@ class _Planner:
                 sort = self._scenario.agents[name].role
                 self._wrong(f"{name!r} is a {sort} and gives no {step.for_}{hint}", where)
         hears = self._hears(step, at, cast)
+        self._prove_options(step, at)
         judging = step.judging(self._scenario.judging)
         self._prove_ballots(step, at, judging)
         self._seen.facts.add(step.for_)
@@ -365,6 +376,18 @@ class _Planner:
                     self._wrong(f"unknown agent {name!r}{hint}", (*at, "hears", number))
                     return {}
         return {name: speakers(rule, name, cast) for name in step.ask}
+
+    def _prove_options(self, step: spec.Ask, at: Path) -> None:
+        """Check that a step says nothing that means nothing for it, and that reviewers have something to review."""
+        known = {"ballot": spec.JUDGING_OPTIONS, "feedback": ("scale",)}.get(step.for_, ())
+        for option in spec.JUDGING_OPTIONS:
+            if getattr(step, option) is not None and option not in known:
+                self._wrong(f"{option} means nothing for a step that asks for {step.for_}", (*at, option))
+        for name in step.ask:
+            if step.hears is not None:
+                self._seen.hears[name] = step.hears
+            if step.for_ == "feedback" and self._seen.hears.get(name, (NOBODY,)) == (NOBODY,):
+                self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
 
     def _prove_ballots(self, step: spec.Ask, at: Path, judging: Judging) -> None:
         """Check what only ballots and arguments need: candidates, and orders that can still be changed."""
@@ -426,15 +449,18 @@ class _Planner:
 
 
 def _renamed(model: spec.Model, name: str) -> spec.Model:
-    return model.model_copy(update={"model": name}) if isinstance(model, ModelSettings) else name
+    if not isinstance(model, ModelSettings):
+        return name
+    changed: dict[str, object] = {"model": name}
+    if name.split("/", maxsplit=1)[0] != model.model.split("/")[0]:
+        changed |= {
+            "base_url": None,
+            "key_env": None,
+            "json_schema": None,
+        }  # these were the old one's
+    return model.model_copy(update=changed)
 
 
 def _policy(failing: spec.Failing) -> Policy:
     """Return the table for an agent: only what the world does is tried again or excused, a bug never is."""
     return Policy((PolicyRule(ExecutionError, failing.retry, failing.then),))
-
-
-def with_settings(made: Plan, change: Callable[[ModelSettings], ModelSettings]) -> Plan:
-    """Return a plan whose models are asked in another way."""
-    profiles = {name: replace(profile, settings=change(profile.settings)) for name, profile in made.profiles.items()}
-    return replace(made, profiles=profiles)

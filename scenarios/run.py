@@ -287,7 +287,10 @@ def _look_at(items: Items, earlier: _Earlier, out: Path) -> None:
         if earlier.ended.get(item.id, digest := _digest(item)) != digest:
             changed.append(item.id)
     gone = [item for item in earlier.ended if item not in seen]
-    for ids, what in ((changed, "changed in the data since"), (gone, "not in the data now")):
+    for ids, what in (
+        (changed, "changed in the data since"),
+        (gone, "not in the data now"),
+    ):
         if ids:
             raise DeclarationError(
                 f"{out} holds outcomes of {len(ids)} items that are {what}, such as {ids[0]!r}: choose another --out"

@@ -60,7 +60,7 @@ def read(text: str, name: str) -> Source:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise DeclarationError([Problem(f"not YAML: {error.problem or error.context}", name, *place)]) from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # PyYAML's, for odd tags
         raise DeclarationError([Problem(f"not YAML: {' '.join(str(error).split())}", name)]) from error
     except RecursionError as error:
         raise DeclarationError([Problem("lists and mappings are nested too deep", name)]) from error

@@ -1,6 +1,6 @@
 """The scenario language: what a file says, and the Python API, are these models."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
@@ -25,6 +25,10 @@ Names = Annotated[
 ]
 
 
+JUDGING_OPTIONS = ("strategy", "scale", "orders", "reconcile")
+"""What a step that asks for ballots may say of them."""
+
+
 class _Declared(BaseModel):
     model_config = ConfigDict(
         frozen=True,
@@ -38,7 +42,7 @@ class _Declared(BaseModel):
 class Failing(_Declared):
     """What becomes of an agent whose model cannot be asked or understood."""
 
-    retry: int = Field(default=0, ge=0, le=10)
+    retry: int = Field(default=0, ge=0, le=10, strict=True)
     """How often the agent tries the same command again, beyond the retries of each call."""
     then: Literal["fail", "recuse"] = "fail"
     """fail: the item fails. recuse: the item goes on without this agent."""
@@ -75,7 +79,7 @@ class Ask(_Declared):
     """Whether those who speak in turn hear one another only when the step is over."""
     strategy: StrategyName | None = None
     """For ballots: overrides the scenario's judging."""
-    scale: int | None = Field(default=None, ge=1, le=1000)
+    scale: int | None = Field(default=None, ge=1, le=1000, strict=True)
     """For ballots and feedback: overrides the scenario's judging."""
     orders: Orders | None = None
     """For ballots: overrides the scenario's judging."""
@@ -84,14 +88,14 @@ class Ask(_Declared):
 
     def judging(self, default: Judging) -> Judging:
         """Return how ballots of this step are cast."""
-        own = {name: getattr(self, name) for name in ("strategy", "scale", "orders", "reconcile")}
+        own = {name: getattr(self, name) for name in JUDGING_OPTIONS}
         return default.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
 class Repeat(_Declared):
     """Do steps several times, or until a condition holds."""
 
-    repeat: int = Field(ge=1, le=1000)
+    repeat: int = Field(ge=1, le=1000, strict=True)
     """The number of rounds, at most."""
     do: "tuple[Step, ...]" = Field(min_length=1)
     """The steps of a round."""
@@ -170,6 +174,10 @@ class Scenario(_Declared):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+TAGS = frozenset({*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>"})
+"""What pydantic adds to a place to say which variant it took."""
+
+
 def known_fields(*path: str | int) -> tuple[str, ...]:
     """Return the keys that may stand at a path of a scenario, such as ('flow', 0, '<ask>'); for hints."""
     models: dict[str, type[BaseModel]] = {
@@ -182,6 +190,3 @@ def known_fields(*path: str | int) -> tuple[str, ...]:
     if model is None:
         return ()
     return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
-WANTED: tuple[str, ...] = get_args(Wanted)

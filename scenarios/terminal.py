@@ -1,6 +1,6 @@
 """What people see on a terminal. Text of models, data and files is shown as text: no markup, no control characters."""
 
-import re
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..protocols.errors import FellowshipError
-from ..protocols.judging import Judging
+from ..protocols.judging import Ballot, Judging
 from ..protocols.jury import VoteCast
 from ..protocols.lifecycle import (
     AgentFailed,
@@ -26,10 +26,12 @@ from ..protocols.lifecycle import (
 from ..protocols.messages import Message
 from ..protocols.review import FeedbackGiven
 from ..runtime.models.endpoints import EMBEDDED
+from ..runtime.tracing import plain
 from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+PIPED_WIDTH = 160
+"""Columns where nobody is looking: paths are not broken."""
 TOO_SMALL = (
     f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, "
     "and nothing else."
@@ -40,19 +42,22 @@ POINT_ELSEWHERE = (
 )
 
 
-def plain(text: str) -> str:
-    """Return text without characters that a terminal would obey."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def out() -> Console:
     """Return the console for results."""
-    return Console(highlight=False, soft_wrap=False)
+    return _console(stderr=False)
 
 
 def err() -> Console:
     """Return the console for everything else."""
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    # Nothing that is shown is markup: not an item's id, not a path, not a word of a model.
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_WIDTH
+    return console
 
 
 def say(error: FellowshipError) -> None:
@@ -75,7 +80,7 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     """Return the end of a run: outcomes, what it took, where things lie."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold")
-    table.add_column()
+    table.add_column(overflow="fold")
     open_items = status.items - status.done - status.failed
     counts = f"{status.done} done, {status.failed} failed" + (f", {open_items} not ended" if open_items else "")
     table.add_row("items", f"{status.items}: {counts}")
@@ -182,8 +187,12 @@ def _how(judging: Judging, vote: VoteCast) -> str:
 
 def _words(message: Message) -> str:
     if isinstance(message, VoteCast):
-        return "\n\n".join(ballot.reason for ballot in message.ballots if ballot.reason)
+        return "\n\n".join(_reason(ballot) for ballot in message.ballots if ballot.reason)
     return message.said() if isinstance(message, SPOKEN) else ""
+
+
+def _reason(ballot: Ballot) -> str:
+    return ballot.reason if ballot.order == "ab" else f"(Here A is the item's b, and B its a.) {ballot.reason}"
 
 
 def _remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for each sort

@@ -85,6 +85,11 @@ def split(name: str) -> tuple[str, str]:
     return ALSO_CALLED.get(provider, provider), model
 
 
+def variable_of(provider: str) -> str:
+    """Return how a provider's environment variables begin: ACME_AI for `acme-ai`."""
+    return re.sub(r"\W", "_", provider).upper()
+
+
 def with_defaults(settings: ModelSettings) -> ModelSettings:
     """Return settings with what the provider needs and the scenario left open; raises DeclarationError as `split`."""
     provider = PROVIDERS.get(split(settings.model)[0], Provider())
@@ -102,7 +107,7 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
         DeclarationError: the provider's address, or the key it needs, is not known.
     """
     provider_name, model = split(settings.model)
-    variable = re.sub(r"\W", "_", provider_name).upper()
+    variable = variable_of(provider_name)
     provider = PROVIDERS.get(provider_name, Provider(key_needed=False))
     own_address = settings.base_url or environ.get(f"{variable}_BASE_URL")
     base_url = own_address or provider.base_url
@@ -118,12 +123,22 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
         raise DeclarationError(
             f"the base_url of {settings.model!r} must be a plain address: a key goes into {variable}_API_KEY"
         )
-    names = (settings.key_env,) if settings.key_env else (*provider.keys, f"{variable}_API_KEY")
+    names: tuple[str, ...] = (*provider.keys, f"{variable}_API_KEY")
+    if settings.key_env is not None:
+        if not settings.key_env.endswith(("_API_KEY", "_TOKEN")):
+            raise DeclarationError(
+                f"key_env of {settings.model!r} must end with _API_KEY or _TOKEN: {settings.key_env!r}"
+            )
+        names = (settings.key_env,)
+    elif settings.base_url is not None:
+        names = ()  # an address out of a file is not sent a key that the file does not name
     key = next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
     if key is None and (settings.key_env or (provider.key_needed and own_address is None)):
-        raise DeclarationError(f"{settings.model} needs a key: set {names[0]} in the environment or in .env")
+        raise DeclarationError(f"{settings.model} needs a key: set {next(iter(names))} in the environment or in .env")
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise DeclarationError(f"the key of {settings.model} has characters that no key has: look at {names[0]}")
+        raise DeclarationError(
+            f"the key of {settings.model} has characters that no key has: look at {' or '.join(names)}"
+        )
     return Endpoint(
         name=settings.model,
         model=model,

@@ -92,22 +92,52 @@ def body(endpoint: Endpoint, call: ModelCall) -> bytes:
 
 
 def completion(raw: bytes) -> Completion:
-    """Read a reply; raises MalformedReply for anything that is not a chat completion with a choice."""
+    """Read a reply.
+
+    Endpoints deviate from the published model in what nobody needs (an unknown service tier, a missing id): such a
+    reply is read all the same, as long as it has a message.
+
+    Raises:
+        MalformedReply: it is not a chat completion with a message.
+    """
     try:
         reply = ChatCompletion.model_validate_json(raw)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise MalformedReply(f"not a chat completion: {place}: {problem['msg']}"[:LONGEST_ERROR]) from error
+        reply = _deviating(raw, error)
     if not reply.choices:
         raise MalformedReply("a chat completion without any choice")
     choice = reply.choices[0]
-    reason = choice.finish_reason
+    reason: str | None = choice.finish_reason
     return Completion(
         text=choice.message.content or "",
         finish_reason=cast("FinishReason", reason) if reason in FINISH_REASONS else "other",
         served_by=reply.model,
         usage=_usage(reply),
+    )
+
+
+def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
+    """Return a reply that does not fit the published model, where what is needed of it is there."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    malformed = MalformedReply(f"not a chat completion: {place}: {problem['msg']}"[:LONGEST_ERROR])
+    try:
+        content: Any = orjson.loads(raw)
+        choice: Any = content["choices"][0]
+        text: Any = choice["message"].get("content")
+        usage: Any = content.get("usage") or {}
+        counted: list[Any] = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError):
+        raise malformed from error
+    if not isinstance(text, str | None) or not all(isinstance(count, int) for count in counted):
+        raise malformed from error
+    return ChatCompletion.construct(
+        id="",
+        object="chat.completion",
+        created=0,
+        model=str(content.get("model") or ""),
+        choices=[{"index": 0, "finish_reason": choice.get("finish_reason"), "message": choice["message"]}],
+        usage={**usage, "prompt_tokens": counted[0], "completion_tokens": counted[1]},
     )
 
 

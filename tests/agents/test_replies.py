@@ -15,7 +15,10 @@ def said(text: str, finish_reason: FinishReason = "stop") -> Completion:
 GOOD = '{"reason": "so", "score_a": 8.5, "score_b": 6}'
 
 
-@pytest.mark.parametrize("text", [GOOD, f"  {GOOD}\n", f"```json\n{GOOD}\n```", f"```\n{GOOD}\n```"])
+@pytest.mark.parametrize(
+    "text",
+    [GOOD, f"<think>A? No, B: {{1}}</think>\n{GOOD}", f"  {GOOD}\n", f"```json\n{GOOD}\n```", f"```\n{GOOD}\n```"],
+)
 def test_a_reply_is_read_whole(text: str) -> None:
     reply = combined_form(10).read(said(text))
     assert (reply.reason, reply.score_a, reply.score_b) == ("so", 8.5, 6.0)
@@ -40,6 +43,7 @@ def test_a_reply_is_read_whole(text: str) -> None:
         ('{"reason": "so", "score_a": NaN, "score_b": 6}', "score_a"),
         ('{"reason": "so", "score_a": 8, "score_b": 6, "winner": "A"}', "winner"),
         ('{"score_a": 8, "score_b": 6}', "reason"),
+        ('{"reason": "so", "score_a": 9, "score_a": 1, "score_b": 6}', "score_a stands in it twice"),
     ],
 )
 def test_what_is_not_exactly_of_the_form_is_unread(text: str, problem: str) -> None:
@@ -78,7 +82,8 @@ def test_the_schema_is_strict_and_puts_reasons_before_scores() -> None:
         assert schema["additionalProperties"] is False
         assert schema["required"] == fields
         assert fields[0] in ("reason", "evaluation")
-        assert list(json.loads(form.shape)) == fields
+        places = [form.shape.index(f'"{field}"') for field in fields]
+        assert places == sorted(places)
     assert combined_form(5).answer.schema["properties"]["score_a"]["maximum"] == 5
 
 

@@ -1,17 +1,19 @@
 """Roles as they speak: what each one's model is shown, and what becomes of its answers."""
 
 import json
+import re
 from collections.abc import Iterable
 
 import pytest
 
 from fellowship.agents import PERSONAS, ROLES, Agent, Profile, Prompt
+from fellowship.agents.prompt import FOLDER
 from fellowship.protocols.debate import ArgumentMade, MakeArgument
 from fellowship.protocols.errors import NothingToDecide, Overloaded, UnreadAnswer
 from fellowship.protocols.generation import DraftWritten, WriteDraft
 from fellowship.protocols.identity import ConversationId, ItemId
 from fellowship.protocols.items import Candidate, Item
-from fellowship.protocols.judging import Judging, Order, StrategyName
+from fellowship.protocols.judging import Ballot, Judging, Order, StrategyName
 from fellowship.protocols.jury import CastVote, VoteCast
 from fellowship.protocols.models import Completion, ModelCall, ModelSettings, Usage
 from fellowship.protocols.review import GiveFeedback
@@ -254,3 +256,46 @@ def test_a_persona_speaks_to_the_agent(name: str) -> None:
     persona = PERSONAS[name]
     assert persona.title.startswith(("a ", "an "))
     assert "You" in persona.text
+
+
+async def test_a_debater_that_scores_each_answer_by_itself_is_shown_which() -> None:
+    model = ScriptedModel(["I say A.", '{"reason": "x", "score": 4}', '{"reason": "y", "score": 9}'])
+    async with talk(model, one="debater") as conversation:
+        await conversation.ask("one", MakeArgument())
+        cast = await conversation.ask("one", CastVote(judging=Judging(strategy="independent"), orders=("ab",)))
+    assert (cast.verdict, cast.score_a, cast.score_b) == ("b", 4.0, 9.0)
+    first, second = (call.messages[-1].content for call in model.calls[1:])
+    assert "Judge answer A, and only it" in first
+    assert "Rayleigh" in first
+    assert "painted" not in first
+    assert "Judge answer B, and only it" in second
+
+
+async def test_ballots_in_another_order_are_of_another_dialogue_so_that_labels_never_change_their_meaning() -> None:
+    def prefers_a(call: ModelCall) -> str:
+        request = next(message.content for message in call.messages if "Rayleigh" in message.content)
+        first = request.index("Rayleigh") < request.index("painted")
+        return scores(9, 2) if first else scores(2, 9)
+
+    for role in ("judge", "debater"):
+        async with talk(ScriptedModel(prefers_a), one=role) as conversation:
+            for orders in (("ab",), ("ba",), BOTH, ("ab",)):
+                cast = await conversation.ask("one", CastVote(judging=Judging(), orders=orders))
+                assert (cast.verdict, cast.score_a, cast.score_b) == ("a", 9.0, 2.0)
+
+
+def test_a_vote_is_heard_in_the_listeners_terms_and_an_unread_one_not_at_all() -> None:
+    ballot = Ballot(order="ab", verdict="a", score_a=9, score_b=2, reason="A is better.")
+    vote = VoteCast(round=1, judging=Judging(), ballots=(ballot,), verdict="a", score_a=9, score_b=2)
+    assert vote.said("ab") == "A is better.\n\nScores: A 9, B 2"
+    assert vote.said("ba").endswith("Scores: A 2, B 9")
+    assert "A and B are exchanged" in vote.said("ba")
+    direct = VoteCast(round=1, judging=Judging(strategy="direct"), ballots=(), verdict="a")
+    assert (direct.said("ab"), direct.said("ba")) == ("Vote: A", "Vote: B")
+    assert VoteCast(round=1, judging=Judging(), ballots=(ballot,), verdict="unread").said() == ""
+
+
+def test_no_prompt_leans_to_a_or_b() -> None:
+    for name in ("juror.md", "debater.md", "ballot.md", "criteria.md", "reviewer.md"):
+        text = (FOLDER / name).read_text()
+        assert not re.search(r"answer A (is|seems)|prefer (A|B)\b|usually", text)

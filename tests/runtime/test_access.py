@@ -2,6 +2,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 
+import orjson
 import pytest
 
 from fellowship.protocols.errors import (
@@ -18,7 +19,7 @@ from fellowship.protocols.errors import (
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings
 from fellowship.runtime.models import Endpoint, ModelAccess, Retries
-from fellowship.runtime.models.transport import LeanTransport
+from fellowship.runtime.models.transport import LeanTransport, completion
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -195,3 +196,44 @@ async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for() -> None:
         with pytest.raises(RateLimited):
             await ask(server, clock=clock)
     assert clock.slept == []
+
+
+WELL = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "so"}}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"service_tier": "on_demand"},
+        {"id": None},
+        {"created": None, "object": "text"},
+        {"choices": [{"finish_reason": "eos", "message": {"role": "assistant", "content": "so"}}]},
+        {"choices": [{"finish_reason": None, "message": {"content": "so"}}]},
+    ],
+)
+def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, object]) -> None:
+    read = completion(orjson.dumps({**WELL, **change}))
+    assert (read.text, read.usage.input_tokens, read.usage.output_tokens) == ("so", 3, 1)
+    assert read.finish_reason == ("other" if "choices" in change else "stop")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"choices": []},
+        {"choices": None},
+        {"choices": [{"message": "so"}]},
+        {"choices": [{"message": {"content": ["so"]}, "finish_reason": "eos"}]},
+        {"usage": {"prompt_tokens": "three"}},
+    ],
+)
+def test_a_reply_without_what_is_needed_is_malformed(change: dict[str, object]) -> None:
+    with pytest.raises(MalformedReply):
+        completion(orjson.dumps({**WELL, **change}))

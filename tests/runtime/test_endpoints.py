@@ -35,8 +35,19 @@ def test_any_usual_name_of_a_key_will_do(name: str) -> None:
 def test_a_missing_key_is_told_with_the_name_to_set() -> None:
     with pytest.raises(DeclarationError, match="set OPENAI_API_KEY"):
         resolve(ModelSettings(model="openai/gpt-4o"), {})
-    with pytest.raises(DeclarationError, match="set MY_KEY"):
-        resolve(ModelSettings(model="vllm/x", key_env="MY_KEY"), {})
+    with pytest.raises(DeclarationError, match="set MY_API_KEY"):
+        resolve(ModelSettings(model="vllm/x", key_env="MY_API_KEY"), {})
+
+
+def test_a_key_goes_only_where_it_was_named_for() -> None:
+    environ = {"OPENAI_API_KEY": "sk-1", "AWS_SECRET_ACCESS_KEY": "aws"}
+    elsewhere = "http://elsewhere/v1"
+    assert resolve(ModelSettings(model="openai/m", base_url=elsewhere), environ).key is None
+    named = ModelSettings(model="openai/m", base_url=elsewhere, key_env="OPENAI_API_KEY")
+    assert resolve(named, environ).key == "sk-1"
+    assert resolve(ModelSettings(model="openai/m"), {**environ, "OPENAI_BASE_URL": elsewhere}).key == "sk-1"
+    with pytest.raises(DeclarationError, match="must end with _API_KEY or _TOKEN"):
+        resolve(ModelSettings(model="openai/m", key_env="AWS_SECRET_ACCESS_KEY"), environ)
 
 
 def test_any_provider_is_reached_by_an_address_of_ones_own() -> None:

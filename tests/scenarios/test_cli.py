@@ -155,6 +155,32 @@ def test_the_verdicts_of_the_small_model_come_with_a_warning_and_the_way_on(tmp_
     assert "cannot judge" in fellowship("trace", out, "0").stdout
 
 
+def test_nothing_that_is_shown_is_markup_or_obeyed(tmp_path: Path, quick: str) -> None:
+    data = tmp_path / "odd.jsonl"
+    ids = ["[/]", "a[/b]", "\x1b[31mred", "../x", "a@b", "x~2"]
+    data.write_text("".join(json.dumps({"id": name, "prompt": "p", "a": "x", "b": "y"}) + "\n" for name in ids))
+    out = tmp_path / "out[bold]y"
+    options = ("--model", "acme/m", "--out", out)
+    result = fellowship("run", "judge", "--data", data, *options, "--base-url", f"{quick}/nowhere")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.output
+    assert "out[bold]y/run.db" in result.stdout
+    assert "[/]" in fellowship("trace", out).stdout
+    for name in ids:
+        shown = fellowship("trace", out, name)
+        assert shown.exit_code == 0
+        assert "\x1b" not in shown.stdout
+
+
+def test_a_dot_env_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff")
+    done = subprocess.run(
+        [sys.executable, "-m", "fellowship", "list"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith(".env is not UTF-8")
+
+
 def test_list_check_models_and_schema(tmp_path: Path) -> None:
     assert "feedback-loop" in fellowship("list").stdout
     assert "judge is right: judge; models local/smollm2-135m" in fellowship("check", "judge").stdout
@@ -251,7 +277,7 @@ def test_the_first_signal_drains_the_second_stops_and_the_same_command_goes_on(
     run.send_signal(signal.SIGINT)
     stdout, stderr = run.communicate(timeout=20)
     assert run.returncode == 3, stderr
-    assert "The same command goes on" in stderr
+    assert "The same command, with --out" in stderr
     done = json.loads(fellowship("status", out, "--json").stdout)["done"]
     assert 1 <= done < 4
     assert len((out / "results.jsonl").read_text().splitlines()) == done

@@ -52,8 +52,8 @@ def test_a_right_file_is_planned() -> None:
         ("takes: comparison", "takes: instruction", "8:16: argument: there are no two answers to compare"),
         ("gives: verdict", "gives: verdict\nflwo: 1", "15:1: unknown key 'flwo'; did you mean 'flow'?"),
         ("gives: verdict", "gives: draft", "14:1: gives draft, and no step of the flow has `pick`"),
-        ("scenario: s", "scenario: My Scenario", "1:1: scenario: string should match pattern"),
-        ("scenario: s", "scenario: 3", "1:1: scenario: input should be a valid string, got 3"),
+        ("scenario: s", "scenario: My Scenario", "1:1: scenario may have small letters"),
+        ("scenario: s", "scenario: 3", "1:1: scenario must be text, got 3"),
         ("scenario: s", "scenario: s\nscenario: t", "2:1: key 'scenario' stands here twice"),
         ("scenario: s", "scenario: [s", "2:6: not YAML"),
         ("scenario: s", "scenario: &x [*x]", "1:11: an alias that contains itself: a cycle"),
@@ -61,14 +61,14 @@ def test_a_right_file_is_planned() -> None:
         ("judge: x/y", "judge: gpt", "3:10: 'gpt' is no alias, and no provider/model"),
         ("judge: x/y", "judge: /y", "3:10: '/y' names no model"),
         ("judge: x/y", "judge: other, other: judge", "3:10: aliases in a cycle: judge -> other -> judge"),
-        ("judge: x/y", "judge: {modle: x/y}", "3:10: key 'model' is missing"),
+        ("judge: x/y", "judge: {modle: x/y}", "3:18: unknown key 'modle'; did you mean 'model'?"),
         (
             "judge: x/y",
             "judge: {model: x/y, temprature: 1}",
             "3:30: unknown key 'temprature'; did you mean 'temperature'?",
         ),
-        ("judge: x/y", "judge: {model: x/y, temperature: hot}", "3:30: models.judge.temperature: input should be"),
-        ("judge: x/y", "judge: [x/y]", "3:10: models.judge: input should be a valid dictionary"),
+        ("judge: x/y", "judge: {model: x/y, temperature: hot}", "3:30: models.judge.temperature must be"),
+        ("judge: x/y", "judge: [x/y]", "3:10: models.judge must be a mapping"),
         (
             "{role: judge, model: judge}",
             "{role: jugde, model: judge}",
@@ -86,7 +86,7 @@ def test_a_right_file_is_planned() -> None:
             "5:22: unknown key 'modell'; did you mean 'model'?",
         ),
         ("{role: judge, model: judge}", "{role: judge, failing: {then: recus}}", "5:32: then: unknown value 'recus'"),
-        ("{role: judge, model: judge}", "judge", "5:3: agents.one: input should be a valid dictionary"),
+        ("{role: judge, model: judge}", "judge", "5:3: agents.one must be a mapping"),
         ("  one: {role: judge", "  O ne: {role: judge", "5:3: 'O ne' is not a name"),
         ("persona: critic", "persona: critc", "6:24: unknown persona 'critc'; did you mean 'critic'?"),
         (
@@ -113,11 +113,23 @@ def test_a_right_file_is_planned() -> None:
         ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
         ("hears: everyone", "hears: evryone", "12:40: unknown agent 'evryone'; did you mean 'everyone'?"),
         ("hears: everyone", "hears: [one, nobody]", "12:53: 'nobody' stands alone, not among names"),
-        ("hears: everyone", "scale: 0", "12:40: flow.1.do.0.scale: input should be greater than or equal to 1, got 0"),
-        ("hears: everyone", "scale: many", "12:40: flow.1.do.0.scale: input should be a valid integer"),
+        ("hears: everyone", "scale: 0", "12:40: flow.1.do.0.scale must be greater than or equal to 1, got 0"),
+        ("hears: everyone", "scale: many", "12:40: flow.1.do.0.scale must be a valid integer"),
         ("hears: everyone", "orders: both", "12:9: orders: both is for fresh jurors; two took part"),
         ("hears: everyone", "strategy: direct", "13:6: mean-score needs scores, and strategy: direct gives none"),
-        ("repeat: 2", "repeat: 0", "9:5: flow.1.repeat: input should be greater than or equal to 1, got 0"),
+        ("repeat: 2", "repeat: true", "9:5: flow.1.repeat must be a valid integer, got True"),
+        ("for: argument}", "for: argument, scale: 5}", "8:31: scale means nothing for a step that asks for argument"),
+        ("for: argument}", "for: argument, strategy: direct}", "8:31: strategy means nothing for a step"),
+        ("  one: {role: judge", "  everyone: {role: judge", "5:3: 'everyone' is a word of the language"),
+        (
+            "judge: x/y",
+            "judge: {model: x/y, temperature: .inf}",
+            "3:30: models.judge.temperature must be a finite number",
+        ),
+        ("scenario: s", "<x>: 1\nscenario: s", "1:1: unknown key '<x>'"),
+        ("scenario: s", "scenario: s\nabout: !!timestamp foo", ""),
+        ("scenario: s", "scenario: s\nabout: !!bool foo", ""),
+        ("repeat: 2", "repeat: 0", "9:5: flow.1.repeat must be greater than or equal to 1, got 0"),
         ("until: consensus", "until: consensu", "10:5: unknown condition 'consensu'; did you mean 'consensus'?"),
         ("until: consensus", "until: score > 3", "10:5: until: score needs feedback, and none is asked for"),
         ("decide: mean-score", "decide: mean", "13:6: unknown aggregation rule 'mean'; did you mean 'mean-score'?"),
@@ -152,6 +164,36 @@ def test_all_mistakes_are_told_at_once() -> None:
             .replace("until: con", "until: cn")
         )
     assert [problem.line for problem in caught.value.problems] == [6, 10, 13]
+
+
+def test_a_reviewer_that_hears_nobody_is_a_mistake() -> None:
+    text = """\
+scenario: s
+takes: instruction
+models: {m: x/y}
+agents: {w: {role: generator}, r: {role: reviewer}}
+flow: [{ask: w, for: draft}, {ask: r, for: feedback}, {pick: last}]
+gives: draft
+"""
+    with pytest.raises(DeclarationError, match=r"s.yaml:5:30: 'r' hears nobody"):
+        planned(text)
+    planned(text.replace("for: feedback", "for: feedback, hears: w"))
+
+
+def test_a_model_for_all_serves_agents_that_name_none() -> None:
+    text = GOOD.replace("models: {judge: x/y}\n", "").replace(", model: judge", "")
+    source = read(text, "s.yaml")
+    made = plan(validate(source), source=source, models={"*": "x/z"})
+    assert {profile.settings.model for profile in made.profiles.values()} == {"x/z"}
+
+
+def test_another_provider_takes_nothing_over_from_the_old_one() -> None:
+    text = GOOD.replace("judge: x/y", "judge: {model: vllm/y, base_url: 'http://127.0.0.1:1/v1', temperature: 0.5}")
+    source = read(text, "s.yaml")
+    settings = plan(validate(source), source=source, models={"judge": "groq/z"}).profiles["one"].settings
+    assert (settings.base_url, settings.temperature) == (None, 0.5)
+    settings = plan(validate(source), source=source, models={"judge": "vllm/z"}).profiles["one"].settings
+    assert settings.base_url == "http://127.0.0.1:1/v1"
 
 
 def test_an_agent_that_is_never_asked_is_a_mistake() -> None:
