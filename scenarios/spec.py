@@ -68,7 +68,7 @@ class Ask(_Declared):
 
     ask: Names
     """The agents, in this order."""
-    for_: Wanted = Field(alias="for")
+    for_: Wanted = Field(validation_alias="for", serialization_alias="for")
     """The kind of fact wanted."""
     order: Literal["together", "in-turn"] = "together"
     """together: all at once, hearing one another only when the step is over. in-turn: one after another."""

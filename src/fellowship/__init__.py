@@ -7,10 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .scenarios import Agent, Ask, Decide, Pick, Repeat, Scenario, load, play
+    from .scenarios import Agent, Ask, Decide, Pick, Repeat, Scenario, load, open_dataset, plan, play
 
 __version__ = "0.1.0"
-__all__ = ["Agent", "Ask", "Decide", "Pick", "Repeat", "Scenario", "__version__", "load", "play"]
+__all__ = [
+    "Agent",
+    "Ask",
+    "Decide",
+    "Pick",
+    "Repeat",
+    "Scenario",
+    "__version__",
+    "load",
+    "open_dataset",
+    "plan",
+    "play",
+]
 
 
 def __getattr__(name: str) -> object:
