@@ -31,7 +31,7 @@ class AskThing(Command[Answered]):
 
 
 class Echo:
-    async def handle(self, message: AskThing, context: Context) -> None:
+    async def handle(self, message: AskThing, context: Context) -> None:  # noqa: ARG002 - there is but one
         await context.emit(Answered())
 
 

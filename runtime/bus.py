@@ -11,7 +11,7 @@ from ..protocols.hearing import Heard
 from ..protocols.messages import Fact
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Utterance:
     """Something said: where it stands in the log, by whom, and what."""
 
@@ -46,6 +46,8 @@ class Bus:
 
     def listeners(self, speaker: str) -> tuple[str, ...]:
         """Return who listens to a speaker now."""
+        if not self._hears:
+            return ()
         return tuple(name for name, speakers in self._hears.items() if speaker in speakers)
 
     def hears(self, listener: str) -> tuple[str, ...] | None:

@@ -153,7 +153,8 @@ class Conversation:
             asker.blocked_on.append(cell)
         letter.answer = self._loop.create_future()
         try:
-            await self._post(cell, letter, None)
+            if not self._put(cell, letter):
+                await self._post(cell, letter, None)
             return cast("AnswerT", await letter.answer)  # only a fact of the wanted kind resolves it
         finally:
             if asker is not None:
@@ -177,7 +178,7 @@ class Conversation:
             sender=name,
             conversation=self.id,
             cause=letter.sequence,
-            recipients=tuple(listener for listener in self.bus.listeners(name) if listener not in self._gone),
+            recipients=self._listeners(name),
         )
         deliveries = self.bus.publish(Utterance(sequence, name, fact))
         if deliveries:
@@ -206,6 +207,20 @@ class Conversation:
         cell = Cell(Address(agent, self.id), make(), self.system.inbox, policy)
         self._cells[agent] = cell
         return cell
+
+    def _listeners(self, speaker: str) -> tuple[str, ...]:
+        listeners = self.bus.listeners(speaker)
+        return tuple(name for name in listeners if name not in self._gone) if self._gone else listeners
+
+    def _put(self, cell: Cell, letter: Letter) -> bool:
+        """Put a letter into a mailbox if nothing stands in its way; returns whether it got there."""
+        mailbox = cell.mailbox
+        if self.system.intercept is not None or mailbox.full or mailbox.closed:
+            return False
+        mailbox.put(letter)
+        if cell.task is None:
+            cell.task = self._tasks.create_task(self._drain(cell))
+        return True
 
     async def _post(self, cell: Cell, letter: Letter, poster: Cell | None) -> bool:
         """Put a letter into a mailbox, waiting for room; returns whether it got there, else it is a dead letter."""
