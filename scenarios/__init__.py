@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from .datasets import Dataset, open_dataset
     from .loading import library, load
     from .outcomes import Outcome, Status
-    from .planning import Plan, plan
+    from .planning import plan
     from .run import Progress, Settings, play
     from .spec import Agent, Ask, Decide, Failing, Pick, Repeat, Scenario
+    from .steps import Plan
 
 _PLACES = {
     "Agent": "spec",
@@ -19,7 +20,7 @@ _PLACES = {
     "Failing": "spec",
     "Outcome": "outcomes",
     "Pick": "spec",
-    "Plan": "planning",
+    "Plan": "steps",
     "Progress": "run",
     "Repeat": "spec",
     "Scenario": "spec",

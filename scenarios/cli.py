@@ -16,8 +16,8 @@ from dotenv import find_dotenv, load_dotenv
 if TYPE_CHECKING:
     from .datasets import Dataset
     from .outcomes import Status
-    from .planning import Plan
     from .run import Progress, Settings
+    from .steps import Plan
 
 DONE, WITH_FAILURES, WRONG_USE, STOPPED = 0, 1, 2, 3
 """Exit codes."""

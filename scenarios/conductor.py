@@ -14,7 +14,7 @@ from ..protocols.lifecycle import ConditionMet, DecisionMade, DraftPicked, ItemF
 from ..protocols.messages import Command, Fact
 from ..protocols.review import GiveFeedback
 from ..runtime.conversation import Conversation
-from .planning import AskStep, DecideStep, PickStep, Plan, RepeatStep, Step
+from .steps import AskStep, DecideStep, PickStep, Plan, RepeatStep, Step
 
 
 class Conductor:

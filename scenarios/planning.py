@@ -1,24 +1,22 @@
 """From a scenario to a plan: every name resolved and every step proven before anything is spent."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TypeVar
 
-from ..agents import PERSONAS, ROLES, Agent, Persona, Profile
-from ..protocols.aggregation import RULES, Rule
+from ..agents import PERSONAS, ROLES, Agent, Profile
+from ..protocols.aggregation import RULES
 from ..protocols.debate import ArgumentMade
 from ..protocols.errors import DeclarationError, ExecutionError, Problem, nearest
 from ..protocols.generation import DraftWritten
 from ..protocols.identity import CONDUCTOR
-from ..protocols.items import Item
 from ..protocols.judging import Judging
 from ..protocols.jury import VoteCast
 from ..protocols.messages import Fact
 from ..protocols.models import ModelSettings
 from ..protocols.registry import Registry
 from ..protocols.review import FeedbackGiven
-from ..protocols.selection import PICKS, Pick
+from ..protocols.selection import PICKS
 from ..protocols.stopping import FED_BY, Condition
 from ..protocols.topology import EVERYONE, NOBODY, WORDS, speakers
 from ..runtime.models.endpoints import with_defaults
@@ -26,6 +24,7 @@ from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
 from .source import Path, Source
+from .steps import AskStep, DecideStep, PickStep, Plan, RepeatStep, Step
 
 FACTS: dict[spec.Wanted, type[Fact]] = {
     "draft": DraftWritten,
@@ -40,89 +39,6 @@ RESERVED = (*WORDS, CONDUCTOR)
 """Names that an agent cannot have."""
 
 ThingT = TypeVar("ThingT")
-
-
-@dataclass(frozen=True, slots=True)
-class AskStep:
-    """Ask agents for a kind of fact."""
-
-    place: str
-    """Where it stands in the flow: `1.0` is the first step of the second."""
-    agents: tuple[str, ...]
-    wanted: spec.Wanted
-    in_turn: bool
-    blind: bool
-    """Whether what is said is delivered only when the step is over."""
-    hears: Mapping[str, tuple[str, ...]]
-    """For each agent asked, whom it listens to from now on; empty where that stays as it is."""
-    judging: Judging
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatStep:
-    """Play steps several times."""
-
-    place: str
-    times: int
-    steps: "tuple[Step, ...]"
-    until: Condition | None
-
-
-@dataclass(frozen=True, slots=True)
-class DecideStep:
-    """Bring the votes to a verdict."""
-
-    place: str
-    name: str
-    rule: Rule
-
-
-@dataclass(frozen=True, slots=True)
-class PickStep:
-    """Choose a draft."""
-
-    place: str
-    name: str
-    pick: Pick
-
-
-Step = AskStep | RepeatStep | DecideStep | PickStep
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A scenario that can be played: nothing in it is a name that could fail to resolve."""
-
-    scenario: spec.Scenario
-    profiles: Mapping[str, Profile]
-    roles: Mapping[str, type[Agent]]
-    """The class of each agent, by the agent's name."""
-    policies: Mapping[str, Policy]
-    flow: tuple[Step, ...]
-
-    @property
-    def models(self) -> tuple[ModelSettings, ...]:
-        """Return the models it needs, each once."""
-        return tuple(dict.fromkeys(profile.settings for profile in self.profiles.values()))
-
-    def cast(self, item: Item) -> dict[str, Callable[[], Agent]]:
-        """Return a maker for each agent of a conversation about an item."""
-        return {name: _maker(self.roles[name], profile, item) for name, profile in self.profiles.items()}
-
-    def prompt_digests(self) -> dict[str, str]:
-        """Return for each agent the digest of its own prompt and, where it has one, of its persona."""
-        return {
-            name: "+".join(filter(None, (role.prompt.digest, _persona_digest(self.profiles[name].persona))))
-            for name, role in sorted(self.roles.items())
-        }
-
-
-def _persona_digest(persona: Persona | None) -> str:
-    return "" if persona is None else blake2b(f"{persona.title}\0{persona.text}".encode(), digest_size=8).hexdigest()
-
-
-def _maker(role: type[Agent], profile: Profile, item: Item) -> Callable[[], Agent]:
-    return lambda: role(profile, item)
 
 
 def plan(

@@ -28,7 +28,7 @@ from ..runtime.session import Limits, Session, open_session, prove
 from ..runtime.tracing import Log, logger
 from .conductor import Conductor
 from .outcomes import Status, status, write_results
-from .planning import Plan
+from .steps import Plan
 
 LOG = "run.db"
 RECORD = "run.yaml"

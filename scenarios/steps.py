@@ -1,0 +1,98 @@
+"""A scenario that can be played: steps and agents with every name resolved."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from ..agents import Agent, Persona, Profile
+from ..protocols.aggregation import Rule
+from ..protocols.items import Item
+from ..protocols.judging import Judging
+from ..protocols.models import ModelSettings
+from ..protocols.selection import Pick
+from ..protocols.stopping import Condition
+from ..runtime.supervision import Policy
+from . import spec
+
+
+@dataclass(frozen=True, slots=True)
+class AskStep:
+    """Ask agents for a kind of fact."""
+
+    place: str
+    """Where it stands in the flow: `1.0` is the first step of the second."""
+    agents: tuple[str, ...]
+    wanted: spec.Wanted
+    in_turn: bool
+    blind: bool
+    """Whether what is said is delivered only when the step is over."""
+    hears: Mapping[str, tuple[str, ...]]
+    """For each agent asked, whom it listens to from now on; empty where that stays as it is."""
+    judging: Judging
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatStep:
+    """Play steps several times."""
+
+    place: str
+    times: int
+    steps: "tuple[Step, ...]"
+    until: Condition | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecideStep:
+    """Bring the votes to a verdict."""
+
+    place: str
+    name: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class PickStep:
+    """Choose a draft."""
+
+    place: str
+    name: str
+    pick: Pick
+
+
+Step = AskStep | RepeatStep | DecideStep | PickStep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A scenario that can be played: nothing in it is a name that could fail to resolve."""
+
+    scenario: spec.Scenario
+    profiles: Mapping[str, Profile]
+    roles: Mapping[str, type[Agent]]
+    """The class of each agent, by the agent's name."""
+    policies: Mapping[str, Policy]
+    flow: tuple[Step, ...]
+
+    @property
+    def models(self) -> tuple[ModelSettings, ...]:
+        """Return the models it needs, each once."""
+        return tuple(dict.fromkeys(profile.settings for profile in self.profiles.values()))
+
+    def cast(self, item: Item) -> dict[str, Callable[[], Agent]]:
+        """Return a maker for each agent of a conversation about an item."""
+        return {name: _maker(self.roles[name], profile, item) for name, profile in self.profiles.items()}
+
+    def prompt_digests(self) -> dict[str, str]:
+        """Return for each agent the digest of its own prompt and, where it has one, of its persona."""
+        return {
+            name: "+".join(filter(None, (role.prompt.digest, _persona_digest(self.profiles[name].persona))))
+            for name, role in sorted(self.roles.items())
+        }
+
+
+def _persona_digest(persona: Persona | None) -> str:
+    return "" if persona is None else blake2b(f"{persona.title}\0{persona.text}".encode(), digest_size=8).hexdigest()
+
+
+def _maker(role: type[Agent], profile: Profile, item: Item) -> Callable[[], Agent]:
+    return lambda: role(profile, item)
