@@ -1,6 +1,7 @@
 """What an agent and its model have said to one another."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 from ..protocols.errors import UnreadAnswer
@@ -14,6 +15,12 @@ FURTHER_REQUESTS = 2
 ReplyT = TypeVar("ReplyT", bound=Reply)
 Again = Callable[[str], str]
 """Takes the problem with an answer; returns the words in which it is asked for again."""
+
+
+@lru_cache(maxsize=256)
+def _system(text: str) -> ChatMessage:
+    """Return a system message, the same one for all who begin alike: its digest is taken once."""
+    return ChatMessage("system", text)
 
 
 class Dialogue:
@@ -35,7 +42,7 @@ class Dialogue:
 
     def open(self, system: str) -> None:
         """Begin with a system message."""
-        self._messages.append(ChatMessage("system", system))
+        self._messages.append(_system(system))
 
     async def text(
         self, model: ModelClient, settings: ModelSettings, request: str, again: Again

@@ -1,6 +1,7 @@
 """What is said to and by a model endpoint, in no endpoint's own terms."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -10,18 +11,17 @@ ChatRole = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChatMessage:
     """One message of a model's own dialogue. Its digest is taken once, however often it is sent."""
 
     role: ChatRole
     content: str
-    digest: str = field(init=False)
-    """blake2b of the content, 16 bytes as hexadecimal digits."""
 
-    def __post_init__(self) -> None:
-        digest = blake2b(self.content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        object.__setattr__(self, "digest", digest)
+    @cached_property
+    def digest(self) -> str:
+        """Return the blake2b of the content, 16 bytes as hexadecimal digits."""
+        return blake2b(self.content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 class ModelSettings(BaseModel):

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import islice
@@ -64,13 +65,13 @@ class Dataset:
         return self.size
 
     def __iter__(self) -> Iterator[Item]:
-        for place, row in islice(rows(self.path), self.limit):
-            item = self._item(place, row, [])
-            if item is None:
-                raise DeclarationError(
-                    [Problem("the row has changed while the run was reading it", str(self.path), place)]
-                )
-            yield item
+        with closing(rows(self.path)) as all_rows:
+            for place, row in islice(all_rows, self.limit):
+                item = self._item(place, row, [])
+                if item is None:
+                    what = "the row has changed while the run was reading it"
+                    raise DeclarationError([Problem(what, str(self.path), place)])
+                yield item
 
     def problems(self) -> tuple[int, list[Problem]]:
         """Return the number of items, and what is wrong with the rows."""
@@ -198,7 +199,8 @@ def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None
     for name in mapping or {}:
         if name not in FIELDS:
             raise DeclarationError(f"--map: unknown field {name!r}{nearest(name, FIELDS)}")
-    first = next(rows(path), None)
+    with closing(rows(path)) as from_the_top:
+        first = next(from_the_top, None)
     if first is None:
         raise DeclarationError(f"{path} has no rows")
     shape = None
@@ -237,7 +239,7 @@ def read_mapping(text: str) -> dict[str, str]:
 # reading files
 
 
-def rows(path: Path) -> Iterator[tuple[int, Row]]:
+def rows(path: Path) -> Generator[tuple[int, Row], None, None]:
     """Return the rows of a file, each with its place: the line, or for JSON and Parquet the row, from 1.
 
     Raises:
@@ -308,13 +310,13 @@ def _json(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _csv(path: Path) -> Iterator[tuple[int, Row]]:
-    def lines() -> Iterator[str]:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                yield _decoded(raw, path, number)
-
     csv.field_size_limit(2**31 - 1)
-    reader = csv.DictReader(lines(), strict=True)
+    with path.open("rb") as file:
+        lines = (_decoded(raw, path, number) for number, raw in enumerate(file, 1))
+        yield from _table(csv.DictReader(lines, strict=True), path)
+
+
+def _table(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[int, Row]]:
     try:
         if reader.fieldnames is None:
             return
