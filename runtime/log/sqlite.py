@@ -28,6 +28,10 @@ from .reader import LogReader
 
 BACKLOG = 20_000
 """Events that may wait to be written before those who state more have to wait: some 20 MB."""
+GATHER_S = 0.003
+"""How long a group gathers while many talk at once: a commit has its cost, however few events are in it."""
+MANY = 16
+"""Events in a group from which on many talk at once; a lone conversation never waits to be joined."""
 REMEMBERED_TEXTS = 65_536
 """Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
 
@@ -49,6 +53,7 @@ class SqliteLog:
         self._committed = self._last
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._more = asyncio.Event()
+        self._busy = False
         self._broken: LogError | None = None
         self._thread = anyio.CapacityLimiter(1)
         self._reader: LogReader | None = None
@@ -130,6 +135,8 @@ class SqliteLog:
         """Write groups until cancelled; the one task that writes. Raises LogError when the file fails."""
         while True:
             await self._more.wait()
+            if self._busy:
+                await asyncio.sleep(GATHER_S)
             self._more.clear()
             await self._write_group()
 
@@ -157,6 +164,7 @@ class SqliteLog:
         texts, self._texts = self._texts, []
         if not rows:
             return
+        self._busy = len(rows) >= MANY
         try:
             with anyio.CancelScope(shield=True):  # rows taken are rows written, whoever is cancelled meanwhile
                 await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)

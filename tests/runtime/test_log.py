@@ -275,3 +275,23 @@ async def test_a_message_that_cannot_be_written_down_leaves_no_gap(tmp_path: Pat
             log.append(draft("\ud800"), sender="a")
         await log.durable(log.append(draft("x"), sender="a"))
         assert [event.sequence for event in log.events()] == [1]
+
+
+async def test_groups_gather_only_while_many_talk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noting(seconds: float) -> None:
+        naps.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("fellowship.runtime.log.sqlite.asyncio.sleep", noting)
+    async with open_log(tmp_path / "run.db") as log:
+        for _ in range(5):
+            await log.durable(log.append(draft("alone"), sender="a"))
+        assert naps == []
+        for _ in range(3):
+            for _ in range(20):
+                last = log.append(draft("many"), sender="a")
+            await log.durable(last)
+        assert len(naps) == 2
