@@ -1,5 +1,7 @@
 """What all agents share: they listen, they speak through a model, and each role answers its own commands."""
 
+from functools import cached_property
+from hashlib import blake2b
 from typing import ClassVar
 
 from ..protocols.hearing import Heard
@@ -60,14 +62,16 @@ class Agent:
     def render(self, block: str, dialogue: Dialogue, order: Order = "ab", **variables: object) -> str:
         """Return a block of the prompt, for this dialogue.
 
-        Every block may use `request` (the item's prompt), `item`, `persona`, `instructions`, and `heard`: pairs of
-        speaker and text since the agent last spoke in the dialogue; `first` says that it has not spoken in it yet.
+        Every block may use `request` (the item's prompt), `item`, `persona`, `instructions`, `heard` (pairs of speaker
+        and text since the agent last spoke in the dialogue), `first` (whether it has not spoken in it yet), and `mark`,
+        which belongs into the tags around what the item brings: no answer can close its own tag and open another's.
         """
         profile = self.profile
         return _prompt_with(type(self), block).render(
             block,
             {
                 "request": self.item.prompt,
+                "mark": self.mark,
                 "item": self.item,
                 "persona": profile.persona,
                 "instructions": profile.instructions,
@@ -81,6 +85,12 @@ class Agent:
         """Return the item's candidates as they are shown in an order."""
         slots: tuple[Slot, Slot] = ("a", "b") if order == "ab" else ("b", "a")
         return ("A", self.item.candidate(slots[0]).text), ("B", self.item.candidate(slots[1]).text)
+
+    @cached_property
+    def mark(self) -> str:
+        """Return some letters that the item's texts cannot know: they are made from all of them."""
+        texts = [self.item.prompt, *(candidate.text for candidate in self.item.candidates)]
+        return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
 
     def spoke(self, dialogue: Dialogue, order: Order = "ab") -> None:
         """Keep a dialogue that went well; all that was heard counts as told in it."""

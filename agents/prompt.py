@@ -9,7 +9,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FOLDER = Path(__file__).parent / "prompts"
-OF_ONE_ITEM = frozenset({"item", "request", "heard", "candidates", "problem", "first", "round", "self"})
+OF_ONE_ITEM = frozenset({"item", "mark", "request", "heard", "candidates", "problem", "first", "round", "self"})
 """Variables whose values are of one conversation: a block that uses one of them is rendered every time."""
 REMEMBERED = 256
 """Renderings kept of one prompt: system messages, one for each persona and way of judging."""
