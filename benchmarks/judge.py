@@ -22,8 +22,8 @@ from openai.types.chat import ChatCompletion
 
 from fellowship.protocols.identity import ItemId
 from fellowship.protocols.items import Candidate, Item
-from fellowship.protocols.models import ModelCall
-from fellowship.runtime.models import Endpoint, transport
+from fellowship.protocols.models import ModelCall, Tier
+from fellowship.runtime.models import Endpoint, lean
 from fellowship.runtime.session import Limits
 from fellowship.scenarios import Settings, load, plan, play
 
@@ -108,17 +108,17 @@ async def whole(base_url: str, todo: list[Item], folder: Path) -> float:
 async def captured(base_url: str, todo: list[Item], folder: Path) -> list[bytes]:
     """Return the very bodies that a run sends."""
     bodies: list[bytes] = []
-    build = transport.body
+    build = lean.body
 
-    def noting(endpoint: Endpoint, call: ModelCall) -> bytes:
-        bodies.append(build(endpoint, call))
+    def noting(endpoint: Endpoint, call: ModelCall, tier: Tier) -> bytes:
+        bodies.append(build(endpoint, call, tier))
         return bodies[-1]
 
-    transport.body = noting
+    lean.body = noting
     try:
         await whole(base_url, todo, folder)
     finally:
-        transport.body = build
+        lean.body = build
     return bodies
 
 

@@ -11,10 +11,17 @@ FellowshipError
   │ ├ CallTimedOut          (retryable) no answer before the deadline
   │ ├ ConnectionFailed      (retryable) no connection, or it broke
   │ ├ MalformedReply        (retryable) an answer that is not a chat completion
+  │ ├ TruncatedReply        (retryable) an answer that broke off on its way
   │ ├ CallRefused           the endpoint will not take this request: 4xx
-  │ ├ PromptTooLong         the prompt does not fit the model's context
-  │ ├ Unauthorised          the key is missing or not accepted
-  │ └ QuotaExhausted        nothing is left of the account's quota
+  │ ├ ModelNotFound         the endpoint has no such model, or there is no endpoint at this address: 404
+  │ ├ PromptTooLong         the prompt does not fit the model's context, or the limit of a minute
+  │ ├ ModelRefused          the model declined to answer
+  │ ├ ContentFiltered       a filter withheld the prompt or the answer
+  │ ├ EndpointDown          an endpoint that has failed all who asked for longer than anybody waits
+  │ └ RunStopping           no other call can succeed either: the run stops, and can go on later
+  │   ├ Unauthorised        the key is missing or not accepted
+  │   ├ QuotaExhausted      nothing is left of the account's quota
+  │   └ BudgetExhausted     nothing is left of the run's budget
   ├ UnreadAnswer            an agent's answer could not be read, further requests included
   ├ NothingToDecide         no vote, draft or fact that the step needs
   ├ AgentUnavailable        the agent has stopped, or is recused
@@ -23,12 +30,15 @@ FellowshipError
   └ LogError                the event log cannot be read or written
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from .models import Attempt
+from .models import Attempt, Usage
+
+Limit = Literal["requests", "tokens", "concurrency", "unknown"]
+"""What an endpoint counts: requests a minute, tokens a minute, calls at once; or it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +103,15 @@ class ExecutionError(FellowshipError):
 class ModelError(ExecutionError):
     """A model could not be asked, or did not answer.
 
-    `attempts` holds what was tried, once the one who tried has given up.
+    `attempts` holds what was tried, once the one who tried has given up; `usage` what the endpoint billed for the last
+    one, where it said so; `headers` those of its answer, where there was one.
     """
 
     attempts: tuple[Attempt, ...] = ()
+    usage: Usage | None = None
+    headers: Mapping[str, str] | None = None
+    cost_usd: float | None = None
+    """Money for attempts that were billed, once the one who tried has given up."""
 
 
 class RateLimited(ModelError):
@@ -104,9 +119,11 @@ class RateLimited(ModelError):
 
     retryable = True
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, limit: Limit = "unknown") -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+        self.limit: Limit = limit
+        """Which limit was met."""
 
 
 class Overloaded(ModelError):
@@ -137,20 +154,50 @@ class MalformedReply(ModelError):
     retryable = True
 
 
+class TruncatedReply(ModelError):
+    """The endpoint's answer broke off on its way."""
+
+    retryable = True
+
+
 class CallRefused(ModelError):
     """The endpoint will not take this request."""
 
 
+class ModelNotFound(ModelError):
+    """The endpoint has no such model, or there is no endpoint at this address."""
+
+
 class PromptTooLong(ModelError):
-    """The prompt does not fit the model's context."""
+    """The prompt does not fit the model's context, or what the endpoint takes in a minute."""
 
 
-class Unauthorised(ModelError):
+class ModelRefused(ModelError):
+    """The model declined to answer; its words are the reason."""
+
+
+class ContentFiltered(ModelError):
+    """A filter withheld the prompt or the answer."""
+
+
+class EndpointDown(ModelError):
+    """The endpoint has failed all who asked for longer than anybody waits."""
+
+
+class RunStopping(ModelError):
+    """No other call can succeed either. It is no item's failure: the run stops, and can go on later."""
+
+
+class Unauthorised(RunStopping):
     """The key is missing or not accepted."""
 
 
-class QuotaExhausted(ModelError):
+class QuotaExhausted(RunStopping):
     """Nothing is left of the account's quota."""
+
+
+class BudgetExhausted(RunStopping):
+    """Nothing is left of the run's budget."""
 
 
 class UnreadAnswer(ExecutionError):

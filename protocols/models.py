@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ChatRole = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
+Effort = Literal["minimal", "low", "medium", "high"]
+Tier = Literal["json-schema", "tool", "json-object", "text"]
+"""How an endpoint is held to the form of an answer, from the strictest: a JSON schema, the arguments of a tool, any JSON
+object, or the words of the prompt alone."""
+Source = Literal["endpoint", "batch", "cache"]
+"""Where an answer came from."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,19 @@ class ModelSettings(BaseModel):
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    logprobs: int | None = Field(default=None, ge=0, le=20, strict=True)
+    """Log probabilities of the answer's tokens, each with so many alternatives; null for none."""
+    reasoning_effort: Effort | None = None
+    """How long a reasoning model thinks; null leaves it to the endpoint."""
     base_url: str | None = None
     """Where the endpoint is; null takes the provider's own, or PROVIDER_BASE_URL of the environment."""
-    json_schema: bool | None = None
-    """Whether the endpoint can hold an answer to a JSON schema; null takes what is known of the provider."""
+    tier: Tier | None = None
+    """The strictest way to hold the endpoint to the form of an answer (json-schema, tool, json-object, text); null takes
+    what is known of the provider. Weaker ways are found out where the endpoint refuses one."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's usual one."""
 
-    def sampling(self) -> dict[str, float | int | str | tuple[str, ...]]:
+    def sampling(self) -> dict[str, float | int | str | bool | tuple[str, ...]]:
         """Return the parameters that change an answer and that are set, under their OpenAI names."""
         values = {
             "temperature": self.temperature,
@@ -53,6 +64,9 @@ class ModelSettings(BaseModel):
             "top_p": self.top_p,
             "seed": self.seed,
             "stop": self.stop or None,
+            "logprobs": True if self.logprobs is not None else None,
+            "top_logprobs": self.logprobs or None,
+            "reasoning_effort": self.reasoning_effort,
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -76,17 +90,6 @@ class ModelCall:
     """The form the answer must have; none for free text."""
 
 
-class Attempt(BaseModel):
-    """One request to an endpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    latency_s: float
-    """From sending the request to having the reply, or the error."""
-    error: str | None = None
-    """What went wrong, where something did."""
-
-
 class Usage(BaseModel):
     """Tokens of a call, as the endpoint counted them."""
 
@@ -100,6 +103,35 @@ class Usage(BaseModel):
     """The part of the input that the endpoint had in its cache."""
     reasoning_tokens: int = 0
     """The part of the output that was reasoning."""
+    reported: bool = True
+    """Whether the endpoint said so; where it did not, or said what cannot be, all is 0 and nobody knows."""
+
+
+class Attempt(BaseModel):
+    """One request to an endpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    latency_s: float
+    """From sending the request to having the reply, or the error."""
+    waited_s: float = 0.0
+    """From being ready to be sent to being sent: limits, budget, and the wait after the attempt before."""
+    error: str | None = None
+    """What went wrong, where something did."""
+    usage: Usage | None = None
+    """What the endpoint billed for an attempt that went wrong; none where it said nothing."""
+
+
+class TokenLogprob(BaseModel):
+    """One token of an answer, and how probable it was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    token: str
+    logprob: float
+    """Natural logarithm of the probability."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """Other tokens that could have stood there, each with its log probability, the most probable first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +144,11 @@ class Completion:
     usage: Usage
     attempts: tuple[Attempt, ...] = ()
     """Every request that was made for it; the last one succeeded."""
+    reasoning: str | None = None
+    """What the model thought before it answered, where the endpoint shows it."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    tier: Tier | None = None
+    """How the endpoint was held to the form of the answer; none for free text."""
+    cost_usd: float | None = None
+    """Money, attempts that went wrong and were billed included; none where no price is known."""
+    source: Source = "endpoint"

@@ -14,7 +14,7 @@ from .models import weights
 from .models.access import ModelAccess, Retries
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import EMBEDDED, Endpoint, resolve, split
-from .models.transport import LeanTransport
+from .models.lean import LeanTransport
 from .system import ActorSystem
 
 

@@ -372,7 +372,7 @@ def _renamed(model: spec.Model, name: str) -> spec.Model:
         changed |= {
             "base_url": None,
             "key_env": None,
-            "json_schema": None,
+            "tier": None,
         }  # these were the old one's
     return model.model_copy(update=changed)
 

@@ -10,7 +10,7 @@ from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings
 from ...protocols.ports import Clock
 from .admission import Admission
 from .endpoints import Endpoint
-from .transport import LeanTransport
+from .wire import Transport
 
 LONGEST_WORD = 200
 """Characters of an error that are kept with its attempt."""
@@ -41,7 +41,7 @@ class ModelAccess:
 
     def __init__(
         self,
-        transport: LeanTransport,
+        transport: Transport,
         endpoints: Mapping[ModelSettings, Endpoint],
         *,
         clock: Clock,
@@ -93,14 +93,14 @@ class ModelAccess:
     async def _once(self, endpoint: Endpoint, call: ModelCall) -> Completion:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._transport.send(endpoint, call)
+                return (await self._transport.send(endpoint, call, endpoint.tier)).completion
         except TimeoutError as error:
             raise CallTimedOut(f"{endpoint.name} gave no answer within {self._deadline_s:g} s") from error
 
 
 def _address(settings: ModelSettings) -> tuple[str | bool | None, ...]:
     """Return what leads to an endpoint; settings that differ in anything else share it."""
-    return settings.model, settings.base_url, settings.key_env, settings.json_schema
+    return settings.model, settings.base_url, settings.key_env, settings.tier
 
 
 def _in_short(error: ModelError) -> str:

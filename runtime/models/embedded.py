@@ -51,6 +51,7 @@ class EmbeddedEngine:
             base_url=f"{self.base_url}/v1",
             key=self._key,
             concurrency=SLOTS,
+            weights=str(self._weights),
             longest_string=LONGEST_STRING,
         )
 

@@ -3,13 +3,21 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from ...protocols.errors import DeclarationError, nearest
-from ...protocols.models import ModelSettings
+from ...protocols.models import ModelSettings, Tier
 
 EMBEDDED = "local"
 """The provider whose models run in this process."""
+Dialect = Literal["openai", "azure"]
+"""How requests are addressed and authorised: as at OpenAI, or by deployment and API version as at Azure."""
+AZURE_VERSION = "2024-10-21"
+"""The API version asked for at Azure where OPENAI_API_VERSION names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +28,18 @@ class Provider:
     """Where; None where only the user knows."""
     keys: tuple[str, ...] = ()
     """Environment variables that may hold the key, first found wins."""
+    address: str | None = None
+    """Environment variable that holds the address, beside PROVIDER_BASE_URL."""
     key_needed: bool = True
-    json_schema: bool = True
-    """Whether it holds answers to a JSON schema; else the prompt alone asks for one."""
+    tier: Tier = "json-schema"
+    """The strictest way in which it holds an answer to a form; weaker ones are found out."""
     max_tokens: str = "max_tokens"
     """What it calls the longest answer."""
     concurrency: int | None = None
     """The most calls at once that make sense; None for no limit but the user's own."""
     longest_answer: int | None = None
     """Tokens of an answer, where the scenario sets no limit of its own."""
+    dialect: Dialect = "openai"
 
 
 PROVIDERS: dict[str, Provider] = {
@@ -41,7 +52,13 @@ PROVIDERS: dict[str, Provider] = {
     "groq": Provider("https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
     "mistral": Provider("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
     "fireworks": Provider("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
-    "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), json_schema=False),
+    "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), tier="tool"),
+    "azure": Provider(
+        keys=("AZURE_OPENAI_API_KEY",),
+        address="AZURE_OPENAI_ENDPOINT",
+        max_tokens="max_completion_tokens",
+        dialect="azure",
+    ),
     "ollama": Provider("http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), key_needed=False),
     "vllm": Provider("http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), key_needed=False),
     EMBEDDED: Provider(key_needed=False, concurrency=4, longest_answer=256),
@@ -50,7 +67,7 @@ ALSO_CALLED = {"together_ai": "together", "hosted_vllm": "vllm", "fireworks_ai":
 """Names that LiteLLM and others use."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """One model behind one address and account."""
 
@@ -60,17 +77,42 @@ class Endpoint:
     """The model's name as the endpoint knows it."""
     base_url: str
     key: str | None = field(default=None, repr=False)
-    json_schema: bool = True
+    tier: Tier = "json-schema"
+    """The strictest way in which it can be held to the form of an answer, as far as is known."""
     max_tokens: str = "max_tokens"
     concurrency: int | None = None
+    dialect: Dialect = "openai"
+    api_version: str | None = None
+    weights: str | None = None
+    """The file of an embedded model, which is its identity: its address is another in every process."""
     longest_string: int | None = None
     """Bound put on free text in JSON answers, in characters, and sign of an engine that answers by a grammar: scores
     are asked for as whole numbers, the only ones whose range a grammar can hold."""
 
+    @cached_property
+    def url(self) -> URL:
+        """Where chat completions are asked for."""
+        base = self.base_url.rstrip("/")
+        if self.dialect == "azure":
+            return URL(f"{base}/openai/deployments/{self.model}/chat/completions?api-version={self.api_version}")
+        return URL(f"{base}/chat/completions")
+
+    @cached_property
+    def authorization(self) -> dict[str, str]:
+        """The headers that carry the key."""
+        if not self.key:
+            return {}
+        return {"api-key": self.key} if self.dialect == "azure" else {"Authorization": f"Bearer {self.key}"}
+
     @property
-    def url(self) -> str:
-        """Return where chat completions are asked for."""
-        return f"{self.base_url.rstrip('/')}/chat/completions"
+    def identity(self) -> tuple[str, str | None, str]:
+        """Who answers and who pays: address, account and model. What is limited is limited by this."""
+        return self.base_url.rstrip("/"), self.key, self.model
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.weights is not None or self.url.host in ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - an address to recognise
 
 
 def split(name: str) -> tuple[str, str]:
@@ -109,11 +151,14 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
     provider_name, model = split(settings.model)
     variable = variable_of(provider_name)
     provider = PROVIDERS.get(provider_name, Provider(key_needed=False))
-    own_address = settings.base_url or environ.get(f"{variable}_BASE_URL")
+    own_address = settings.base_url or environ.get(f"{variable}_BASE_URL") or environ.get(provider.address or "")
     base_url = own_address or provider.base_url
     if base_url is None:
         raise DeclarationError(
-            f"unknown provider {provider_name!r} in {settings.model!r}{nearest(provider_name, PROVIDERS).rstrip('?')}"
+            f"{settings.model} needs an address: set {provider.address} in the environment or in .env"
+            if provider.address
+            else f"unknown provider {provider_name!r} in {settings.model!r}"
+            f"{nearest(provider_name, PROVIDERS).rstrip('?')}"
             f". For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
         )
     address = urlsplit(base_url)
@@ -144,7 +189,9 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
         model=model,
         base_url=base_url,
         key=key,
-        json_schema=provider.json_schema if settings.json_schema is None else settings.json_schema,
+        tier=settings.tier or provider.tier,
         max_tokens=provider.max_tokens,
         concurrency=provider.concurrency,
+        dialect=provider.dialect,
+        api_version=(environ.get("OPENAI_API_VERSION") or AZURE_VERSION) if provider.dialect == "azure" else None,
     )

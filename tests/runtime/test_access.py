@@ -11,6 +11,7 @@ from fellowship.protocols.errors import (
     ConnectionFailed,
     MalformedReply,
     ModelError,
+    ModelNotFound,
     Overloaded,
     PromptTooLong,
     QuotaExhausted,
@@ -19,7 +20,8 @@ from fellowship.protocols.errors import (
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings
 from fellowship.runtime.models import Endpoint, ModelAccess, Retries
-from fellowship.runtime.models.transport import LeanTransport, completion
+from fellowship.runtime.models.lean import LeanTransport
+from fellowship.runtime.models.wire import completion
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -95,9 +97,9 @@ async def test_what_another_try_can_help_is_tried_again(fault: Fault, error: typ
     ("status", "words", "error"),
     [
         (400, {"message": "bad request"}, CallRefused),
-        (404, {"message": "no such model"}, CallRefused),
+        (404, {"message": "no such model"}, ModelNotFound),
         (401, {"message": "wrong key sk-secret"}, Unauthorised),
-        (403, {"message": "not yours"}, Unauthorised),
+        (403, {"message": "not yours"}, CallRefused),
         (400, {"message": "too long", "code": "context_length_exceeded"}, PromptTooLong),
         (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, QuotaExhausted),
     ],

@@ -11,7 +11,7 @@ from fellowship.protocols.errors import DeclarationError, ExecutionError, Prompt
 from fellowship.protocols.models import AnswerSchema, ChatMessage, ModelCall, ModelSettings
 from fellowship.runtime.models import weights
 from fellowship.runtime.models.embedded import EmbeddedEngine
-from fellowship.runtime.models.transport import LeanTransport
+from fellowship.runtime.models.lean import LeanTransport
 
 SETTINGS = ModelSettings(model="local/smollm2-135m", max_tokens=120)
 SCHEMA = {
