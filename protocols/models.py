@@ -106,6 +106,15 @@ class Usage(BaseModel):
     reported: bool = True
     """Whether the endpoint said so; where it did not, or said what cannot be, all is 0 and nobody knows."""
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            reported=self.reported and other.reported,
+        )
+
 
 class Attempt(BaseModel):
     """One request to an endpoint."""

@@ -113,8 +113,7 @@ class _Fold:
         effort.calls += 1
         effort.attempts += len(called.attempts)
         effort.seconds += sum(attempt.latency_s for attempt in called.attempts)
-        before = effort.usage.model_dump()
-        effort.usage = Usage(**{name: before[name] + value for name, value in called.usage.model_dump().items()})
+        effort.usage += called.usage
 
     def _add_turn(self, event: Event, message: Message) -> None:
         turn = Turn(event.sequence, event.sender, message, heard_by=list(event.recipients))

@@ -18,7 +18,7 @@ from fellowship.protocols.errors import (
     RateLimited,
     Unauthorised,
 )
-from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings
+from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Usage
 from fellowship.runtime.models import Endpoint, ModelAccess, Retries
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.wire import completion
@@ -233,9 +233,51 @@ def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, ob
         {"choices": None},
         {"choices": [{"message": "so"}]},
         {"choices": [{"message": {"content": ["so"]}, "finish_reason": "eos"}]},
-        {"usage": {"prompt_tokens": "three"}},
     ],
 )
 def test_a_reply_without_what_is_needed_is_malformed(change: dict[str, object]) -> None:
     with pytest.raises(MalformedReply):
         completion(orjson.dumps({**WELL, **change}))
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {"prompt_tokens": "three"}, {"prompt_tokens": -3, "completion_tokens": 1}, {"prompt_tokens": 3}]
+)
+def test_usage_that_cannot_be_is_not_reported_and_the_answer_is_kept(usage: object) -> None:
+    read = completion(orjson.dumps({**WELL, "usage": usage}))
+    assert (read.text, read.usage) == ("so", Usage(reported=False))
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "total_tokens": 14,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=3),
+        ),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "total_tokens": 17,
+                "completion_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(input_tokens=9, output_tokens=8, reasoning_tokens=3),
+        ),
+        (
+            {"input_tokens": 9, "output_tokens": 5, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2},
+            Usage(input_tokens=15, output_tokens=5, cached_tokens=4),
+        ),
+    ],
+    ids=["openai", "gemini", "anthropic"],
+)
+def test_cached_input_is_part_of_the_input_and_reasoning_of_the_output(
+    usage: dict[str, object], expected: Usage
+) -> None:
+    assert completion(orjson.dumps({**WELL, "usage": usage})).usage == expected

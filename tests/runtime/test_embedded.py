@@ -33,10 +33,10 @@ async def test_the_embedded_model_answers_by_schema_repeatably_and_refuses_what_
         EmbeddedEngine("local/smollm2-135m", weights.find("smollm2-135m")) as engine,
         LeanTransport() as transport,
     ):
-        first = await transport.send(engine.endpoint, call)
-        second = await transport.send(engine.endpoint, call)
+        first = (await transport.send(engine.endpoint, call, "json-schema")).completion
+        second = (await transport.send(engine.endpoint, call, "json-schema")).completion
         with pytest.raises(PromptTooLong, match="context size"):
-            await transport.send(engine.endpoint, too_long)
+            (await transport.send(engine.endpoint, too_long, "json-schema")).completion
     assert first.finish_reason == "stop"
     assert first.text == second.text
     assert '"score"' in first.text

@@ -19,7 +19,7 @@ def test_a_name_without_provider_or_model_is_refused(name: str) -> None:
 
 def test_a_known_provider_has_its_address_and_takes_its_key_from_the_environment() -> None:
     endpoint = resolve(ModelSettings(model="openai/gpt-4o"), {"OPENAI_API_KEY": "k"})
-    assert (endpoint.url, endpoint.model, endpoint.key) == (
+    assert (str(endpoint.url), endpoint.model, endpoint.key) == (
         "https://api.openai.com/v1/chat/completions",
         "gpt-4o",
         "k",
@@ -54,7 +54,7 @@ def test_any_provider_is_reached_by_an_address_of_ones_own() -> None:
     by_environment = resolve(
         ModelSettings(model="acme-ai/m"), {"ACME_AI_BASE_URL": "http://127.0.0.1:1/v1/", "ACME_AI_API_KEY": "k"}
     )
-    assert (by_environment.url, by_environment.key) == ("http://127.0.0.1:1/v1/chat/completions", "k")
+    assert (str(by_environment.url), by_environment.key) == ("http://127.0.0.1:1/v1/chat/completions", "k")
     by_setting = resolve(ModelSettings(model="openai/m", base_url="http://127.0.0.1:2/v1"), {})
     assert (by_setting.base_url, by_setting.key) == ("http://127.0.0.1:2/v1", None)
 

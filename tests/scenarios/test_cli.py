@@ -140,9 +140,9 @@ def test_status_tells_failures_by_reason_and_the_exit_code_says_so(tmp_path: Pat
         "run", "judge", "--data", data, "--model", "acme/m", "--base-url", f"{quick}/nowhere", "--out", out
     )
     assert result.exit_code == 1
-    assert "4 by CallRefused" in result.stdout
+    assert "4 by ModelNotFound" in result.stdout
     assert result.stderr.count("item_failed") == 4
-    assert "4 by CallRefused" in fellowship("status", out).stdout
+    assert "4 by ModelNotFound" in fellowship("status", out).stdout
 
 
 def test_the_verdicts_of_the_small_model_come_with_a_warning_and_the_way_on(tmp_path: Path, shared_data: Path) -> None:
