@@ -109,6 +109,8 @@ class ModelError(ExecutionError):
 
     attempts: tuple[Attempt, ...] = ()
     usage: Usage | None = None
+    maybe_billed: bool = False
+    """Whether the endpoint may have billed for it without a word."""
     headers: Mapping[str, str] | None = None
     cost_usd: float | None = None
     """Money for attempts that were billed, once the one who tried has given up."""
@@ -140,6 +142,7 @@ class CallTimedOut(ModelError):
     """No answer came before the deadline."""
 
     retryable = True
+    maybe_billed = True
 
 
 class ConnectionFailed(ModelError):
@@ -147,17 +150,24 @@ class ConnectionFailed(ModelError):
 
     retryable = True
 
+    def __init__(self, reason: str, *, sent: bool = False) -> None:
+        super().__init__(reason)
+        self.maybe_billed = sent
+        """Whether the request may have arrived."""
+
 
 class MalformedReply(ModelError):
     """The endpoint's answer is not a chat completion."""
 
     retryable = True
+    maybe_billed = True
 
 
 class TruncatedReply(ModelError):
     """The endpoint's answer broke off on its way."""
 
     retryable = True
+    maybe_billed = True
 
 
 class CallRefused(ModelError):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from .items import Item
 from .judging import Verdict
 from .messages import Fact
-from .models import Attempt, FinishReason, Usage
+from .models import Attempt, FinishReason, Source, Tier, TokenLogprob, Usage
 
 
 class ItemOpened(Fact):
@@ -136,7 +136,7 @@ class ModelCalled(Fact):
     """`provider/model`, as asked for."""
     messages: tuple[tuple[str, str], ...]
     """Role and text digest of each message; the log keeps each text once."""
-    settings: dict[str, float | int | str | tuple[str, ...]]
+    settings: dict[str, float | int | str | bool | tuple[str, ...]]
     """Parameters that were sent."""
     answer: str | None = None
     """Name of the schema the answer was to follow; none for free text."""
@@ -145,7 +145,16 @@ class ModelCalled(Fact):
     finish_reason: FinishReason | None = None
     served_by: str | None = None
     """The model the endpoint says it used."""
+    reasoning: str | None = None
+    """What the model thought before it answered, where the endpoint shows it."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    tier: Tier | None = None
+    """How the endpoint was held to the form of the answer."""
+    source: Source = "endpoint"
     usage: Usage = Usage()
+    """All that was billed, attempts that went wrong included."""
+    cost_usd: float | None = None
+    """Money for that usage; none where no price is known, or the endpoint did not report its usage."""
     attempts: tuple[Attempt, ...]
 
 
@@ -166,3 +175,5 @@ class RunEnded(Fact):
 
     kind: Literal["run_ended"] = "run_ended"
     reason: Literal["done", "stopped", "failed"]
+    cause: Failure | None = None
+    """What stopped it, where it was neither a signal nor the end of the data."""

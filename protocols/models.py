@@ -11,8 +11,8 @@ ChatRole = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
 Effort = Literal["minimal", "low", "medium", "high"]
 Tier = Literal["json-schema", "tool", "json-object", "text"]
-"""How an endpoint is held to the form of an answer, from the strictest: a JSON schema, the arguments of a tool, any JSON
-object, or the words of the prompt alone."""
+"""How an endpoint is held to the form of an answer, from the strictest: a JSON schema, the arguments of a tool, any
+JSON object, or the words of the prompt alone."""
 Source = Literal["endpoint", "batch", "cache"]
 """Where an answer came from."""
 
@@ -44,6 +44,8 @@ class ModelSettings(BaseModel):
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    sample: int | None = None
+    """Which of several answers to the same question this is. It is not sent: it tells answers apart in the cache."""
     logprobs: int | None = Field(default=None, ge=0, le=20, strict=True)
     """Log probabilities of the answer's tokens, each with so many alternatives; null for none."""
     reasoning_effort: Effort | None = None
@@ -51,8 +53,8 @@ class ModelSettings(BaseModel):
     base_url: str | None = None
     """Where the endpoint is; null takes the provider's own, or PROVIDER_BASE_URL of the environment."""
     tier: Tier | None = None
-    """The strictest way to hold the endpoint to the form of an answer (json-schema, tool, json-object, text); null takes
-    what is known of the provider. Weaker ways are found out where the endpoint refuses one."""
+    """The strictest way to hold the endpoint to the form of an answer; null takes what is known of the provider. Weaker
+    ways are found out where the endpoint refuses one."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's usual one."""
 

@@ -7,7 +7,7 @@ from ..protocols.errors import ModelError
 from ..protocols.identity import Address
 from ..protocols.lifecycle import ModelCalled
 from ..protocols.messages import Command, Fact, Message
-from ..protocols.models import Attempt, Completion, ModelCall
+from ..protocols.models import Attempt, Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from .mailbox import Letter
 
@@ -63,48 +63,61 @@ class AgentContext:
 
     async def complete(self, call: ModelCall) -> Completion:
         """Ask a model; the reply, or the failure, is in the log before this returns."""
+        system = self._conversation.system
+        system.asking[id(call)] = (self._cell.address, call)
         try:
-            completion = await self._conversation.system.models.complete(call)
+            completion = await system.models.complete(call)
         except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
             if not self._conversation.log.closed:
-                self._log(call, None, error)
+                self._log(_unanswered(call, error), call)
             raise
-        await self._conversation.log.durable(self._log(call, completion, None))
+        finally:
+            system.asking.pop(id(call), None)
+        await self._conversation.log.durable(self._log(_answered(call, completion), call))
         return completion
 
-    def _log(self, call: ModelCall, completion: Completion | None, error: BaseException | None) -> int:
+    def _log(self, called: ModelCalled, call: ModelCall) -> int:
         log = self._conversation.log
         for message in call.messages:
             log.keep(message.digest, message.content)
-        messages = tuple((message.role, message.digest) for message in call.messages)
-        settings = call.settings.sampling()
-        answer = call.answer.name if call.answer else None
-        if completion is None:
-            called = ModelCalled(
-                model=call.settings.model,
-                messages=messages,
-                settings=settings,
-                answer=answer,
-                attempts=_attempts(error),
-            )
-        else:
-            called = ModelCalled(
-                model=call.settings.model,
-                messages=messages,
-                settings=settings,
-                answer=answer,
-                text=completion.text,
-                finish_reason=completion.finish_reason,
-                served_by=completion.served_by,
-                usage=completion.usage,
-                attempts=completion.attempts,
-            )
         return log.append(
             called,
             sender=self._cell.address.agent,
             conversation=self._conversation.id,
             cause=self._letter.sequence,
         )
+
+
+def _answered(call: ModelCall, completion: Completion) -> ModelCalled:
+    return ModelCalled(
+        model=call.settings.model,
+        messages=tuple([(message.role, message.digest) for message in call.messages]),
+        settings=call.settings.sampling(),
+        answer=call.answer.name if call.answer else None,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        served_by=completion.served_by,
+        reasoning=completion.reasoning,
+        logprobs=completion.logprobs,
+        tier=completion.tier,
+        source=completion.source,
+        usage=completion.usage,
+        cost_usd=completion.cost_usd,
+        attempts=completion.attempts,
+    )
+
+
+def _unanswered(call: ModelCall, error: BaseException) -> ModelCalled:
+    told = error if isinstance(error, ModelError) else ModelError()
+    return ModelCalled(
+        model=call.settings.model,
+        messages=tuple([(message.role, message.digest) for message in call.messages]),
+        settings=call.settings.sampling(),
+        answer=call.answer.name if call.answer else None,
+        usage=told.usage or Usage(),
+        cost_usd=told.cost_usd,
+        attempts=_attempts(error),
+    )
 
 
 def _attempts(error: BaseException | None) -> tuple[Attempt, ...]:

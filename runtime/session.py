@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..protocols.errors import DeclarationError, Problem
@@ -11,22 +11,72 @@ from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
 from .log import SqliteLog, open_log
 from .models import weights
-from .models.access import ModelAccess, Retries
+from .models.access import ModelAccess, Route
+from .models.admission import Admission, Admissions, everybody
+from .models.budget import LONGEST_ANSWER, Budget, Purse
+from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import EMBEDDED, Endpoint, resolve, split
 from .models.lean import LeanTransport
+from .models.pace import MINUTE_S
+from .models.prices import PriceTable
+from .models.retries import Retries
+from .models.wire import Transport
 from .system import ActorSystem
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What an endpoint allows a minute, where the user knows."""
+
+    requests: float | None = None
+    tokens: float | None = None
+    """Input and output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard endpoints are worked, and how patiently."""
+    """How hard endpoints are worked, how patiently, and for how much."""
 
     concurrency: int = 64
     """The most calls in flight at an endpoint, and conversations in flight in all."""
     deadline_s: float = 300.0
     """The longest a single request may take."""
+    item_deadline_s: float | None = None
+    """The longest an item may take; then it has failed."""
+    run_deadline_s: float | None = None
+    """How long a run begins items; then it ends those in flight and stops, resumable."""
     retries: Retries = field(default_factory=Retries)
+    rates: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
+    """By `provider/model`, by provider, or `*` for all; what endpoints announce corrects them downwards."""
+    minute_s: float = MINUTE_S
+    """Length of the minute that rates are of: for load tests in scaled time."""
+    budget: Budget | None = None
+
+    def rate(self, model: str) -> Rate:
+        """Return what is known of a model's rates."""
+        for name in (model, split(model)[0], "*"):
+            if name in self.rates:
+                return self.rates[name]
+        return Rate()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """By which way models are reached."""
+
+    transport: Transport | None = None
+    """In place of the lean one; it is opened and closed by whoever made it."""
+    prices: PriceTable = field(default_factory=PriceTable.shipped)
+    cache: Path | None = None
+    """A file of answers that were paid for; none for none."""
+    cache_here: bool = False
+    """Whether answers of endpoints on this machine are kept, too."""
+    admissions: Admissions | None = None
+    """Controllers shared with others; none shares them with all of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +85,9 @@ class Session:
 
     log: SqliteLog
     system: ActorSystem
+    access: ModelAccess | None
+    """The way to real endpoints; none where a client answers in their place."""
+    purse: Purse | None = None
 
 
 def prove(models: Sequence[ModelSettings], environ: Mapping[str, str]) -> None:
@@ -67,6 +120,8 @@ async def open_session(
     seed: int,
     client: ModelClient | None = None,
     clock: Clock | None = None,
+    access: Access | None = None,
+    spent: tuple[float, int] = (0.0, 0),
 ) -> AsyncGenerator[Session, None]:
     """Open a run: transport, embedded engines, log and actor system.
 
@@ -78,45 +133,96 @@ async def open_session(
         seed: For everything that is left to chance.
         client: Answers calls in place of real endpoints.
         clock: In place of the machine's.
+        access: By which way models are reached.
+        spent: US dollars and tokens of earlier starts, which count against the budget.
 
     Raises:
-        DeclarationError: a model cannot be reached.
+        DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
         LogError: the log cannot be opened.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
+        purse = Purse(limits.budget, spent_usd=spent[0], spent_tokens=spent[1]) if limits.budget else None
+        reached: ModelAccess | None = None
         if client is None:
-            client = await _access(stack, models, environ, limits, seed, clock)
+            opening = _Opening(stack, environ, limits, access or Access(), clock)
+            client = reached = await opening.access(models, purse, seed)
         written = await stack.enter_async_context(open_log(log, clock=clock))
-        yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed))
+        yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
 
 
-async def _access(
-    stack: AsyncExitStack,
-    models: Sequence[ModelSettings],
-    environ: Mapping[str, str],
-    limits: Limits,
-    seed: int,
-    clock: Clock,
-) -> ModelAccess:
-    transport = await stack.enter_async_context(LeanTransport())
-    endpoints: dict[ModelSettings, Endpoint] = {}
-    engines: dict[str, EmbeddedEngine] = {}
-    for settings in models:
+class _Opening:
+    """Opens what leads to models; what it opens is closed with the stack."""
+
+    def __init__(
+        self, stack: AsyncExitStack, environ: Mapping[str, str], limits: Limits, access: Access, clock: Clock
+    ) -> None:
+        self._stack = stack
+        self._environ = environ
+        self._limits = limits
+        self._access = access
+        self._clock = clock
+        self._engines: dict[str, EmbeddedEngine] = {}
+        self._admissions = access.admissions or everybody()
+
+    async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
+        transport = self._access.transport or await self._lean()
+        routes: dict[Endpoint, Route] = {}
+        ways: dict[ModelSettings, Route] = {}
+        for settings in models:
+            endpoint = await self._endpoint(settings)
+            if endpoint not in routes:
+                routes[endpoint] = self._route(endpoint, transport)
+            ways[settings] = routes[endpoint]
+        return ModelAccess(
+            ways,
+            clock=self._clock,
+            deadline_s=self._limits.deadline_s,
+            retries=self._limits.retries,
+            purse=purse,
+            cache=await self._cache(),
+            cache_here=self._access.cache_here,
+            seed=seed,
+        )
+
+    async def _lean(self) -> Transport:
+        proxied = any(name.lower() in PROXIES and value for name, value in self._environ.items())
+        return await self._stack.enter_async_context(LeanTransport(proxied=proxied))
+
+    async def _cache(self) -> AnswerCache | None:
+        path = self._access.cache
+        return await self._stack.enter_async_context(open_cache(path)) if path is not None else None
+
+    async def _endpoint(self, settings: ModelSettings) -> Endpoint:
         provider, model = split(settings.model)
-        if provider != EMBEDDED:
-            endpoints[settings] = resolve(settings, environ)
-            continue
-        if model not in engines:
-            engine = EmbeddedEngine(settings.model, weights.find(model))
-            engines[model] = await stack.enter_async_context(engine)
-        endpoints[settings] = engines[model].endpoint
-    return ModelAccess(
-        transport,
-        endpoints,
-        clock=clock,
-        concurrency=limits.concurrency,
-        deadline_s=limits.deadline_s,
-        retries=limits.retries,
-        seed=seed,
-    )
+        if provider == EMBEDDED:
+            if model not in self._engines:
+                engine = EmbeddedEngine(settings.model, weights.find(model))
+                self._engines[model] = await self._stack.enter_async_context(engine)
+            return self._engines[model].endpoint
+        endpoint = resolve(settings, self._environ)
+        return replace(endpoint, longest_answer=LONGEST_ANSWER) if self._limits.budget is not None else endpoint
+
+    def _route(self, endpoint: Endpoint, transport: Transport) -> Route:
+        limits, price = self._limits, self._access.prices.of(endpoint.name)
+        if limits.budget is not None and limits.budget.usd is not None and price is None:
+            raise DeclarationError(
+                f"no price is known for {endpoint.name}, so no budget in money can be kept: "
+                "name a price file (--prices), or a budget in tokens (--budget 2Mtok)"
+            )
+        rate = limits.rate(endpoint.name)
+        most = min(limits.concurrency, endpoint.concurrency or limits.concurrency)
+        admission = self._admissions.of(
+            endpoint,
+            lambda: Admission(
+                endpoint.name,
+                most,
+                clock=self._clock,
+                requests_per_minute=rate.requests,
+                tokens_per_minute=rate.tokens,
+                minute_s=limits.minute_s,
+                patience_s=limits.retries.patience_s,
+            ),
+        )
+        admission.most = most
+        return Route(endpoint, transport, admission, price)

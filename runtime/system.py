@@ -58,6 +58,8 @@ class ActorSystem:
         self.inbox = inbox
         self.intercept = intercept
         self.dead_letters = 0
+        self.asking: dict[int, tuple[Address, ModelCall]] = {}
+        """Who waits for a model now, and for which call."""
         self._open: dict[Conversation, None] = {}
         self._stopping = False
         self._all_left = asyncio.Event()

@@ -1,63 +1,141 @@
-"""The ModelClient that agents are given: admission, deadline, retries, one call at a time or thousands."""
+"""The ModelClient that agents are given: cache, budget, admission, retries and accounts around a transport."""
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from ...protocols.errors import CallTimedOut, ModelError, Overloaded, RateLimited
-from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings
+from ...protocols.errors import CallRefused, CallTimedOut, ModelError
+from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings, Tier, Usage
 from ...protocols.ports import Clock
-from .admission import Admission
+from .admission import Admission, AdmissionState, Lane
+from .budget import Purse, Reservation, most_of
+from .cache import AnswerCache, address, repeatable
 from .endpoints import Endpoint
-from .wire import Transport
+from .prices import Price
+from .retries import Retries
+from .structure import Structure
+from .wire import Reply, Transport
 
 LONGEST_WORD = 200
 """Characters of an error that are kept with its attempt."""
+LETTERS_A_TOKEN = 4.0
+"""To begin with; what an endpoint counts corrects it."""
+MEMORY = 0.05
+"""Weight of the newest answer in what the next is expected to use."""
+
+Stage = Literal["waiting", "sent", "putting off"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often and how patiently a call is tried again after an error that another try can help."""
+@dataclass(slots=True)
+class Pending:
+    """A call that is not answered yet."""
 
-    times: int = 5
-    """Tries after the first."""
-    first_s: float = 0.5
-    """Wait before the second try; it doubles with each, and half of it is chance."""
-    longest_s: float = 30.0
-    """Bound on that wait; what an endpoint asks for is waited out in full."""
-    patience_s: float = 600.0
-    """The longest wait that an endpoint may ask for; the call fails at once where it asks for more."""
+    call: ModelCall
+    since_s: float
+    """On the clock's monotonic time."""
+    stage: Stage = "waiting"
+    """waiting: for its turn; sent: for the endpoint; putting off: for another try."""
+    attempts: int = 0
 
-    def wait_s(self, error: ModelError, tries: int, rng: random.Random) -> float:
-        """Return how long to wait after `tries` tries, the last of which ended in this error."""
-        asked_for = error.retry_after_s if isinstance(error, (RateLimited, Overloaded)) else None
-        backoff = min(self.longest_s, self.first_s * 2.0 ** (tries - 1)) * (0.5 + rng.random() / 2)
-        return max(asked_for or 0.0, backoff)
+
+class Route:
+    """The way to one endpoint, and what was learned on it."""
+
+    def __init__(self, endpoint: Endpoint, transport: Transport, admission: Admission, price: Price | None) -> None:
+        self.endpoint = endpoint
+        self.transport = transport
+        self.admission = admission
+        self.price = price
+        self.structure = Structure(endpoint)
+        self.lane = Lane()
+        self._letters_a_token = LETTERS_A_TOKEN
+        self._answer_tokens: float | None = None
+
+    def expected_tokens(self, call: ModelCall) -> float:
+        """Return the tokens that a call is expected to use; 0 where nobody counts them."""
+        if self.admission.tokens.limit is None:
+            return 0.0
+        answer = self._answer_tokens if self._answer_tokens is not None else float(call.settings.max_tokens or 0)
+        return letters(call) / self._letters_a_token + answer
+
+    def learn(self, call: ModelCall, usage: Usage) -> None:
+        """Take in what a call has used."""
+        if self.admission.tokens.limit is None or not usage.reported or not usage.input_tokens:
+            return
+        self._letters_a_token += MEMORY * (letters(call) / usage.input_tokens - self._letters_a_token)
+        before = self._answer_tokens if self._answer_tokens is not None else usage.output_tokens
+        self._answer_tokens = before + MEMORY * (usage.output_tokens - before)
+
+
+def letters(call: ModelCall) -> int:
+    """Return the characters of all messages."""
+    return sum(len(message.content) for message in call.messages)
+
+
+@dataclass(slots=True)
+class Course:
+    """One call on its way through attempts."""
+
+    call: ModelCall
+    route: Route
+    pending: Pending
+    tier: Tier
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    tries: Counter[type[ModelError]] = field(default_factory=Counter[type[ModelError]])
+    refused: CallRefused | None = None
+    """The first refusal of a form of answer; it is the one that counts where every form is refused."""
+    billed: Usage | None = None
+    """What attempts that went wrong have cost."""
+    ready_s: float = 0.0
 
 
 class ModelAccess:
-    """Answers calls through one transport; every endpoint has its own admission."""
+    """Answers calls: from the cache, or from their endpoint as soon as it may be asked."""
 
     def __init__(
         self,
-        transport: Transport,
-        endpoints: Mapping[ModelSettings, Endpoint],
+        routes: Mapping[ModelSettings, Route],
         *,
         clock: Clock,
-        concurrency: int,
         deadline_s: float,
         retries: Retries | None = None,
+        purse: Purse | None = None,
+        cache: AnswerCache | None = None,
+        cache_here: bool = False,
         seed: int = 0,
     ) -> None:
-        self._transport = transport
+        """Make an access.
+
+        Args:
+            routes: The way to every model that may be asked.
+            clock: For everything that takes time.
+            deadline_s: The longest a single request may take.
+            retries: What is tried again.
+            purse: What may be spent.
+            cache: Answers that were paid for.
+            cache_here: Whether answers of endpoints on this machine are kept, too.
+            seed: For the chance in waits.
+        """
         self._clock = clock
         self._deadline_s = deadline_s
         self._retries = retries or Retries()
+        self._purse = purse
+        self._cache = cache
+        self._cache_here = cache_here
         self._rng = random.Random(f"{seed}/retries")  # noqa: S311 - not a secret
-        caps = {endpoint: min(concurrency, endpoint.concurrency or concurrency) for endpoint in endpoints.values()}
-        admissions = {endpoint: Admission(cap) for endpoint, cap in caps.items()}
-        self._routes = {_address(settings): (end, admissions[end]) for settings, end in endpoints.items()}
+        self._routes = {_address(settings): route for settings, route in routes.items()}
+        self._pending: dict[int, Pending] = {}
+
+    def pending(self) -> tuple[Pending, ...]:
+        """Return the calls that are not answered yet, the oldest first."""
+        return tuple(self._pending.values())
+
+    def admissions(self) -> tuple[AdmissionState, ...]:
+        """Return every endpoint's controller as it is now."""
+        return tuple({id(route.admission): route.admission.state() for route in self._routes.values()}.values())
 
     async def complete(self, call: ModelCall) -> Completion:
         """Answer a call.
@@ -68,37 +146,141 @@ class ModelAccess:
         route = self._routes.get(_address(call.settings))
         if route is None:
             raise ModelError(f"{call.settings.model} is not among the models that this run was opened with")
-        endpoint, admission = route
-        attempts: list[Attempt] = []
-        while True:
-            async with admission.lease():
-                begun_s = self._clock.monotonic_s()
-                try:
-                    completion = await self._once(endpoint, call)
-                except ModelError as error:
-                    latency_s = self._clock.monotonic_s() - begun_s
-                    attempts.append(Attempt(latency_s=latency_s, error=_in_short(error)))
-                    if not error.retryable or len(attempts) > self._retries.times:
-                        error.attempts = tuple(attempts)
-                        raise
-                    wait_s = self._retries.wait_s(error, len(attempts), self._rng)
-                    if wait_s > self._retries.patience_s:
-                        error.attempts = tuple(attempts)
-                        raise
-                else:
-                    attempts.append(Attempt(latency_s=self._clock.monotonic_s() - begun_s))
-                    return replace(completion, attempts=tuple(attempts))
-            await self._clock.sleep(wait_s)
+        where = self._where(route, call)
+        if where is not None and self._cache is not None and (known := self._cache.get(where)) is not None:
+            return known
+        pending = Pending(call, self._clock.monotonic_s())
+        self._pending[id(pending)] = pending
+        try:
+            completion = await self._ask(Course(call, route, pending, route.structure.tier))
+        finally:
+            del self._pending[id(pending)]
+        if where is not None and self._cache is not None:
+            self._cache.put(where, completion)
+        return completion
 
-    async def _once(self, endpoint: Endpoint, call: ModelCall) -> Completion:
+    def _where(self, route: Route, call: ModelCall) -> bytes | None:
+        if self._cache is None or not repeatable(call.settings):
+            return None
+        # A port of this machine is no identity: another model may stand behind it tomorrow, and it costs nothing.
+        if route.endpoint.here and not self._cache_here:
+            return None
+        return address(route.endpoint, call)
+
+    async def _ask(self, course: Course) -> Completion:
+        while True:
+            course.ready_s = self._clock.monotonic_s()
+            try:
+                return await self._attempt(course)
+            except ModelError as error:
+                wait_s = self._after(course, error)
+                if wait_s is None:
+                    raise self._given_up(course, error) from error.__cause__
+            if wait_s > 0:
+                course.pending.stage = "putting off"
+                await self._clock.sleep(wait_s)
+            course.pending.stage = "waiting"
+
+    async def _attempt(self, course: Course) -> Completion:
+        if self._purse is None:
+            return await self._sent(course)
+        call, route = course.call, course.route
+        most = most_of(call, route.price, call.settings.max_tokens or route.endpoint.longest_answer or 0)
+        await self._purse.reserve(most)
+        spent: Usage | None = None  # broken off, or failed without a word on it: it may have been billed in full
+        try:
+            completion = await self._sent(course)
+            spent = completion.usage if course.billed is None else course.attempts[-1].usage
+            return completion
+        except ModelError as error:
+            spent = error.usage if error.usage is not None else None if error.maybe_billed else Usage()
+            raise
+        finally:
+            self._settle(most, route.price, spent)
+
+    def _settle(self, most: Reservation, price: Price | None, spent: Usage | None) -> None:
+        assert self._purse is not None  # noqa: S101 - reserved from it
+        if spent is None or not spent.reported:
+            self._purse.settle(most, most.usd, most.tokens)
+        else:
+            usd = price.cost_usd(spent) if price is not None else 0.0
+            self._purse.settle(most, usd, spent.input_tokens + spent.output_tokens)
+
+    async def _sent(self, course: Course) -> Completion:
+        """Send a request once, when it may be sent."""
+        route, call, pending = course.route, course.call, course.pending
+        tokens = route.expected_tokens(call)
+        lease = await route.admission.lease(route.lane, tokens, again=pending.attempts > 0)
+        pending.stage = "sent"
+        pending.attempts += 1
+        begun_s = self._clock.monotonic_s()
+        try:
+            reply = await self._once(route, call, course.tier)
+        except ModelError as error:
+            lease.failed(error)
+            now_s = self._clock.monotonic_s()
+            course.attempts.append(
+                Attempt(
+                    latency_s=now_s - begun_s, waited_s=begun_s - course.ready_s, error=_in_short(error), usage=error.usage
+                )
+            )
+            raise
+        finally:
+            lease.end()
+        lease.answered(reply.headers, reply.completion.usage)
+        return self._finished(course, reply, begun_s)
+
+    async def _once(self, route: Route, call: ModelCall, tier: Tier) -> Reply:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return (await self._transport.send(endpoint, call, endpoint.tier)).completion
+                return await route.transport.send(route.endpoint, call, tier)
         except TimeoutError as error:
-            raise CallTimedOut(f"{endpoint.name} gave no answer within {self._deadline_s:g} s") from error
+            raise CallTimedOut(f"{route.endpoint.name} gave no answer within {self._deadline_s:g} s") from error
+
+    def _finished(self, course: Course, reply: Reply, begun_s: float) -> Completion:
+        completion, route = reply.completion, course.route
+        attempt = Attempt(latency_s=self._clock.monotonic_s() - begun_s, waited_s=begun_s - course.ready_s)
+        route.learn(course.call, completion.usage)
+        if course.call.answer is not None:
+            route.structure.answered(course.tier, completion)
+        usage = completion.usage
+        if course.billed is not None:
+            attempt = attempt.model_copy(update={"usage": usage})
+            usage += course.billed
+        return replace(
+            completion,
+            usage=usage,
+            attempts=(*course.attempts, attempt),
+            cost_usd=_cost(route.price, usage, batch=completion.source == "batch"),
+        )
+
+    def _after(self, course: Course, error: ModelError) -> float | None:
+        """Return how long to wait before the next try; None where there is to be none."""
+        if error.usage is not None:
+            course.billed = error.usage if course.billed is None else course.billed + error.usage
+        if isinstance(error, CallRefused) and course.call.answer is not None:
+            weaker = course.route.structure.refused(course.tier, error)
+            if weaker is not None:
+                course.tier, course.refused = weaker, course.refused or error
+                return 0.0
+        if not course.route.admission.broken:  # a try at an endpoint that fails everybody is no fault of this call's
+            course.tries[type(error)] += 1
+        return self._retries.wait_s(error, max(1, course.tries[type(error)]), self._rng)
+
+    def _given_up(self, course: Course, error: ModelError) -> ModelError:
+        if course.refused is not None and isinstance(error, CallRefused):
+            error = course.refused
+        error.attempts = tuple(course.attempts)
+        error.usage = course.billed
+        error.cost_usd = _cost(course.route.price, course.billed) if course.billed is not None else None
+        return error
 
 
-def _address(settings: ModelSettings) -> tuple[str | bool | None, ...]:
+def _cost(price: Price | None, usage: Usage, *, batch: bool = False) -> float | None:
+    return None if price is None or not usage.reported else price.cost_usd(usage, batch=batch)
+
+
+def _address(settings: ModelSettings) -> tuple[str | None, ...]:
     """Return what leads to an endpoint; settings that differ in anything else share it."""
     return settings.model, settings.base_url, settings.key_env, settings.tier
 

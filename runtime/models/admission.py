@@ -1,19 +1,486 @@
 """Who may call an endpoint now: one controller an endpoint, shared by all that speak to it.
 
-Today a fixed cap on calls in flight; limits a minute, and caps that adapt, belong here.
+Four things are kept at once. *Paces*: requests and tokens a minute, configured, announced by the endpoint's headers, or
+learned by meeting them. *Calls in flight*: they start low, grow with every answer, and are cut once for one episode of
+refusals. *Holds*: after a refusal nobody is sent until the endpoint's wait is over, then one call goes ahead alone.
+*The breaker*: an endpoint that fails everybody is held in the same way, longer each time, and given up in the end.
+
+Whoever is not admitted waits; waiting is never a failure.
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from ...protocols.errors import (
+    CallTimedOut,
+    ConnectionFailed,
+    EndpointDown,
+    ModelError,
+    Overloaded,
+    QuotaExhausted,
+    RateLimited,
+    Unauthorised,
+)
+from ...protocols.models import Usage
+from ...protocols.ports import Clock
+from .endpoints import Endpoint
+from .pace import MINUTE_S, Origin, Pace, requests_news, tokens_news
+
+START = 64
+"""Calls in flight to begin with; from there they double with every clean round."""
+CUT = 0.7
+"""What is left of the calls in flight after an episode."""
+FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
+"""Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
+FAILURES = 10
+"""Failures in a row after which an endpoint is taken to fail everybody."""
+LONGEST_BREAK_S = 30.0
+NAP_S = 0.5
+"""How long the first in the queue sleeps before it looks again."""
+SETTLING_S = 15.0
+"""After the first episode a learned limit is still a guess, and grows quickly."""
+GROWTH_EVERY_S = 10.0
+GROWTH = 1.02
+QUICK_GROWTH_EVERY_S = 2.0
+QUICK_GROWTH = 1.5
+ENOUGH = 20
+"""Answers from which on a learned limit is trusted."""
+NEVER_ANSWERED_S = 30.0
+"""How long an endpoint that has never answered is believed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionState:
+    """A controller at one moment."""
+
+    endpoint: str
+    in_flight: int
+    waiting: int
+    most_in_flight: int
+    """Calls that may be in flight now."""
+    requests_per_minute: float | None
+    requests_origin: Origin
+    tokens_per_minute: float | None
+    tokens_origin: Origin
+    held_s: float
+    """Until anybody is sent again; 0 when nothing holds."""
+    refused: int
+    """429s so far."""
+    broken: bool
+    """Whether the endpoint is taken to fail everybody."""
+    why: str
+    """The endpoint's last words on it."""
+
+
+class Lease:
+    """The right to have one request in flight. It must be ended, however the request ends; `end` may come twice."""
+
+    __slots__ = ("_admission", "_epoch", "_in_flight", "_tokens")
+
+    def __init__(self, admission: "Admission", tokens: float, epoch: int, in_flight: int) -> None:
+        self._admission: Admission | None = admission
+        self._tokens = tokens
+        self._epoch = epoch
+        self._in_flight = in_flight
+
+    def answered(self, headers: Mapping[str, str], usage: Usage) -> None:
+        """End it with an answer."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            used = float(usage.input_tokens + usage.output_tokens) if usage.reported else self._tokens
+            admission.answered(self._tokens, used, headers, self._in_flight, self._epoch)
+
+    def failed(self, error: ModelError) -> None:
+        """End it with an error."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.failed(self._tokens, error, self._in_flight, self._epoch)
+
+    def end(self) -> None:
+        """End it without either: the call was broken off."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.broken_off(self._tokens)
+
+
+class Lane:
+    """Those of one run who wait for an endpoint. Runs take turns; within one, first come, first served."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
 
 class Admission:
-    """Leases for calls to one endpoint; those who wait are served in turn."""
+    """The controller of one endpoint."""
 
-    def __init__(self, cap: int) -> None:
-        self.cap = cap
-        self._free = asyncio.Semaphore(cap)
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        *,
+        clock: Clock,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        minute_s: float = MINUTE_S,
+        patience_s: float = 600.0,
+    ) -> None:
+        """Make a controller.
 
-    def lease(self) -> AbstractAsyncContextManager[None]:
-        """Return a context to enter: it waits for a place, and holds it until it is left, however it is left."""
-        return self._free
+        Args:
+            name: The endpoint's, for errors and reports.
+            most: Calls in flight at the most.
+            clock: For everything that takes time.
+            requests_per_minute: A limit that is known.
+            tokens_per_minute: A limit that is known, input and output together.
+            minute_s: Length of the minute that limits are of, in seconds.
+            patience_s: How long an endpoint may fail everybody before it is given up.
+        """
+        self.name = name
+        self.most = most
+        self.requests = Pace(requests_per_minute, minute_s=minute_s)
+        self.tokens = Pace(tokens_per_minute, minute_s=minute_s)
+        self.in_flight = 0
+        self.refused = 0
+        self._clock = clock
+        self._patience_s = patience_s
+        self._allowed = float(min(most, START))
+        self._slow_start = True
+        self._lanes: deque[Lane] = deque()
+        self._queued = 0
+        self._head = False
+        """Whether somebody stands first in the queue, and is looking."""
+        self._room: asyncio.Future[None] | None = None
+        self._epoch = 0
+        """Number of the last cut: what was sent before it says nothing new."""
+        self._held_until_s = -math.inf
+        self._probing = False
+        self._holds = 0
+        self._meeting_limit = False
+        self._failures = self._breaks = 0
+        self._failing_since_s: float | None = None
+        self._answered_once = False
+        self._fatal: ModelError | None = None
+        self._why = ""
+        self._first_episode_s: float | None = None
+        self._since_s: float | None = None
+        self._accepted = 0
+        self._grown_s = 0.0
+
+    @property
+    def paced(self) -> bool:
+        """Whether anything is counted by the minute."""
+        return self.requests.limit is not None or self.tokens.limit is not None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the endpoint is taken to fail everybody."""
+        return self._failures >= FAILURES
+
+    @property
+    def given_up(self) -> bool:
+        """Whether no request can succeed any more."""
+        return self._fatal is not None
+
+    def state(self) -> AdmissionState:
+        """Return the controller as it is now."""
+        return AdmissionState(
+            endpoint=self.name,
+            in_flight=self.in_flight,
+            waiting=self._queued + self._head,
+            most_in_flight=self._cap,
+            requests_per_minute=self.requests.limit,
+            requests_origin=self.requests.origin,
+            tokens_per_minute=self.tokens.limit,
+            tokens_origin=self.tokens.origin,
+            held_s=max(0.0, self._held_until_s - self._clock.monotonic_s()),
+            refused=self.refused,
+            broken=self.broken,
+            why=self._why,
+        )
+
+    async def lease(self, lane: Lane, tokens: float, *, again: bool = False) -> Lease:
+        """Wait until a request may be sent.
+
+        Args:
+            lane: The run that asks.
+            tokens: What the request is expected to use, input and output.
+            again: Whether it was sent before: it has waited already, and goes first.
+
+        Raises:
+            ModelError: no request can succeed any more: the endpoint's last word.
+        """
+        if self._fatal is not None:
+            raise self._last_word()
+        if self._head or self._queued or self._delay_s(tokens) > 0:
+            await self._queue(lane, tokens, again=again)
+        if self._since_s is None:
+            self._since_s = self._clock.monotonic_s()
+        self.in_flight += 1
+        self.requests.take(1.0)
+        self.tokens.take(tokens)
+        return Lease(self, tokens, self._epoch, self.in_flight)
+
+    # what becomes of leases
+
+    def answered(self, tokens: float, used: float, headers: Mapping[str, str], in_flight: int, epoch: int) -> None:
+        """Take in an answer: the limits it announces, and that all is well."""
+        self._left(tokens, used)
+        if self._announces(headers):
+            self._read(headers)
+        self._well(in_flight, epoch)
+        self._wake()
+
+    def failed(self, tokens: float, error: ModelError, in_flight: int, epoch: int) -> None:
+        """Take in an error: a limit that was met, a failure, or nothing that concerns others."""
+        self._left(tokens, float(error.usage.input_tokens + error.usage.output_tokens) if error.usage else 0.0)
+        if error.headers is not None and self._announces(error.headers):
+            self._read(error.headers)
+        match error:
+            case QuotaExhausted() | Unauthorised():
+                self._fatal = error
+            case RateLimited():
+                self._limited(error, in_flight, epoch)
+            case Overloaded() | ConnectionFailed() | CallTimedOut():
+                self._failed(error, epoch)
+            case _:
+                self._well(in_flight, epoch)
+        self._wake()
+
+    def broken_off(self, tokens: float) -> None:
+        """Take in that a request was broken off; it may have been served."""
+        self._left(tokens, tokens)
+        self._wake()
+
+    # the queue
+
+    async def _queue(self, lane: Lane, tokens: float, *, again: bool) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not lane.waiting:
+            self._lanes.append(lane)
+        if again:
+            lane.waiting.appendleft(turn)
+        else:
+            lane.waiting.append(turn)
+        self._queued += 1
+        if not self._head:
+            self._call_next()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._forget(lane, turn)
+            else:
+                self._call_next()
+            raise
+        try:
+            await self._stand_first(tokens)
+        finally:
+            self._call_next()
+
+    async def _stand_first(self, tokens: float) -> None:
+        while True:
+            if self._fatal is not None:
+                raise self._last_word()
+            delay_s = self._delay_s(tokens)
+            if delay_s <= 0:
+                return
+            if delay_s < math.inf:
+                await self._clock.sleep(min(delay_s, NAP_S))
+                continue
+            self._room = asyncio.get_running_loop().create_future()
+            try:
+                await self._room
+            finally:
+                self._room = None
+
+    def _call_next(self) -> None:
+        """Let the next in the queue stand first: the runs take turns."""
+        self._head = False
+        while self._lanes:
+            lane = self._lanes.popleft()
+            turn = lane.waiting.popleft()
+            self._queued -= 1
+            if lane.waiting:
+                self._lanes.append(lane)
+            if not turn.done():
+                self._head = True
+                turn.set_result(None)
+                return
+
+    def _forget(self, lane: Lane, turn: "asyncio.Future[None]") -> None:
+        if turn in lane.waiting:
+            lane.waiting.remove(turn)
+            self._queued -= 1
+            if not lane.waiting:
+                self._lanes.remove(lane)
+
+    def _wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    # who may go
+
+    @property
+    def _cap(self) -> int:
+        return 1 if self._probing else min(self.most, max(1, int(self._allowed)))
+
+    def _delay_s(self, tokens: float) -> float:
+        """Return how long the next request has to wait: infinity where it waits for another to end."""
+        if self.in_flight >= self._cap:
+            return math.inf
+        if self._held_until_s == -math.inf and not self.paced:
+            return 0.0
+        now_s = self._clock.monotonic_s()
+        delay_s = self._held_until_s - now_s
+        if self.requests.limit is not None:
+            delay_s = max(delay_s, self.requests.delay_s(1.0, now_s))
+        if self.tokens.limit is not None:
+            delay_s = max(delay_s, self.tokens.delay_s(tokens, now_s))
+        return delay_s
+
+    def _left(self, tokens: float, used: float) -> None:
+        self.in_flight -= 1
+        self.requests.settle(1.0, 1.0)
+        self.tokens.settle(tokens, used)
+
+    def _read(self, headers: Mapping[str, str]) -> None:
+        now_s = self._clock.monotonic_s()
+        for pace, news in ((self.requests, requests_news(headers)), (self.tokens, tokens_news(headers))):
+            if news is not None:
+                pace.announced(news, now_s)
+
+    @staticmethod
+    def _announces(headers: Mapping[str, str]) -> bool:
+        return "x-ratelimit-limit-requests" in headers or "anthropic-ratelimit-requests-limit" in headers
+
+    # growth and cuts
+
+    def _well(self, in_flight: int, epoch: int) -> None:
+        """Take in that the endpoint works."""
+        self._answered_once = True
+        self._accepted += 1
+        self._failures, self._breaks, self._failing_since_s = 0, 0, None
+        if epoch == self._epoch:
+            if self._probing:
+                self._resume()
+            if self._allowed < self.most:
+                self._grow(in_flight)
+        if self.requests.origin == "learned":
+            self._grow_limit()
+
+    def _grow(self, in_flight: int) -> None:
+        """Let more be in flight, where those that are were needed."""
+        if in_flight >= self._allowed * 0.5:
+            self._allowed = min(self.most, self._allowed + (1.0 if self._slow_start else 1.0 / self._allowed))
+
+    def _limited(self, error: RateLimited, in_flight: int, epoch: int) -> None:
+        """A limit was met. What was sent before the last cut belongs to the same episode: it is not cut for again."""
+        self.refused += 1
+        self._why = str(error)
+        now_s = self._clock.monotonic_s()
+        pace = self.tokens if error.limit == "tokens" else self.requests
+        if (error.retry_after_s or 0.0) > self._patience_s:
+            self._fatal = error
+            return
+        if epoch != self._epoch:
+            self._hold(now_s, error.retry_after_s or 0.0)
+            return
+        self._epoch += 1
+        if error.limit == "concurrency":
+            self._cut(in_flight)
+            self._hold(now_s, error.retry_after_s or 0.1)
+            return
+        pace.refused()
+        told = pace.limit is not None and pace.origin in ("configured", "announced")
+        if error.limit == "unknown" and not told and self._first_episode_s is None:
+            self._cut(in_flight)
+        if self._first_episode_s is None:
+            self._first_episode_s = now_s
+        backoff_s = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds, 10))
+        self._holds += 1
+        self._probing = self._meeting_limit = True
+        self._hold(now_s, error.retry_after_s if error.retry_after_s is not None else backoff_s)
+
+    def _failed(self, error: ModelError, epoch: int) -> None:
+        """The endpoint failed. When it fails everybody, one call at a time finds out when it has recovered."""
+        now_s = self._clock.monotonic_s()
+        self._failures += 1
+        self._why = str(error)
+        if self._failing_since_s is None:
+            self._failing_since_s = now_s
+        if self._failures < FAILURES or epoch != self._epoch:
+            return
+        patience_s = self._patience_s if self._answered_once else min(NEVER_ANSWERED_S, self._patience_s)
+        failing_s = now_s - self._failing_since_s
+        if failing_s >= patience_s:
+            down = EndpointDown(f"{self.name} has failed every call for {failing_s:.0f} s; the last one: {error}")
+            down.__cause__ = error
+            self._fatal = down
+            return
+        self._epoch += 1
+        self._probing = True
+        asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
+        self._hold(now_s, max(asked_for_s or 0.0, min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))))
+        self._breaks += 1
+
+    def _cut(self, in_flight: int) -> None:
+        self._slow_start = False
+        self._allowed = max(1.0, min(self._allowed, in_flight) * CUT)
+
+    def _hold(self, now_s: float, wait_s: float) -> None:
+        self._held_until_s = max(self._held_until_s, now_s + wait_s)
+
+    def _resume(self) -> None:
+        """All is well again. Answers since the last time, over the time they took, are what the endpoint allows."""
+        now_s = self._clock.monotonic_s()
+        passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
+        if self._meeting_limit and self.requests.origin in ("none", "learned"):
+            if passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
+                self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
+            elif self.requests.limit is not None:
+                self.requests.learned(self.requests.limit * CUT)
+        self._probing = self._meeting_limit = False
+        self._holds = 0
+        self._since_s, self._accepted, self._grown_s = now_s, 0, now_s
+
+    def _grow_limit(self) -> None:
+        """Try a little more of a limit that was only learned, quickly while it is still a guess."""
+        now_s = self._clock.monotonic_s()
+        settling = self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S
+        every_s, growth = (QUICK_GROWTH_EVERY_S, QUICK_GROWTH) if settling else (GROWTH_EVERY_S, GROWTH)
+        if now_s - self._grown_s >= every_s and self.requests.limit is not None:
+            self._grown_s = now_s
+            self.requests.learned(self.requests.limit * growth)
+
+    def _last_word(self) -> ModelError:
+        """Return the endpoint's last word, as an error of its own for every caller."""
+        assert self._fatal is not None  # noqa: S101 - asked by those who have looked
+        return type(self._fatal)(str(self._fatal))
+
+
+class Admissions:
+    """The controllers of a process: one an endpoint identity, whoever asks for it."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[tuple[str, str | None, str], Admission] = {}
+
+    def of(self, endpoint: Endpoint, make: Callable[[], Admission]) -> Admission:
+        """Return an endpoint's controller; the first who asks makes it."""
+        admission = self._by_identity.get(endpoint.identity)
+        if admission is None or admission.given_up:
+            admission = self._by_identity[endpoint.identity] = make()
+        return admission
+
+
+_everybody: WeakKeyDictionary[asyncio.AbstractEventLoop, Admissions] = WeakKeyDictionary()
+
+
+def everybody() -> Admissions:
+    """Return the controllers that all runs of this event loop share: an account has one limit, however many use it."""
+    return _everybody.setdefault(asyncio.get_running_loop(), Admissions())

@@ -81,6 +81,8 @@ class Endpoint:
     """The strictest way in which it can be held to the form of an answer, as far as is known."""
     max_tokens: str = "max_tokens"
     concurrency: int | None = None
+    longest_answer: int | None = None
+    """Tokens of an answer that are asked for where the call sets no limit."""
     dialect: Dialect = "openai"
     api_version: str | None = None
     weights: str | None = None

@@ -50,14 +50,15 @@ class LeanTransport:
                 raw = await _whole(response)
                 if response.status != 200:
                     raise refusal(response.status, raw, response.headers, endpoint)
-                if not raw.lstrip()[:1] == b"{" and "json" not in response.content_type:
+                if raw.lstrip()[:1] != b"{" and "json" not in response.content_type:
                     raise not_json(response.content_type)
                 return Reply(completion(raw, tier if call.answer else None), response.headers)
         except aiohttp.ClientPayloadError as error:
             raise TruncatedReply(f"the reply of {endpoint.name} broke off: {clean(str(error), endpoint)}") from error
         except (aiohttp.ClientError, ConnectionError, OSError) as error:
             words = clean(f"{type(error).__name__}: {error}", endpoint)
-            raise ConnectionFailed(f"no connection to {endpoint.base_url}: {words}") from error
+            sent = not isinstance(error, aiohttp.ClientConnectorError)
+            raise ConnectionFailed(f"no connection to {endpoint.base_url}: {words}", sent=sent) from error
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

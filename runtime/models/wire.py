@@ -1,4 +1,4 @@
-"""What goes over the wire: the body of a request, the reading of a reply, the meaning of an error. All transports share it."""
+"""What goes over the wire: the body of a request, the reading of a reply, the meaning of an error."""
 
 import math
 from collections.abc import Mapping
@@ -86,6 +86,8 @@ def request(endpoint: Endpoint, call: ModelCall, tier: Tier) -> dict[str, Any]:
         "messages": [{"role": message.role, "content": message.content} for message in call.messages],
         **call.settings.sampling(),
     }
+    if endpoint.longest_answer is not None:
+        content.setdefault("max_tokens", endpoint.longest_answer)
     if endpoint.max_tokens != "max_tokens" and "max_tokens" in content:
         content[endpoint.max_tokens] = content.pop("max_tokens")
     if call.answer is None or tier == "text":
@@ -245,7 +247,7 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
 
 
 def _billed(error: ModelError, usage: Usage) -> ModelError:
-    error.usage = usage
+    error.usage = usage if usage.reported else None
     return error
 
 

@@ -19,29 +19,30 @@ from fellowship.protocols.errors import (
     Unauthorised,
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Usage
-from fellowship.runtime.models import Endpoint, ModelAccess, Retries
+from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Retries, Route
+from fellowship.runtime.models.retries import TABLE, Rule
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.wire import completion
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
 CALL = ModelCall(SETTINGS, (ChatMessage("system", "be brief"), ChatMessage("user", "why is it so")))
-QUICK = Retries(times=2, first_s=1.0)
+QUICK = Retries({**{kind: Rule(times=2, first_s=1.0) for kind in TABLE}, RateLimited: TABLE[RateLimited]})
 
 
 async def ask(
-    server: LoopbackEndpoint, *, clock: ManualClock | None = None, call: ModelCall = CALL, deadline_s: float = 10.0
+    server: LoopbackEndpoint,
+    *,
+    clock: ManualClock | None = None,
+    call: ModelCall = CALL,
+    deadline_s: float = 10.0,
+    retries: Retries | None = None,
 ) -> Completion:
     endpoint = Endpoint("loopback/m", "m", server.base_url, key="sk-secret")
     async with LeanTransport() as transport:
-        access = ModelAccess(
-            transport,
-            {call.settings: endpoint},
-            clock=clock or ManualClock(),
-            concurrency=8,
-            deadline_s=deadline_s,
-            retries=QUICK,
-        )
+        clock = clock or ManualClock()
+        route = Route(endpoint, transport, Admission(endpoint.name, 8, clock=clock), None)
+        access = ModelAccess({call.settings: route}, clock=clock, deadline_s=deadline_s, retries=retries or QUICK)
         return await access.complete(call)
 
 
@@ -131,7 +132,7 @@ async def test_the_wait_an_endpoint_asks_for_is_kept() -> None:
     ]
     async with LoopbackEndpoint(lambda _: "so", faults=faults) as server:
         await ask(server, clock=clock)
-    assert clock.slept == [7.0, 9.5]
+    assert sum(clock.slept) == pytest.approx(16.5)
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
@@ -160,9 +161,9 @@ async def test_an_endpoint_never_has_more_calls_in_flight_than_its_cap() -> None
     async with LoopbackEndpoint(latency_s=0.01) as server, LeanTransport() as transport:
         endpoint = Endpoint("loopback/m", "m", server.base_url)
         other = ModelSettings(model="loopback/m", temperature=1.0)  # another alias of the same endpoint
-        access = ModelAccess(
-            transport, {SETTINGS: endpoint, other: endpoint}, clock=ManualClock(), concurrency=5, deadline_s=5
-        )
+        clock = ManualClock()
+        route = Route(endpoint, transport, Admission(endpoint.name, 5, clock=clock), None)
+        access = ModelAccess({SETTINGS: route, other: route}, clock=clock, deadline_s=5)
         async with asyncio.TaskGroup() as calls:
             for number in range(30):
                 calls.create_task(access.complete(ModelCall((SETTINGS, other)[number % 2], CALL.messages)))
@@ -171,11 +172,11 @@ async def test_an_endpoint_never_has_more_calls_in_flight_than_its_cap() -> None
 
 
 def test_the_wait_doubles_and_is_bounded() -> None:
-    retries = Retries(times=9, first_s=1.0, longest_s=5.0)
+    retries = Retries({Overloaded: Rule(times=9, first_s=1.0, longest_s=5.0)})
 
     def longest(tries: int) -> float:
         rng = random.Random(0)
-        waits: Iterable[float] = (retries.wait_s(Overloaded("x"), tries, rng) for _ in range(200))
+        waits: Iterable[float] = (retries.wait_s(Overloaded("x"), tries, rng) or 0.0 for _ in range(200))
         return max(waits)
 
     assert [round(longest(tries), 1) for tries in (1, 2, 3, 4, 9)] == [1.0, 2.0, 4.0, 5.0, 5.0]
@@ -184,7 +185,9 @@ def test_the_wait_doubles_and_is_bounded() -> None:
 async def test_an_agent_that_asks_with_settings_of_its_own_reaches_the_same_endpoint() -> None:
     async with LoopbackEndpoint(lambda _: "so") as server, LeanTransport() as transport:
         endpoint = Endpoint("loopback/m", "m", server.base_url)
-        access = ModelAccess(transport, {SETTINGS: endpoint}, clock=ManualClock(), concurrency=1, deadline_s=5)
+        clock = ManualClock()
+        route = Route(endpoint, transport, Admission(endpoint.name, 1, clock=clock), None)
+        access = ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5)
         hot = ModelCall(ModelSettings(model="loopback/m", temperature=1.0), CALL.messages)
         assert (await access.complete(hot)).text == "so"
         with pytest.raises(ModelError, match="other/m is not among the models"):

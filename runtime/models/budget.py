@@ -1,0 +1,129 @@
+"""A run's budget: money and tokens are reserved before a request and settled after it, so that nothing overshoots."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from ...protocols.errors import BudgetExhausted, DeclarationError
+from ...protocols.models import ModelCall, Usage
+from .prices import Price
+
+AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(usd|\$|tok|ktok|mtok)", re.IGNORECASE)
+TOKENS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000}
+BYTES_A_MESSAGE = 32
+"""Bound on the tokens that a chat template puts around a message."""
+BYTES_A_REQUEST = 256
+"""Bound on what it puts around all of them."""
+LONGEST_ANSWER = 16_384
+"""Tokens of an answer that are asked for under a budget where the scenario sets no limit: without one no request would
+have a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a run may spend, earlier starts included."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `5usd`, `$5`, `500ktok`, `2Mtok`, or money and tokens with a comma between them.
+
+        Raises:
+            DeclarationError: it is none of these.
+        """
+        usd: float | None = None
+        tokens: int | None = None
+        for part in text.split(","):
+            amount = part.strip()
+            amount = f"{amount[1:]}usd" if amount.startswith("$") else amount
+            found = AMOUNT.fullmatch(amount)
+            if found is None or float(found[1]) <= 0:
+                raise DeclarationError(f"{text!r} is no budget: write 5usd, 500ktok or 2Mtok")
+            unit = found[2].lower()
+            if unit in TOKENS:
+                tokens = round(float(found[1]) * TOKENS[unit])
+            else:
+                usd = float(found[1])
+        return cls(usd, tokens)
+
+    def __str__(self) -> str:
+        parts = [f"{self.usd:g} usd"] if self.usd is not None else []
+        parts += [f"{self.tokens:,} tokens"] if self.tokens is not None else []
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The most that one request can cost."""
+
+    usd: float
+    tokens: int
+
+
+class Purse:
+    """What is left of a budget."""
+
+    def __init__(self, budget: Budget, *, spent_usd: float = 0.0, spent_tokens: int = 0) -> None:
+        self.budget = budget
+        self.spent_usd = spent_usd
+        self.spent_tokens = spent_tokens
+        self._held_usd = 0.0
+        self._held_tokens = 0
+        self._open = 0
+        self._first = asyncio.Lock()
+        self._returned = asyncio.Event()
+
+    async def reserve(self, most: Reservation) -> None:
+        """Set aside the most that a request can cost; waits, first come, first served, while something may come back.
+
+        Raises:
+            BudgetExhausted: it does not fit, and nothing will come back.
+        """
+        if self._first.locked() or not self._fits(most):
+            async with self._first:
+                await self._until_it_fits(most)
+        self._open += 1
+        self._held_usd += most.usd
+        self._held_tokens += most.tokens
+
+    async def _until_it_fits(self, most: Reservation) -> None:
+        while not self._fits(most):
+            if self._open == 0:
+                raise BudgetExhausted(
+                    f"the budget of {self.budget} is used up: {self.spent_usd:.4f} usd and {self.spent_tokens:,} tokens"
+                    f" are spent, and the next request can cost {most.usd:.4f} usd and {most.tokens:,} tokens"
+                )
+            self._returned.clear()
+            await self._returned.wait()
+
+    def settle(self, most: Reservation, usd: float, tokens: int) -> None:
+        """Put back what a request has not cost."""
+        self._open -= 1
+        self._held_usd = self._held_usd - most.usd if self._open else 0.0
+        self._held_tokens -= most.tokens
+        self.spent_usd += usd
+        self.spent_tokens += tokens
+        self._returned.set()
+
+    def _fits(self, most: Reservation) -> bool:
+        usd, tokens = self.budget.usd, self.budget.tokens
+        return (usd is None or self.spent_usd + self._held_usd + most.usd <= usd + 1e-12) and (
+            tokens is None or self.spent_tokens + self._held_tokens + most.tokens <= tokens
+        )
+
+
+def most_of(call: ModelCall, price: Price | None, longest_answer: int) -> Reservation:
+    """Return the most that one request can cost: a token is at least one byte of what is sent."""
+    sent = BYTES_A_REQUEST
+    for message in call.messages:
+        sent += BYTES_A_MESSAGE + len(message.content.encode("utf-8", "surrogatepass"))
+    if call.answer is not None:
+        sent += len(str(call.answer.schema))
+    usage = Usage(input_tokens=sent, output_tokens=longest_answer)
+    dearest = price.cost_usd(usage) if price else 0.0
+    if price is not None and price.output_cost_per_reasoning_token is not None:
+        dearest = max(dearest, price.cost_usd(usage.model_copy(update={"reasoning_tokens": longest_answer})))
+    return Reservation(dearest, sent + longest_answer)
