@@ -17,12 +17,13 @@ FellowshipError
   │ ├ PromptTooLong         the prompt does not fit the model's context, or the limit of a minute
   │ ├ ModelRefused          the model declined to answer
   │ ├ ContentFiltered       a filter withheld the prompt or the answer
-  │ ├ EndpointDown          an endpoint that has failed all who asked for longer than anybody waits
   │ └ RunStopping           no other call can succeed either: the run stops, and can go on later
+  │   ├ EndpointDown        an endpoint fails all who ask, for longer than anybody waits
   │   ├ Unauthorised        the key is missing or not accepted
   │   ├ QuotaExhausted      nothing is left of the account's quota
   │   └ BudgetExhausted     nothing is left of the run's budget
   ├ UnreadAnswer            an agent's answer could not be read, further requests included
+  ├ ItemTimedOut            an item took longer than it may
   ├ NothingToDecide         no vote, draft or fact that the step needs
   ├ AgentUnavailable        the agent has stopped, or is recused
   ├ Unanswered              a letter was handled and nothing was said in answer
@@ -190,12 +191,12 @@ class ContentFiltered(ModelError):
     """A filter withheld the prompt or the answer."""
 
 
-class EndpointDown(ModelError):
-    """The endpoint has failed all who asked for longer than anybody waits."""
-
-
 class RunStopping(ModelError):
     """No other call can succeed either. It is no item's failure: the run stops, and can go on later."""
+
+
+class EndpointDown(RunStopping):
+    """The endpoint has failed all who asked for longer than anybody waits, or asks for more patience than there is."""
 
 
 class Unauthorised(RunStopping):
@@ -217,6 +218,13 @@ class UnreadAnswer(ExecutionError):
         super().__init__(f"no {wanted} could be read after {requests} requests: {problem}")
         self.requests = requests
         """Requests made in vain."""
+
+
+class ItemTimedOut(ExecutionError):
+    """An item took longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the item took longer than {seconds:g} s")
 
 
 class NothingToDecide(ExecutionError):

@@ -138,6 +138,8 @@ class ModelCalled(Fact):
     """Role and text digest of each message; the log keeps each text once."""
     settings: dict[str, float | int | str | bool | tuple[str, ...]]
     """Parameters that were sent."""
+    round: int | None = None
+    """Round of the conversation, where a command of the conductor led to the call."""
     answer: str | None = None
     """Name of the schema the answer was to follow; none for free text."""
     text: str | None = None

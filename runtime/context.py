@@ -69,12 +69,17 @@ class AgentContext:
             completion = await system.models.complete(call)
         except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
             if not self._conversation.log.closed:
-                self._log(_unanswered(call, error), call)
+                self._log(_unanswered(call, error, self._round), call)
             raise
         finally:
             system.asking.pop(id(call), None)
-        await self._conversation.log.durable(self._log(_answered(call, completion), call))
+        await self._conversation.log.durable(self._log(_answered(call, completion, self._round), call))
         return completion
+
+    @property
+    def _round(self) -> int | None:
+        message = self._letter.message
+        return message.round if isinstance(message, Command) else None
 
     def _log(self, called: ModelCalled, call: ModelCall) -> int:
         log = self._conversation.log
@@ -88,8 +93,9 @@ class AgentContext:
         )
 
 
-def _answered(call: ModelCall, completion: Completion) -> ModelCalled:
+def _answered(call: ModelCall, completion: Completion, round_: int | None) -> ModelCalled:
     return ModelCalled(
+        round=round_,
         model=call.settings.model,
         messages=tuple([(message.role, message.digest) for message in call.messages]),
         settings=call.settings.sampling(),
@@ -107,9 +113,10 @@ def _answered(call: ModelCall, completion: Completion) -> ModelCalled:
     )
 
 
-def _unanswered(call: ModelCall, error: BaseException) -> ModelCalled:
+def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> ModelCalled:
     told = error if isinstance(error, ModelError) else ModelError()
     return ModelCalled(
+        round=round_,
         model=call.settings.model,
         messages=tuple([(message.role, message.digest) for message in call.messages]),
         settings=call.settings.sampling(),

@@ -1,9 +1,11 @@
 """Everything a run needs, opened once and closed in reverse order."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from ..protocols.errors import DeclarationError, Problem
 from ..protocols.models import ModelSettings
@@ -25,6 +27,8 @@ from .models.wire import Transport
 from .system import ActorSystem
 
 
+RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)(rpm|tpm)", re.IGNORECASE)
+THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -35,6 +39,22 @@ class Rate:
     requests: float | None = None
     tokens: float | None = None
     """Input and output."""
+
+
+def read_rate(text: str) -> tuple[str, Rate]:
+    """Read `[MODEL=]600rpm,100ktpm`; returns the model, or `*` for all, and what it allows.
+
+    Raises:
+        DeclarationError: it is of another form.
+    """
+    model, equals, amounts = text.rpartition("=")
+    found: dict[str, float | None] = {"rpm": None, "tpm": None}
+    for amount in amounts.split(","):
+        part = RATE.fullmatch(amount.strip())
+        if part is None or float(part[1]) <= 0 or found[part[3].lower()] is not None:
+            raise DeclarationError(f"{text!r} is no rate: write 600rpm, 100ktpm, or openai/gpt-4o=600rpm,2Mtpm")
+        found[part[3].lower()] = float(part[1]) * THOUSANDS[part[2].lower()]
+    return model if equals else "*", Rate(found["rpm"], found["tpm"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +88,12 @@ class Limits:
 class Access:
     """By which way models are reached."""
 
+    way: Literal["lean", "sdk"] = "lean"
+    """Straight over aiohttp, or through the openai client."""
+    batch: bool = False
+    """Whether calls go through the provider's Batch API."""
     transport: Transport | None = None
-    """In place of the lean one; it is opened and closed by whoever made it."""
+    """In place of both; it is opened and closed by whoever made it."""
     prices: PriceTable = field(default_factory=PriceTable.shipped)
     cache: Path | None = None
     """A file of answers that were paid for; none for none."""

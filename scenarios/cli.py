@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, cast
 
@@ -16,8 +17,16 @@ from dotenv import find_dotenv, load_dotenv
 if TYPE_CHECKING:
     from .datasets import Dataset
     from .outcomes import Status
+    from ..runtime.session import Rate
     from .run import Progress, Settings
     from .steps import Plan
+
+class Way(StrEnum):
+    """How requests travel."""
+
+    LEAN = "lean"
+    SDK = "sdk"
+
 
 DONE, WITH_FAILURES, WRONG_USE, STOPPED = 0, 1, 2, 3
 """Exit codes."""
@@ -165,7 +174,34 @@ def run(
     ] = None,
     base_url: BaseUrl = None,
     concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at an endpoint.")] = 64,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What an endpoint allows a minute: [MODEL=]600rpm,100ktpm. Without a model, for all.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The most to spend, as in 5usd or 2Mtok; it is never overshot.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A price file in LiteLLM's form, looked into before the one that comes along.")
+    ] = None,
     deadline: Annotated[float, typer.Option(min=0.1, help="The longest a request may take, in seconds.")] = 300.0,
+    item_deadline: Annotated[
+        float | None, typer.Option(min=0.1, help="The longest an item may take, in seconds; then it has failed.")
+    ] = None,
+    run_deadline: Annotated[
+        float | None, typer.Option(min=0.1, help="How long to begin items, in seconds; then the run stops, resumable.")
+    ] = None,
+    transport: Annotated[
+        Way, typer.Option(help="How requests travel: straight over aiohttp, or through the openai client.")
+    ] = Way.LEAN,
+    batch: Annotated[bool, typer.Option("--batch", help="Through the provider's Batch API: slower, cheaper.")] = False,  # noqa: FBT002 - typer's way
+    cache: Annotated[
+        bool | None,
+        typer.Option(help="Keep and use answers that were paid for. [default: not for endpoints on this machine]"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="For everything that is left to chance.")] = 0,
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False,  # noqa: FBT002 - typer's way
@@ -178,7 +214,8 @@ def run(
 
     from ..protocols.errors import LogError
     from ..runtime import tracing
-    from ..runtime.session import Limits
+    from ..runtime.models import Budget, PriceTable, weights
+    from ..runtime.session import Access, Limits
     from . import terminal
     from .datasets import open_dataset, read_mapping
     from .run import LOG, RESULTS, Settings
@@ -188,8 +225,24 @@ def run(
     columns = read_mapping(mapping) if mapping else None
     dataset = open_dataset(data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit)
     directory = out or _new_directory(plan.scenario.scenario)
+    limits = Limits(
+        concurrency=concurrency,
+        deadline_s=deadline,
+        item_deadline_s=item_deadline,
+        run_deadline_s=run_deadline,
+        rates=_rates(rate or ()),
+        budget=Budget.parse(budget) if budget else None,
+    )
+    access = Access(
+        way=transport.value,
+        batch=batch,
+        prices=PriceTable.read(prices) if prices else PriceTable.shipped(),
+        cache=None if cache is False else weights.cache() / "answers.db",
+        cache_here=cache is True,
+    )
     settings = Settings(
-        limits=Limits(concurrency=concurrency, deadline_s=deadline),
+        limits=limits,
+        access=access,
         seed=seed,
         environ=_environment(plan, base_url),
         about={"data": str(data)},
@@ -204,6 +257,8 @@ def run(
     else:
         terminal.out().print(terminal.summary(status, [directory / RESULTS, directory / LOG]))
     if status.state == "stopped":
+        if status.why:
+            terminal.err().print(Text(terminal.plain(f"fellowship: {status.why}")))
         terminal.err().print(Text(f"Stopped. The same command, with --out {directory}, goes on where this left off."))
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)
@@ -232,12 +287,12 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
     from . import terminal
-    from .outcomes import in_order, outcomes
+    from .outcomes import Fold, in_order
     from .trace import find, fold
 
     with LogReader(_log_of(run)) as log:
         if item is None:
-            terminal.out().print(terminal.items(in_order(outcomes(log))))
+            terminal.out().print(terminal.items(in_order(Fold(log).outcomes())))
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
@@ -325,6 +380,12 @@ def _environment(plan: "Plan", base_url: str | None) -> Mapping[str, str]:
         return os.environ
     providers = {split(settings.model)[0] for settings in plan.models} - {EMBEDDED}
     return {**os.environ, **{f"{variable_of(provider)}_BASE_URL": base_url for provider in providers}}
+
+
+def _rates(texts: "Sequence[str]") -> "Mapping[str, Rate]":
+    from ..runtime.session import read_rate
+
+    return dict(read_rate(text) for text in texts)
 
 
 def _new_directory(name: str) -> Path:

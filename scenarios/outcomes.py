@@ -1,30 +1,34 @@
 """Folds over a run's log: one outcome an item, and the state of the whole run."""
 
 import heapq
+import json
 import os
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from ..protocols.errors import LogError
-from ..protocols.identity import ItemId
 from ..protocols.judging import Verdict
-from ..protocols.lifecycle import ItemFailed, ItemFinished, RunEnded, RunStarted
+from ..protocols.lifecycle import RunEnded, RunStarted
 from ..runtime.log import LogReader
+from .live import Live
 
-FOLDED = ("item_opened", "model_called", "item_finished", "item_failed")
+FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
+SILENT_S = 15.0
+"""After this long without a word a run is taken to have been broken off."""
 
 
-class Outcome(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
     """One line of results.jsonl."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    item: ItemId
+    item: str
     status: Literal["done", "failed"]
     verdict: Verdict | None = None
     scores: dict[Literal["a", "b"], float] | None = None
@@ -40,6 +44,50 @@ class Outcome(BaseModel):
     """None where prices are not known."""
 
 
+class Spend(BaseModel):
+    """What some of a run's calls took."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    calls: int = 0
+    """Model calls; attempts within a call count once."""
+    failed: int = 0
+    """Calls that were never answered."""
+    attempts: int = 0
+    """Requests that were sent."""
+    cached: int = 0
+    """Calls that the cache answered; they cost nothing."""
+    input_tokens: int = 0
+    """Cached input included."""
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    """Reasoning included."""
+    reasoning_tokens: int = 0
+    cost_usd: float = 0.0
+    """Money, where it is known; attempts that went wrong and were billed included."""
+    unpriced: int = 0
+    """Calls that used tokens and whose cost nobody knows."""
+    unmetered: int = 0
+    """Calls for which the endpoint reported no usage, or one that cannot be."""
+
+    def add(self, called: dict[str, Any]) -> None:
+        """Count one call: the body of a `model_called`."""
+        usage = called["usage"]
+        self.calls += 1
+        self.failed += "text" not in called
+        self.attempts += len(called["attempts"])
+        self.cached += called["source"] == "cache"
+        self.input_tokens += usage["input_tokens"]
+        self.output_tokens += usage["output_tokens"]
+        self.cached_tokens += usage["cached_tokens"]
+        self.reasoning_tokens += usage["reasoning_tokens"]
+        self.unmetered += not usage["reported"]
+        if "cost_usd" in called:
+            self.cost_usd += called["cost_usd"]
+        else:
+            self.unpriced += bool(usage["input_tokens"] or not usage["reported"])
+
+
 class Status(BaseModel):
     """A run at one moment."""
 
@@ -47,8 +95,11 @@ class Status(BaseModel):
 
     run: str
     scenario: str
-    state: Literal["running or broken off", "done", "stopped", "failed"]
-    """`done` and `stopped` are what the last process said when it left; a run that says nothing is at work, or died."""
+    state: Literal["running", "broken off", "done", "stopped", "failed"]
+    """`done`, `stopped` and `failed` are what the last process said when it left; one that says nothing any more has
+    died."""
+    why: str | None = None
+    """What stopped it, where it was neither a signal nor the end of the data."""
     items: int
     done: int
     failed: int
@@ -59,66 +110,130 @@ class Status(BaseModel):
     calls_failed: int
     input_tokens: int
     output_tokens: int
+    cost_usd: float | None
+    """None where the price of a call is not known; `spend` has what is."""
     dead_letters: int
     failures: dict[str, int]
     """Failed items by class of error."""
     models: tuple[str, ...]
+    tiers: dict[str, int]
+    """Answers of a form by the way in which the endpoint was held to it."""
+    spend: dict[Literal["model", "agent", "role", "round"], dict[str, Spend]]
+    """What calls took, by each of these."""
+    live: Live | None = None
+    """How a running run stands: rates, limits, stalls."""
 
 
+@dataclass(slots=True)
 class _Tally:
     """What an item has cost so far."""
 
-    __slots__ = ("calls", "item", "number", "tokens")
-
-    def __init__(self, item: ItemId) -> None:
-        self.item = item
-        self.number = 0
-        self.calls = 0
-        self.tokens = 0
+    calls: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    priced: bool = True
 
 
-def outcomes(log: LogReader) -> Iterator[tuple[int, Outcome]]:
-    """Return each finished or failed item's number in the data set and its outcome, as they came about.
+class Fold:
+    """One pass over a log: the outcomes, and with them what the whole run took."""
 
-    An item that was broken off and begun anew is charged for both. Only items in the making are held.
-    """
-    by_item: dict[ItemId, _Tally] = {}
-    by_conversation: dict[str, _Tally] = {}
-    for event in log.events(kinds=FOLDED):
-        if event.kind == "item_opened":
-            body = orjson.loads(event.body)
-            tally = by_item.setdefault(body["item"]["id"], _Tally(body["item"]["id"]))
-            tally.number = body["number"]
-            by_conversation[event.conversation] = tally
-        elif event.kind == "model_called":
-            usage = orjson.loads(event.body)["usage"]
-            tally = by_conversation[event.conversation]
-            tally.calls += 1
-            tally.tokens += usage["input_tokens"] + usage["output_tokens"]
+    def __init__(self, log: LogReader) -> None:
+        self._log = log
+        self.verdicts: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.unread = 0
+        self.tiers: Counter[str] = Counter()
+        self.spend: dict[tuple[str, str, int | None], Spend] = {}
+        """By model, agent and round."""
+
+    def outcomes(self) -> Iterator[tuple[int, Outcome]]:
+        """Return each finished or failed item's number in the data set and its outcome, as they came about.
+
+        An item that was broken off and begun anew is charged for both. Only items in the making are held.
+        """
+        tallies: dict[str, _Tally] = {}
+        for conversation, sender, kind, body in self._log.bodies(FOLDED):
+            item = conversation.rpartition("~")[0]
+            content: dict[str, Any] = orjson.loads(body)
+            if kind == "model_called":
+                self._add_call(tallies.setdefault(item, _Tally()), sender, content)
+            elif kind == "decision_made":
+                self.unread += content["unread"]
+            else:
+                self._count(content)
+                yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+
+    def whole(self) -> Self:
+        """Go through the whole log for its sums."""
+        for _ in self.outcomes():
+            pass
+        return self
+
+    def total(self) -> Spend:
+        """Return what all calls took."""
+        return _sum(self.spend.values())
+
+    def by(self, roles: Mapping[str, str]) -> dict[Literal["model", "agent", "role", "round"], dict[str, Spend]]:
+        """Return what calls took, by model, agent, role and round."""
+        keys: dict[Literal["model", "agent", "role", "round"], dict[str, list[Spend]]]
+        keys = {"model": {}, "agent": {}, "role": {}, "round": {}}
+        for (model, agent, number), spend in self.spend.items():
+            keys["model"].setdefault(model, []).append(spend)
+            keys["agent"].setdefault(agent, []).append(spend)
+            keys["role"].setdefault(roles.get(agent, "?"), []).append(spend)
+            keys["round"].setdefault(str(number or 1), []).append(spend)
+        return {key: {name: _sum(spends) for name, spends in sorted(parts.items())} for key, parts in keys.items()}
+
+    def _add_call(self, tally: _Tally, agent: str, called: dict[str, Any]) -> None:
+        usage = called["usage"]
+        tally.calls += 1
+        tally.tokens += usage["input_tokens"] + usage["output_tokens"]
+        if "cost_usd" in called:
+            tally.cost_usd += called["cost_usd"]
+        elif usage["input_tokens"] or not usage["reported"]:
+            tally.priced = False
+        if "tier" in called:
+            self.tiers[called["tier"]] += 1
+        key = (called["model"], agent, called.get("round"))
+        spend = self.spend.get(key)
+        if spend is None:
+            spend = self.spend[key] = Spend()
+        spend.add(called)
+
+    def _count(self, end: dict[str, Any]) -> None:
+        if end["kind"] == "item_failed":
+            self.failures[end["cause"]["error"]] += 1
         else:
-            tally = by_conversation.pop(event.conversation)
-            del by_item[tally.item]
-            end = event.message()
-            if isinstance(end, (ItemFinished, ItemFailed)):
-                yield tally.number, _outcome(tally, end)
+            self.verdicts[end.get("verdict", "")] += 1
 
 
-def _outcome(tally: _Tally, end: ItemFinished | ItemFailed) -> Outcome:
-    if isinstance(end, ItemFailed):
-        error = f"{end.cause.error}: {end.cause.reason}"
-        return Outcome(item=tally.item, status="failed", error=error, calls=tally.calls, tokens=tally.tokens)
-    scores: dict[Literal["a", "b"], float] | None = None
-    if end.score_a is not None and end.score_b is not None:
-        scores = {"a": end.score_a, "b": end.score_b}
+def _sum(spends: Iterable[Spend]) -> Spend:
+    total = Spend()
+    for spend in spends:
+        for name in Spend.model_fields:
+            setattr(total, name, getattr(total, name) + getattr(spend, name))
+    return total
+
+
+def _outcome(item: str, tally: _Tally, end: dict[str, Any]) -> Outcome:
+    failed = end["kind"] == "item_failed"
+    scores = None
+    if "score_a" in end and "score_b" in end:
+        scores = {"a": end["score_a"], "b": end["score_b"]}
     return Outcome(
-        item=tally.item,
-        status="done",
-        verdict=end.verdict,
+        item=item,
+        status="failed" if failed else "done",
+        verdict=end.get("verdict"),
         scores=scores,
-        text=end.text,
+        text=end.get("text"),
+        error=f"{end['cause']['error']}: {end['cause']['reason']}" if failed else None,
         calls=tally.calls,
         tokens=tally.tokens,
+        cost_usd=tally.cost_usd if tally.priced else None,
     )
+
+
+FIELDS = tuple(Outcome.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -141,53 +256,73 @@ def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
         yield heapq.heappop(ahead).outcome
 
 
-def write_results(log: LogReader, path: Path) -> None:
+def write_results(log: LogReader, path: Path) -> Fold:
     """Write results.jsonl, whole or not at all: one line an item, in the order of the data set.
 
     Raises:
         LogError: it cannot be written.
     """
     part = path.with_suffix(".part")
+    fold = Fold(log)
     try:
-        with part.open("w", encoding="utf-8") as file:
-            for outcome in in_order(outcomes(log)):
-                file.write(outcome.model_dump_json(exclude_none=True) + "\n")
+        with part.open("wb") as file:
+            for outcome in in_order(fold.outcomes()):
+                facts = {name: value for name in FIELDS if (value := getattr(outcome, name)) is not None}
+                file.write(orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise LogError(f"{path} cannot be written: {error.strerror or error}; the log has it all") from error
+    return fold
 
 
-def status(log: LogReader, run: str) -> Status:
-    """Return the state of a run."""
-    ended, started = log.newest("run_ended"), log.newest("run_started")
-    states = {"done": "done", "stopped": "stopped", "failed": "failed"}
-    state = "running or broken off"
-    if ended is not None and started is not None and ended.sequence > started.sequence:
-        end = ended.message()
-        state = states[end.reason] if isinstance(end, RunEnded) else state
+def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
+    """Return the state of a run, from a fold over its whole log, made anew where there is none."""
+    fold = fold or Fold(log).whole()
+    ended, started, now = log.newest("run_ended"), log.newest("run_started"), _live(log)
     start = started.message() if started is not None else None
-    calls = log.count("model_called", "$.finish_reason")
-    verdicts = log.count("item_finished", "$.verdict")
-    failures = log.count("item_failed", "$.cause.error")
-    return Status.model_validate(
-        {
-            "run": run,
-            "scenario": log.meta("name") or "",
-            "state": state,
-            "items": start.items if isinstance(start, RunStarted) else 0,
-            "done": sum(verdicts.values()),
-            "failed": sum(failures.values()),
-            "verdicts": {verdict: count for verdict, count in verdicts.items() if verdict},
-            "unread_votes": log.total("decision_made", "$.unread"),
-            "calls": sum(calls.values()),
-            "calls_failed": calls.get("", 0),
-            "input_tokens": log.total("model_called", "$.usage.input_tokens"),
-            "output_tokens": log.total("model_called", "$.usage.output_tokens"),
-            "dead_letters": sum(log.count("letter_undelivered").values()),
-            "failures": failures,
-            "models": tuple(log.count("model_called", "$.model")),
-        }
+    end = ended.message() if ended is not None and started is not None and ended.sequence > started.sequence else None
+    if isinstance(end, RunEnded):
+        state, cause, now = end.reason, end.cause, None
+    else:
+        state, cause, now = ("running", None, now) if now is not None else ("broken off", None, None)
+    total = fold.total()
+    return Status(
+        run=run,
+        scenario=log.meta("name") or "",
+        state=state,
+        why=f"{cause.error}: {cause.reason}" if cause else None,
+        items=start.items if isinstance(start, RunStarted) else 0,
+        done=fold.verdicts.total(),
+        failed=fold.failures.total(),
+        verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},
+        unread_votes=fold.unread,
+        calls=total.calls,
+        calls_failed=total.failed,
+        input_tokens=total.input_tokens,
+        output_tokens=total.output_tokens,
+        cost_usd=None if total.unpriced else total.cost_usd,
+        dead_letters=sum(log.count("letter_undelivered").values()),
+        failures=dict(sorted(fold.failures.items())),
+        models=tuple(sorted({model for model, _, _ in fold.spend})),
+        tiers=dict(sorted(fold.tiers.items())),
+        spend=fold.by(_roles(log)),
+        live=now,
     )
+
+
+def _live(log: LogReader) -> Live | None:
+    """Return how the run stands, where it has said so of late."""
+    noted = log.meta("live")
+    if noted is None:
+        return None
+    live = Live.model_validate_json(noted)
+    return live if time.time() - live.time_s < SILENT_S else None
+
+
+def _roles(log: LogReader) -> dict[str, str]:
+    played = log.meta("played")
+    agents = json.loads(played)["scenario"]["agents"] if played is not None else {}
+    return {name: agent["role"] for name, agent in agents.items()}

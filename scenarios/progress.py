@@ -1,12 +1,15 @@
 """The line that shows how a run goes: live on a terminal, now and then elsewhere; always on stderr."""
 
 import time
+from collections.abc import Iterable, Iterator
 
 import anyio
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..runtime.models.admission import AdmissionState
+from ..runtime.tracing import plain
 from .run import Progress
 
 EVERY_S = 0.25
@@ -51,12 +54,26 @@ class ProgressLine:
             f"{progress.failed} failed",
             f"{progress.calls} calls",
             f"{progress.tokens:,} tokens",
+            *([f"{progress.cost_usd:.2f} usd"] if progress.cost_usd else []),
             f"{rate:.2f}/s" if rate < 10 else f"{rate:.0f}/s",
             f"{_clock((progress.items - ended) / rate)} left" if rate else "… left",
         ]
+        if progress.session is not None and progress.session.access is not None:
+            parts.extend(_troubles(progress.session.access.admissions()))
         if progress.draining:
             parts.append("stopping when those in flight have ended; once more to stop at once")
         return Text(" · ".join(parts))
+
+
+def _troubles(states: Iterable[AdmissionState]) -> Iterator[str]:
+    """Return why calls wait, where they do."""
+    for state in states:
+        if state.broken:
+            yield f"{state.endpoint} fails: {plain(state.why)[:60]}"
+        elif state.held_s > 1:
+            yield f"{state.endpoint} asks for {state.held_s:.0f} s"
+        elif state.waiting and state.requests_per_minute is not None:
+            yield f"{state.waiting} wait for {state.requests_per_minute:,.0f} requests a minute"
 
 
 def _clock(seconds: float) -> str:

@@ -5,8 +5,8 @@ import gc
 import json
 import os
 import platform
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
@@ -17,16 +17,24 @@ import anyio
 import anyio.to_thread
 import yaml
 
-from ..protocols.errors import DeclarationError, FellowshipError, LogError
+from ..protocols.errors import (
+    DeclarationError,
+    FellowshipError,
+    ItemTimedOut,
+    LogError,
+    ModelError,
+    RunStopping,
+)
 from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, ItemFinished, ItemOpened, RunEnded, RunStarted
-from ..protocols.models import Completion, ModelCall
+from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import LogReader
-from ..runtime.session import Limits, Session, open_session, prove
+from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.tracing import Log, logger
 from .conductor import Conductor
+from .live import live
 from .outcomes import Status, status, write_results
 from .steps import Plan
 
@@ -35,6 +43,8 @@ RECORD = "run.yaml"
 RESULTS = "results.jsonl"
 COLLECT_EVERY = 50_000
 """Objects made, less those gone, after which the garbage collector looks at them."""
+NOTED_EVERY_S = 2.0
+"""How often a run notes how it stands, for `status` from elsewhere."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 
@@ -59,8 +69,15 @@ class Progress:
     in_flight: int = 0
     calls: int = 0
     tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+    """Calls whose cost nobody knows."""
     draining: bool = False
     """Set it to begin no further item, and to leave when those in flight have ended."""
+    stopped_by: Failure | None = None
+    """Why no further item can succeed."""
+    session: Session | None = None
+    """The open run, to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,8 @@ class Settings:
     client: ModelClient | None = None
     """Answers model calls in place of real endpoints."""
     clock: Clock | None = None
+    access: Access = field(default_factory=Access)
+    """By which way real endpoints are reached."""
     watch: Callable[[Progress], None] | None = None
     """Is handed the progress when the run begins."""
     about: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -91,6 +110,8 @@ class _Earlier:
     """How often an item was begun."""
     done: int = 0
     failed: int = 0
+    spent: tuple[float, int] = (0.0, 0)
+    """US dollars and tokens."""
 
 
 class _Counting:
@@ -102,10 +123,22 @@ class _Counting:
 
     async def complete(self, call: ModelCall) -> Completion:
         """Answer a call."""
-        self._progress.calls += 1
-        completion = await self._client.complete(call)
-        self._progress.tokens += completion.usage.input_tokens + completion.usage.output_tokens
+        progress = self._progress
+        progress.calls += 1
+        try:
+            completion = await self._client.complete(call)
+        except ModelError as error:
+            self._count(error.usage or Usage(), error.cost_usd)
+            raise
+        self._count(completion.usage, completion.cost_usd)
         return completion
+
+    def _count(self, usage: Usage, cost_usd: float | None) -> None:
+        self._progress.tokens += usage.input_tokens + usage.output_tokens
+        if cost_usd is None:
+            self._progress.unpriced += 1
+        else:
+            self._progress.cost_usd += cost_usd
 
 
 async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = None) -> Status:
@@ -131,15 +164,14 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
             await _play(plan, items, out, settings, earlier, progress)
     except BaseExceptionGroup as group:
         error = _first(group)
-        if not isinstance(error, LogError):
+        if not isinstance(error, LogError) and (out / LOG).exists():
             await _fold(out)
         raise error from group
     except asyncio.CancelledError:
-        await _fold(out)
+        if (out / LOG).exists():
+            await _fold(out)
         raise
-    await _fold(out)
-    with LogReader(out / LOG) as reader:
-        return status(reader, str(out))
+    return await _fold(out)
 
 
 @contextmanager
@@ -168,7 +200,10 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         seed=settings.seed,
         client=settings.client,
         clock=settings.clock,
+        access=settings.access,
+        spent=earlier.spent,
     ) as session:
+        progress.session = session
         session.system.models = _Counting(session.system.models, progress)
         _describe(plan, out, settings, session)
         concurrency = settings.limits.concurrency
@@ -179,17 +214,40 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         reason: Literal["done", "stopped", "failed"] = "failed"
         try:
             todo = _todo(items, earlier, progress)
-            async with asyncio.TaskGroup() as workers:
+            async with _attended(session, progress, settings.limits), asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(items))):
-                    workers.create_task(_work(todo, plan, session, progress, settings.seed, log))
+                    workers.create_task(_work(todo, plan, session, progress, settings, log))
             reason = "stopped" if progress.draining else "done"
         except asyncio.CancelledError:
             reason = "stopped"
             raise
         finally:
             if not session.log.closed:
-                session.log.append(RunEnded(reason=reason), sender=CONDUCTOR)
+                session.log.append(RunEnded(reason=reason, cause=progress.stopped_by), sender=CONDUCTOR)
             log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
+
+
+@asynccontextmanager
+async def _attended(session: Session, progress: Progress, limits: Limits) -> AsyncGenerator[None, None]:
+    """Note how the run stands, now and then, for whoever looks at it from elsewhere; end it when its time is over."""
+
+    async def note() -> None:
+        while True:
+            session.log.note(live=live(session, progress).model_dump_json())
+            await anyio.sleep(NOTED_EVERY_S)
+
+    async def end_in_time(seconds: float) -> None:
+        await anyio.sleep(seconds)
+        reason = f"the run's time of {seconds:g} s is over"
+        progress.stopped_by = progress.stopped_by or Failure(error="TimeIsOver", reason=reason)
+        progress.draining = True
+
+    async with anyio.create_task_group() as attendants:
+        attendants.start_soon(note)
+        if limits.run_deadline_s is not None:
+            attendants.start_soon(end_in_time, limits.run_deadline_s)
+        yield
+        attendants.cancel_scope.cancel()
 
 
 def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
@@ -207,13 +265,19 @@ async def _work(
     plan: Plan,
     session: Session,
     progress: Progress,
-    seed: int,
+    settings: Settings,
     log: Log,
 ) -> None:
     for number, item, conversation in todo:
         progress.in_flight += 1
         try:
-            end = await _play_item(plan, number, item, conversation, session, seed)
+            end = await _play_item(plan, number, item, conversation, session, settings)
+        except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
+            if progress.stopped_by is None:
+                progress.stopped_by = Failure(error=type(error).__name__, reason=str(error))
+                log.error("run_stopping", error=type(error).__name__, reason=str(error))
+            progress.draining = True
+            return
         finally:
             progress.in_flight -= 1
         if isinstance(end, ItemFailed):
@@ -225,19 +289,29 @@ async def _work(
 
 
 async def _play_item(
-    plan: Plan, number: int, item: Item, conversation: ConversationId, session: Session, seed: int
+    plan: Plan, number: int, item: Item, conversation: ConversationId, session: Session, settings: Settings
 ) -> ItemFinished | ItemFailed:
-    """Play one item; whatever goes wrong with it is a fact, and no other item's business."""
+    """Play one item; whatever goes wrong with it is a fact, and no other item's business.
+
+    Raises:
+        RunStopping: no other item can succeed either.
+        LogError: nothing can be recorded any more.
+    """
     opened = session.log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=conversation)
     end: ItemFinished | ItemFailed
     conductor: Conductor | None = None
     try:
-        async with session.system.conversation(conversation, plan.cast(item), plan.policies) as talk:
-            conductor = Conductor(plan, item, number, talk, seed)
+        async with (
+            asyncio.timeout(settings.limits.item_deadline_s) as deadline,
+            session.system.conversation(conversation, plan.cast(item), plan.policies) as talk,
+        ):
+            conductor = Conductor(plan, item, number, talk, settings.seed)
             end = await conductor.play(opened)
-    except LogError:
+    except (LogError, RunStopping):
         raise
     except Exception as error:  # noqa: BLE001 - recorded as the item's end
+        if isinstance(error, TimeoutError) and deadline.expired():
+            error = ItemTimedOut(settings.limits.item_deadline_s or 0.0)
         culprit = conductor.culprit if conductor else None
         end = ItemFailed(number=number, cause=Failure(error=type(error).__name__, reason=str(error), agent=culprit))
     session.log.append(end, sender=CONDUCTOR, conversation=conversation, cause=opened)
@@ -245,16 +319,15 @@ async def _play_item(
     return end
 
 
-async def _fold(out: Path) -> None:
+async def _fold(out: Path) -> Status:
     """Write the results, whatever is being cancelled; raises LogError where they cannot be written."""
     with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(_write_results, out)
+        return await anyio.to_thread.run_sync(_write_results, out)
 
 
-def _write_results(out: Path) -> None:
-    if (out / LOG).exists():
-        with LogReader(out / LOG) as reader:
-            write_results(reader, out / RESULTS)
+def _write_results(out: Path) -> Status:
+    with LogReader(out / LOG) as reader:
+        return status(reader, str(out), write_results(reader, out / RESULTS))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -288,6 +361,8 @@ def _prepare(plan: Plan, items: Items, out: Path, settings: Settings) -> _Earlie
             if played is not None:
                 _same(json.loads(played), _played(plan, settings), out)
             earlier = _left(reader)
+            if settings.limits.budget is not None:
+                earlier.spent = reader.spent()
     elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
         raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
     _look_at(items, earlier, out)

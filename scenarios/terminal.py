@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -27,6 +27,7 @@ from ..protocols.messages import Message
 from ..protocols.review import FeedbackGiven
 from ..runtime.models.endpoints import EMBEDDED
 from ..runtime.tracing import plain
+from .live import Live
 from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
 
@@ -90,18 +91,70 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
         table.add_row("unread votes", f"{status.unread_votes} (counted, not guessed)")
     for error, count in status.failures.items():
         table.add_row("failed", f"{count} by {error}")
-    failed = f", {status.calls_failed} of them failed" if status.calls_failed else ""
-    table.add_row("calls", f"{status.calls:,}{failed}")
-    table.add_row("tokens", f"{status.input_tokens:,} in, {status.output_tokens:,} out")
+    for name, words in _accounts(status):
+        table.add_row(name, words)
     if status.dead_letters:
         table.add_row("dead letters", str(status.dead_letters))
-    table.add_row("state", status.state)
+    table.add_row("state", status.state + (f": {plain(status.why)}" if status.why else ""))
+    if status.live is not None:
+        for name, words in _live(status.live):
+            table.add_row(name, plain(words))
     for path in paths:
         table.add_row(path.name, plain(str(path)))
     parts: list[RenderableType] = [Text(f"\n{plain(status.scenario)}", style="bold"), table]
     if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
+
+
+def _accounts(status: Status) -> Iterator[tuple[str, str]]:
+    """Return what a run took: calls, tokens, money."""
+    spends = status.spend["model"].values()
+    cached = sum(spend.cached for spend in spends)
+    more = sum(spend.attempts for spend in spends) + cached - status.calls
+    facts = [f"{status.calls_failed:,} of them failed"] if status.calls_failed else []
+    facts += [f"{cached:,} from the cache"] if cached else []
+    facts += [f"{more:,} further requests"] if more > 0 else []
+    yield "calls", ", ".join([f"{status.calls:,}", *facts])
+    inside = sum(spend.cached_tokens for spend in spends)
+    thought = sum(spend.reasoning_tokens for spend in spends)
+    yield (
+        "tokens",
+        f"{status.input_tokens:,} in{f' ({inside:,} cached)' if inside else ''}, "
+        f"{status.output_tokens:,} out{f' ({thought:,} reasoning)' if thought else ''}",
+    )
+    known = sum(spend.cost_usd for spend in spends)
+    unpriced = sum(spend.unpriced for spend in spends)
+    if known or not unpriced:
+        yield "cost", f"{known:.4f} usd" + (f", and {unpriced:,} calls whose cost is not known" if unpriced else "")
+    else:
+        yield "cost", "not known: no price for these models (--prices FILE)"
+    unmetered = sum(spend.unmetered for spend in spends)
+    if unmetered:
+        yield "not metered", f"{unmetered:,} calls whose usage the endpoint did not report"
+    if status.tiers:
+        yield "answers by", ", ".join(f"{tier} {count:,}" for tier, count in status.tiers.items())
+
+
+def _live(live: Live) -> Iterator[tuple[str, str]]:
+    """Return how a running run stands: rates, limits, stalls."""
+    yield "now", f"{live.in_flight} items in flight" + (", draining" if live.draining else "")
+    if live.budget is not None:
+        yield "budget", live.budget
+    for state in live.endpoints:
+        facts = [f"{state.in_flight} of {state.most_in_flight} in flight", f"{state.waiting} waiting"]
+        for limit, origin, unit in (
+            (state.requests_per_minute, state.requests_origin, "requests"),
+            (state.tokens_per_minute, state.tokens_origin, "tokens"),
+        ):
+            facts += [f"{limit:,.0f} {unit} a minute ({origin})"] if limit is not None else []
+        facts += [f"{state.refused:,} refused"] if state.refused else []
+        facts += [f"held for {state.held_s:.1f} s"] if state.held_s else []
+        facts += [f"failing: {state.why}"] if state.broken else []
+        yield state.endpoint, ", ".join(facts)
+    for stall in live.stalls:
+        whom = f"{stall.agent} of {stall.conversation.rpartition('~')[0]}"
+        yield "oldest call", f"{stall.seconds:.1f} s for {whom} at {stall.model}: {stall.stage}, {stall.attempts} requests"
 
 
 def items(outcomes: Iterable[Outcome]) -> RenderableType:

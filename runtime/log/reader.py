@@ -62,6 +62,12 @@ class LogReader:
         for row in self._connection.execute(query, values):
             yield _event(row)
 
+    def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
+        """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""
+        marks = ",".join("?" * len(kinds))
+        query = f"SELECT conversation, sender, kind, body FROM events WHERE kind IN ({marks}) ORDER BY sequence"  # noqa: S608 - placeholders only
+        yield from self._connection.execute(query, kinds)
+
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
         query = "SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE kind = ? GROUP BY 1 ORDER BY 1"
@@ -71,6 +77,16 @@ class LogReader:
         """Return the sum of a number, such as `$.usage.input_tokens`, over the events of a kind."""
         query = "SELECT coalesce(sum(json_extract(body, ?)), 0) FROM events WHERE kind = ?"
         return int(self._connection.execute(query, (field, kind)).fetchone()[0])
+
+    def spent(self) -> tuple[float, int]:
+        """Return US dollars, as far as they are known, and tokens of all calls."""
+        query = (
+            "SELECT coalesce(total(json_extract(body, '$.cost_usd')), 0), coalesce(sum("
+            "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
+            "FROM events WHERE kind = 'model_called'"
+        )
+        usd, tokens = self._connection.execute(query).fetchone()
+        return float(usd), int(tokens)
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""

@@ -48,6 +48,7 @@ class SqliteLog:
         self._clock = clock
         self._rows: list[Row] = []
         self._texts: list[tuple[str, str]] = []
+        self._notes: dict[str, str] = {}
         self._known_texts: dict[str, None] = {}
         self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
         self._committed = self._last
@@ -127,9 +128,11 @@ class SqliteLog:
         return self._reading().text(digest)
 
     def note(self, **facts: str) -> None:
-        """Note something about the run as a whole, at once."""
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+        """Note something about the run as a whole, in place of what was noted before; written with the next group."""
+        if self.closed:
+            return
+        self._notes.update(facts)
+        self._more.set()
 
     async def write(self) -> None:
         """Write groups until cancelled; the one task that writes. Raises LogError when the file fails."""
@@ -143,7 +146,7 @@ class SqliteLog:
     async def finish(self) -> None:
         """Write what is left and close the file."""
         try:
-            while self._rows and self._broken is None:
+            while (self._rows or self._notes) and self._broken is None:
                 await self._write_group()
         finally:
             self._closed = True
@@ -162,24 +165,28 @@ class SqliteLog:
     async def _write_group(self) -> None:
         rows, self._rows = self._rows, []
         texts, self._texts = self._texts, []
-        if not rows:
+        notes, self._notes = self._notes, {}
+        if not rows and not notes:
             return
         self._busy = len(rows) >= MANY
         try:
             with anyio.CancelScope(shield=True):  # rows taken are rows written, whoever is cancelled meanwhile
-                await anyio.to_thread.run_sync(self._commit, rows, texts, limiter=self._thread)
+                await anyio.to_thread.run_sync(self._commit, rows, texts, notes, limiter=self._thread)
         except Exception as error:
             self._broken = LogError(f"{self.path} cannot be written: {error}")
             self._broken.__cause__ = error
             while self._waiting:
                 self._answer(self._waiting.popleft()[1], self._broken)
             raise self._broken from error
-        self._committed = rows[-1][0]
+        if rows:
+            self._committed = rows[-1][0]
         while self._waiting and self._waiting[0][0] <= self._committed:
             self._answer(self._waiting.popleft()[1], None)
 
-    def _commit(self, rows: list[Row], texts: list[tuple[str, str]]) -> None:
+    def _commit(self, rows: list[Row], texts: list[tuple[str, str]], notes: dict[str, str]) -> None:
         with self._connection:
+            if notes:
+                self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes.items())
             if texts:
                 self._connection.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", texts)
             self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -386,7 +386,7 @@ class Admission:
         now_s = self._clock.monotonic_s()
         pace = self.tokens if error.limit == "tokens" else self.requests
         if (error.retry_after_s or 0.0) > self._patience_s:
-            self._fatal = error
+            self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
             return
         if epoch != self._epoch:
             self._hold(now_s, error.retry_after_s or 0.0)

@@ -46,7 +46,7 @@ WEIGHTS: dict[str, Weights] = {
 
 
 def cache() -> Path:
-    """Return the folder where weights are kept: FELLOWSHIP_CACHE, or the user's cache."""
+    """Return the folder where weights and answers are kept: FELLOWSHIP_CACHE, or the user's cache."""
     chosen = os.environ.get("FELLOWSHIP_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("fellowship", appauthor=False)
 

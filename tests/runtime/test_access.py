@@ -9,6 +9,7 @@ from fellowship.protocols.errors import (
     CallRefused,
     CallTimedOut,
     ConnectionFailed,
+    EndpointDown,
     MalformedReply,
     ModelError,
     ModelNotFound,
@@ -198,7 +199,7 @@ async def test_an_agent_that_asks_with_settings_of_its_own_reaches_the_same_endp
 async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for() -> None:
     clock = ManualClock()
     async with LoopbackEndpoint(faults=[Fault(status=429, headers={"retry-after": "86400"})]) as server:
-        with pytest.raises(RateLimited):
+        with pytest.raises(EndpointDown, match="86400 s of patience"):
             await ask(server, clock=clock)
     assert clock.slept == []
 

@@ -36,7 +36,7 @@ def library(name: str, *changes: str) -> Plan:
 
 
 def results(out: Path) -> list[Outcome]:
-    return [Outcome.model_validate_json(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    return [Outcome(**json.loads(line)) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
 def heard(out: Path) -> list[str]:
@@ -420,7 +420,8 @@ async def test_a_run_on_loopback_logs_no_key(tmp_path: Path) -> None:
         scenario, source = load("judge")
         made = plan(scenario, source=source, models={"judge": "acme/m"})
         status = await play(made, items(3), tmp_path / "run", Settings(environ=environ))
-    assert (status.done, status.failed) == (2, 1)
+    assert (status.state, status.failed) == ("stopped", 0)
+    assert str(status.why).startswith("Unauthorised: acme/m answered 401")
     assert all(served.headers["Authorization"] == f"Bearer {key}" for served in server.ledger)
     for path in (tmp_path / "run").iterdir():
         assert key.encode() not in path.read_bytes()

@@ -1,0 +1,109 @@
+"""How a run stands at this moment: noted in its log every few seconds, for `status` from another shell."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from ..runtime.session import Session
+
+if TYPE_CHECKING:
+    from .run import Progress
+
+LONGEST_SHOWN = 5
+"""Calls named in a stall report."""
+
+
+class Stall(BaseModel):
+    """A call that has been on its way for long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    agent: str
+    conversation: str
+    model: str
+    seconds: float
+    stage: str
+    """waiting for its turn, sent, or putting off another try."""
+    attempts: int
+
+
+class EndpointState(BaseModel):
+    """An endpoint's controller at one moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    endpoint: str
+    in_flight: int
+    waiting: int
+    most_in_flight: int
+    """Calls that may be in flight now."""
+    requests_per_minute: float | None
+    requests_origin: str
+    """configured, announced by the endpoint, learned by meeting it, or none."""
+    tokens_per_minute: float | None
+    tokens_origin: str
+    held_s: float
+    """Until anybody is sent again."""
+    refused: int
+    """429s so far."""
+    broken: bool
+    """Whether it fails everybody."""
+    why: str
+    """Its last words on it."""
+
+
+class Live(BaseModel):
+    """A run that is going on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    time_s: float
+    """When this was noted, in seconds since the epoch."""
+    in_flight: int
+    """Items being played."""
+    calls: int
+    """Model calls begun by this process."""
+    tokens: int
+    cost_usd: float | None
+    """None where no price is known."""
+    budget: str | None
+    draining: bool
+    endpoints: tuple[EndpointState, ...]
+    stalls: tuple[Stall, ...]
+    """The calls that have been on their way for longest: for whom, since when."""
+
+
+def live(session: Session, progress: "Progress") -> Live:
+    """Return how a run stands."""
+    access = session.access
+    return Live(
+        time_s=session.system.clock.now_s(),
+        in_flight=progress.in_flight,
+        calls=progress.calls,
+        tokens=progress.tokens,
+        cost_usd=None if progress.unpriced else progress.cost_usd,
+        budget=str(session.purse.budget) if session.purse else None,
+        draining=progress.draining,
+        endpoints=tuple(
+            EndpointState.model_validate(state, from_attributes=True) for state in (access.admissions() if access else ())
+        ),
+        stalls=_stalls(session),
+    )
+
+
+def _stalls(session: Session) -> tuple[Stall, ...]:
+    access, now_s = session.access, session.system.clock.monotonic_s()
+    found: list[Stall] = []
+    for pending in access.pending()[:LONGEST_SHOWN] if access else ():
+        address, call = session.system.asking.get(id(pending.call), (None, pending.call))
+        found.append(
+            Stall(
+                agent=address.agent if address else "",
+                conversation=address.conversation if address else "",
+                model=call.settings.model,
+                seconds=now_s - pending.since_s,
+                stage=pending.stage,
+                attempts=pending.attempts,
+            )
+        )
+    return tuple(found)
