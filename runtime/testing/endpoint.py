@@ -141,7 +141,7 @@ class LoopbackEndpoint:
             sent.get("api-key"),
         ):
             return error(401, {"message": "this key is not known here", "code": "invalid_api_key"})
-        if request.method != "POST" or not request.path.endswith("/chat/completions"):
+        if request.method != "POST" or not request.raw_path.partition("?")[0].endswith("/chat/completions"):
             return error(404, {"message": "there is nothing at this address"})
         return None
 
