@@ -1,139 +1,200 @@
-"""An OpenAI-compatible endpoint on loopback that keeps a ledger, and misbehaves on purpose."""
+"""An OpenAI-compatible endpoint on loopback that keeps limits and a ledger, and misbehaves on purpose."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain, cycle
+from random import Random
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
-import orjson
 from aiohttp import web
 
-from ...protocols.models import AnswerSchema, ChatMessage, ModelCall, ModelSettings
+from ...protocols.models import ModelCall, Tier
+from .completions import IMPOSSIBLE
+from .delivery import send
+from .enforcement import Enforced, Enforcer
+from .faults import Fault, Mishaps, Storm
+from .latency import Latency, constant
+from .ledger import Served, Totals
+from .questions import FORMS, Question, understood
+from .replies import Metering, Reply, error, reply, served, stormy
 from .scripted import as_reply
-
-Misbehaviour = Literal["status", "stall", "reset", "malformed", "truncated", "not-json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong with one request."""
-
-    sort: Misbehaviour = "status"
-    status: int = 500
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    error: dict[str, str] = field(default_factory=lambda: {"message": "something went wrong"})
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A request as it came in, and how it was answered."""
-
-    request: dict[str, Any]
-    headers: dict[str, str]
-    status: int
-    input_tokens: int = 0
-    output_tokens: int = 0
+from .server import LoopbackServer
 
 
 class LoopbackEndpoint:
-    """A real HTTP server; an async context manager. Faults are taken one a request, then it answers well."""
+    """A real HTTP server; an async context manager.
+
+    A request is read, let in or refused, and answered after the latency. Faults are taken one a request that is let
+    in, then all is well; a storm refuses before the limits do.
+    """
 
     def __init__(
         self,
         answer: Callable[[ModelCall], str] = as_reply,
         *,
         faults: Iterable[Fault | None] = (),
+        mishaps: Mishaps | None = None,
+        latency: Latency | None = None,
         latency_s: float = 0.0,
+        enforced: Enforced | None = None,
+        tiers: Collection[Tier] = tuple(FORMS),
+        ignores: Collection[Tier] = (),
+        cached_share: float = 0.0,
+        reasoning_tokens: int = 0,
+        key: str | None = None,
+        keep_requests: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        seed: int = 0,
     ) -> None:
+        """Make an endpoint.
+
+        Args:
+            answer: Gives the text of an answer; called once a request that could be answered, also where a limit or a
+                fault then keeps it back. The form is known for a JSON schema and a forced tool.
+            faults: What goes wrong, in order; None for nothing.
+            mishaps: What goes wrong by chance, after that.
+            latency: Draws the seconds before a reply.
+            latency_s: The same seconds for all, where no latency is given.
+            enforced: Limits; none without.
+            tiers: Ways to hold an answer to a form that it has; another is refused with status 400.
+            ignores: Ways that it accepts and passes over: `answer` is asked for free text, which is sent as such.
+            cached_share: Of the input, said to come from a cache.
+            reasoning_tokens: Added to the output of every answer, with as many words of thought.
+            key: The only key that is let in; none for any.
+            keep_requests: Whether the ledger keeps what was asked, and its headers.
+            clock: Seconds that never go back, for limits and storms.
+            seed: Of the latencies.
+        """
         self._answer = answer
-        self._faults = iter(faults)
-        self._latency_s = latency_s
-        self._runner: web.AppRunner | None = None
+        self._faults = chain(faults, mishaps or ())
+        self._latency = latency or constant(latency_s)
+        self._tiers = frozenset(tiers)
+        self._ignores = frozenset(ignores)
+        self._metering = Metering(cached_share, reasoning_tokens)
+        self._key = key
+        self._keep_requests = keep_requests
+        self._clock = clock
+        self._rng = Random(seed)  # noqa: S311 - chance, not secrets
+        self._impossible = cycle(IMPOSSIBLE)
+        self._storm: Storm | None = None
+        self._server = LoopbackServer(self._received)
+        self.enforcer = Enforcer(enforced or Enforced(), clock)
+        """Keeps the limits, and counts who was let in."""
         self.ledger: list[Served] = []
-        """Every request, in the order of its answer."""
-        self.in_flight = 0
-        self.most_in_flight = 0
+        """Every request, in the order in which they ended."""
+        self.totals = Totals()
+        """The sums of the ledger."""
         self.base_url = ""
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not yet answered."""
+        return self._server.in_flight
+
+    @property
+    def most_in_flight(self) -> int:
+        """The most there were at once."""
+        return self._server.most_in_flight
+
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._serve)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.base_url = f"{await self._server.open()}/v1"
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.close()
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body: dict[str, Any] = orjson.loads(await request.read())
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+    async def _received(self, request: web.BaseRequest) -> web.StreamResponse:
+        denial = self._denial(request)
+        if denial is not None:
+            return await self._finish(request, None, denial)
         try:
-            if self._latency_s:
-                await asyncio.sleep(self._latency_s)
-            fault = next(self._faults, None)
-            if fault is None:
-                return self._good(request, body)
-            return await self._bad(request, body, fault)
+            question = understood(await request.read(), self._ignores)
+        except ValueError as problem:
+            return await self._finish(request, None, error(400, {"message": str(problem)}))
+        refusal = self._unsupported(question) or self._weather()
+        if refusal is not None:
+            return await self._finish(request, question, refusal)
+        return await self._asked(request, question)
+
+    async def _asked(self, request: web.BaseRequest, question: Question) -> web.StreamResponse:
+        """Answer a question where the limits allow it."""
+        text = self._answer(question.call)
+        tokens = self._metering.tokens(question, text).total
+        refusal = self.enforcer.enter(tokens, question.model)
+        if refusal is not None:
+            refused = error(429, refusal.error, refusal.headers, refused=refusal.limit)
+            return await self._finish(request, question, refused)
+        try:
+            return await self._finish(request, question, self._reply(question, text), self._latency(self._rng))
         finally:
-            self.in_flight -= 1
+            self.enforcer.leave()
 
-    def _good(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        text = self._answer(_call(body))
-        words = sum(len(message["content"].split()) for message in body["messages"])
-        served = Served(body, dict(request.headers), 200, words, len(text.split()))
-        self.ledger.append(served)
-        return web.Response(body=orjson.dumps(_completion(body, text, served)), content_type="application/json")
+    def _denial(self, request: web.BaseRequest) -> Reply | None:
+        """Return what is said to somebody unknown, and at an address where nothing is."""
+        sent = request.headers
+        if self._key is not None and self._key not in (
+            sent.get("Authorization", "").removeprefix("Bearer "),
+            sent.get("api-key"),
+        ):
+            return error(401, {"message": "this key is not known here", "code": "invalid_api_key"})
+        if request.method != "POST" or not request.raw_path.partition("?")[0].endswith("/chat/completions"):
+            return error(404, {"message": "there is nothing at this address"})
+        return None
 
-    async def _bad(self, request: web.Request, body: dict[str, Any], fault: Fault) -> web.StreamResponse:
-        self.ledger.append(Served(body, dict(request.headers), fault.status if fault.sort == "status" else 0))
+    def _unsupported(self, question: Question) -> Reply | None:
+        missing: list[Tier] = [tier for tier in question.demanded if tier not in self._tiers]
+        return error(400, {"message": f"{FORMS[missing[0]]} not supported by this model"}) if missing else None
+
+    def _weather(self) -> Reply | None:
+        """Return what a storm says, where there is one."""
+        if self._storm is None or not self._storm.hits():
+            self._storm = None
+            return None
+        return stormy(self._storm.fault)
+
+    def _reply(self, question: Question, text: str) -> Reply:
+        fault = next(self._faults, None)
+        headers = self.enforcer.headers()
+        if fault is None:
+            return reply(question, text, self._metering, headers)
         match fault.sort:
+            case "storm":
+                self._storm = Storm(fault, self._clock)
+                self._storm.hits()
+                return stormy(fault)
             case "status":
-                content = orjson.dumps({"error": fault.error})
-                return web.Response(
-                    body=content, status=fault.status, headers=fault.headers, content_type="application/json"
-                )
-            case "stall":
-                await asyncio.Event().wait()
-            case "reset":
-                if request.transport is not None:
-                    request.transport.abort()
-            case "malformed":
-                return web.Response(body=b'{"id": "x", "choices": "none"}', content_type="application/json")
-            case "truncated":
-                return web.Response(body=b'{"id": "x", "choices": [', content_type="application/json")
-            case "not-json":
-                return web.Response(body=b"<html>gateway</html>", content_type="text/html")
-        return web.Response()
+                return error(fault.status, fault.error, {**headers, **fault.headers}, fault=fault)
+            case "wrong-usage":
+                return reply(question, text, self._metering, headers, fault, next(self._impossible))
+            case _:
+                return reply(question, text, self._metering, headers, fault)
 
+    async def _finish(
+        self, request: web.BaseRequest, question: Question | None, reply: Reply, delay_s: float = 0.0
+    ) -> web.StreamResponse:
+        """Send a reply and write down how that went."""
+        try:
+            if delay_s > 0:
+                await asyncio.sleep(delay_s)
+            response = await send(request, reply)
+        except asyncio.CancelledError:
+            self._record(request, question, reply, abandoned=True)
+            raise
+        except ConnectionError:
+            self._record(request, question, reply, abandoned=True)
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        self._record(request, question, reply, abandoned=False)
+        return response
 
-def _call(body: dict[str, Any]) -> ModelCall:
-    """Return a request as the call it came from, so that one script serves endpoint and scripted model alike."""
-    form = body.get("response_format", {}).get("json_schema")
-    messages = tuple(ChatMessage(message["role"], message["content"]) for message in body["messages"])
-    answer = AnswerSchema(form["name"], form["schema"]) if form else None
-    return ModelCall(ModelSettings(model=f"loopback/{body['model']}"), messages, answer)
-
-
-def _completion(body: dict[str, Any], text: str, served: Served) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-loopback",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": body["model"],
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-        "usage": {
-            "prompt_tokens": served.input_tokens,
-            "completion_tokens": served.output_tokens,
-            "total_tokens": served.input_tokens + served.output_tokens,
-        },
-    }
+    def _record(self, request: web.BaseRequest, question: Question | None, reply: Reply, *, abandoned: bool) -> None:
+        kept = self._keep_requests
+        body = question.body if question is not None and kept else {}
+        entry = served(reply, body, request.headers if kept else {}, abandoned=abandoned)
+        self.ledger.append(entry)
+        self.totals.add(entry)

@@ -17,6 +17,7 @@ from fellowship.protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    TruncatedReply,
     Unauthorised,
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Usage
@@ -80,7 +81,8 @@ async def test_a_call_is_sent_as_chat_completions_and_its_answer_read() -> None:
         (Fault(status=429), RateLimited),
         (Fault("reset"), ConnectionFailed),
         (Fault("malformed"), MalformedReply),
-        (Fault("truncated"), MalformedReply),
+        (Fault("truncated"), TruncatedReply),
+        (Fault("truncated-json"), MalformedReply),
         (Fault("not-json"), MalformedReply),
     ],
 )
