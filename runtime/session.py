@@ -23,6 +23,7 @@ from .models.lean import LeanTransport
 from .models.pace import MINUTE_S
 from .models.prices import PriceTable
 from .models.retries import Retries
+from .models.sdk import SdkTransport
 from .models.wire import Transport
 from .system import ActorSystem
 
@@ -190,7 +191,7 @@ class _Opening:
         self._admissions = access.admissions or everybody()
 
     async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
-        transport = self._access.transport or await self._lean()
+        transport = self._access.transport or await self._transport()
         routes: dict[Endpoint, Route] = {}
         ways: dict[ModelSettings, Route] = {}
         for settings in models:
@@ -209,7 +210,9 @@ class _Opening:
             seed=seed,
         )
 
-    async def _lean(self) -> Transport:
+    async def _transport(self) -> Transport:
+        if self._access.way == "sdk":
+            return await self._stack.enter_async_context(SdkTransport())
         proxied = any(name.lower() in PROXIES and value for name, value in self._environ.items())
         return await self._stack.enter_async_context(LeanTransport(proxied=proxied))
 

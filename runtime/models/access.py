@@ -225,8 +225,9 @@ class ModelAccess:
                 )
             )
             raise
-        finally:
+        except BaseException:
             lease.end()
+            raise
         lease.answered(reply.headers, reply.completion.usage)
         return self._finished(course, reply, begun_s)
 

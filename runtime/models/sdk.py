@@ -233,7 +233,8 @@ def _no_connection(error: Exception, endpoint: Endpoint) -> ModelError:
     if isinstance(met, aiohttp.ClientPayloadError):
         return _broken_off(met, endpoint)
     words = clean(f"{type(met).__name__}: {met}", endpoint)
-    return ConnectionFailed(f"no connection to {endpoint.base_url}: {words}")
+    sent = not isinstance(met, aiohttp.ClientConnectorError)
+    return ConnectionFailed(f"no connection to {endpoint.base_url}: {words}", sent=sent)
 
 
 def _broken_off(error: BaseException, endpoint: Endpoint) -> TruncatedReply:
