@@ -1,6 +1,7 @@
 """An OpenAI-compatible endpoint on loopback that keeps limits and a ledger, and misbehaves on purpose."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from itertools import chain, cycle
@@ -21,6 +22,9 @@ from .questions import FORMS, Question, understood
 from .replies import Metering, Reply, error, reply, served, stormy
 from .scripted import as_reply
 from .server import LoopbackServer
+
+ADDRESS = re.compile(r"/v1(/openai/deployments/[^/]+)?/chat/completions(\?.*)?")
+"""Where questions are asked, in OpenAI's way and in Azure's."""
 
 
 class LoopbackEndpoint:
@@ -141,7 +145,7 @@ class LoopbackEndpoint:
             sent.get("api-key"),
         ):
             return error(401, {"message": "this key is not known here", "code": "invalid_api_key"})
-        if request.method != "POST" or not request.raw_path.partition("?")[0].endswith("/chat/completions"):
+        if request.method != "POST" or not ADDRESS.fullmatch(request.raw_path):
             return error(404, {"message": "there is nothing at this address"})
         return None
 
