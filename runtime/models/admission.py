@@ -34,6 +34,8 @@ START = 64
 """Calls in flight to begin with; from there they double with every clean round."""
 CUT = 0.7
 """What is left of the calls in flight after an episode."""
+LITTLE_CUT = 0.9
+"""What is left of a learned limit that was met again at once."""
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 """Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
 FAILURES = 10
@@ -47,6 +49,8 @@ GROWTH_EVERY_S = 10.0
 GROWTH = 1.02
 QUICK_GROWTH_EVERY_S = 2.0
 QUICK_GROWTH = 1.5
+FORGOTTEN = 10_000
+"""Answers after which counting begins anew, while no limit is known."""
 ENOUGH = 20
 """Answers from which on a learned limit is trusted."""
 NEVER_ANSWERED_S = 30.0
@@ -365,6 +369,8 @@ class Admission:
         """Take in that the endpoint works."""
         self._answered_once = True
         self._accepted += 1
+        if self._accepted >= FORGOTTEN and self.requests.origin == "none":
+            self._since_s, self._accepted = None, 0  # what is measured, once a limit is met, must be of late
         self._failures, self._breaks, self._failing_since_s = 0, 0, None
         if epoch == self._epoch:
             if self._probing:
@@ -444,7 +450,7 @@ class Admission:
             if passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
                 self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
             elif self.requests.limit is not None:
-                self.requests.learned(self.requests.limit * CUT)
+                self.requests.learned(self.requests.limit * LITTLE_CUT)
         self._probing = self._meeting_limit = False
         self._holds = 0
         self._since_s, self._accepted, self._grown_s = now_s, 0, now_s
