@@ -23,7 +23,6 @@ from ...protocols.errors import (
     CallRefused,
     ConnectionFailed,
     DeclarationError,
-    ModelError,
     TruncatedReply,
     Unauthorised,
 )
@@ -83,8 +82,8 @@ class SdkTransport:
         response = await self._answered(endpoint, call, tier)
         try:
             raw = await _whole(response)
-        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise _broken_off(error, _as_sent(endpoint, response.request)) from error
+        except _BrokenOff as error:
+            raise _truncated(error, _as_sent(endpoint, response.request)) from error
         if response.status_code != 200:
             raise refusal(response.status_code, raw, response.headers, _as_sent(endpoint, response.request))
         if raw.lstrip()[:1] != b"{":
@@ -101,6 +100,8 @@ class SdkTransport:
             reply, raw = refused.response, refused.raw
         except APIStatusError as error:
             reply, raw = error.response, error.response.content
+        except (_BrokenOff, httpx2.HTTPError) as error:  # the latter from the SDK, which reads a user's client's errors
+            raise _truncated(error, endpoint) from error
         except APIConnectionError as error:
             raise _no_connection(error, _as_sent(endpoint, error.request)) from error
         except OpenAIError as error:
@@ -206,19 +207,26 @@ class _Refused(Exception):
         self.raw = raw
 
 
+class _BrokenOff(Exception):
+    """A body that ended before its end; its cause says how."""
+
+
 async def _look(response: httpx2.Response) -> None:
     if response.status_code != 200:
         raise _Refused(response, await _whole(response))
 
 
 async def _whole(response: httpx2.Response) -> bytes:
-    """Return the body of a response and close it; raises MalformedReply when it does not end."""
+    """Return the body of a response and close it; raises _BrokenOff, and MalformedReply when it does not end."""
     whole = bytearray()
-    async with aclosing(response.aiter_bytes()) as parts:
-        async for part in parts:
-            whole += part
-            if len(whole) > LARGEST_REPLY:
-                raise too_large()
+    try:
+        async with aclosing(response.aiter_bytes()) as parts:
+            async for part in parts:
+                whole += part
+                if len(whole) > LARGEST_REPLY:
+                    raise too_large()
+    except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+        raise _BrokenOff from error
     return bytes(whole)
 
 
@@ -228,21 +236,19 @@ def _as_sent(endpoint: Endpoint, sent: httpx2.Request) -> Endpoint:
     return replace(endpoint, key=key) if key else endpoint
 
 
-def _no_connection(error: Exception, endpoint: Endpoint) -> ModelError:
+def _no_connection(error: Exception, endpoint: Endpoint) -> ConnectionFailed:
     met = _met(error)
-    if isinstance(met, aiohttp.ClientPayloadError):
-        return _broken_off(met, endpoint)
     words = clean(f"{type(met).__name__}: {met}", endpoint)
     sent = not isinstance(met, aiohttp.ClientConnectorError)
     return ConnectionFailed(f"no connection to {endpoint.base_url}: {words}", sent=sent)
 
 
-def _broken_off(error: BaseException, endpoint: Endpoint) -> TruncatedReply:
+def _truncated(error: Exception, endpoint: Endpoint) -> TruncatedReply:
     return TruncatedReply(f"the reply of {endpoint.name} broke off: {clean(str(_met(error)), endpoint)}")
 
 
 def _met(error: BaseException) -> BaseException:
     """Return what the network did, out of what the SDK and its HTTP client made of it."""
-    while isinstance(error, (APIConnectionError, httpx2.HTTPError)) and error.__cause__ is not None:
+    while isinstance(error, (APIConnectionError, httpx2.HTTPError, _BrokenOff)) and error.__cause__ is not None:
         error = error.__cause__
     return error

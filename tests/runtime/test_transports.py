@@ -141,7 +141,8 @@ def always(content: Any, status: int = 200, headers: dict[str, str] | None = Non
 
 
 async def ask(opening: Open, base_url: str, call: ModelCall = CALL, tier: Tier = "text", **facts: Any) -> Reply:
-    endpoint = Endpoint("loopback/m", "m", base_url, **{"key": KEY, **facts})
+    facts.setdefault("key", KEY)
+    endpoint = Endpoint("loopback/m", "m", base_url, **facts)
     async with asyncio.timeout(20), opening() as transport:
         return await transport.send(endpoint, call, tier)
 
@@ -563,6 +564,12 @@ async def test_a_body_that_breaks_off_is_truncated(opening: Open, status: bytes,
             await ask(opening, base_url)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_body_that_cannot_be_unpacked_is_truncated(opening: Open, status: int) -> None:
+    error = await failed(opening, always(b"nothing that is packed", status, {"Content-Encoding": "gzip"}))
+    assert type(error) is TruncatedReply
+
+
 @pytest.mark.parametrize(
     ("words", "abort"),
     [
@@ -794,8 +801,9 @@ async def test_a_client_of_the_users_own_fails_in_the_same_words(http: Any) -> N
     assert len(server.requests) == 1
     async with saying(b"") as base_url:
         assert type(await error(base_url)) is ConnectionFailed
-    async with saying(head + b'{"id') as base_url:
-        assert type(await error(base_url)) is TruncatedReply
+    for status in (b"200 OK", b"500 Oops"):
+        async with saying(head.replace(b"200 OK", status) + b'{"id') as base_url:
+            assert type(await error(base_url)) is TruncatedReply
 
 
 async def test_an_azure_client_of_the_users_own_finds_the_deployment() -> None:
