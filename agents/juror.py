@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from ..protocols.errors import UnreadAnswer
+from ..protocols.errors import ContentFiltered, ModelRefused, UnreadAnswer
 from ..protocols.judging import MIRRORED, STRATEGIES, Ballot, Judging, Order, Verdict, reconciled, verdict_of
 from ..protocols.jury import CastVote, VoteCast
 from ..protocols.messages import Command, Fact
@@ -20,7 +20,7 @@ class Juror(Agent):
     prompt: ClassVar[Prompt] = Prompt.from_file("juror.md")
 
     async def answer(self, command: Command[Fact], context: Context) -> None:
-        """Cast a vote; a ballot that cannot be read, further requests included, is unread."""
+        """Cast a vote; a ballot that cannot be read, further requests included, or is withheld, is unread."""
         if not isinstance(command, CastVote):
             await super().answer(command, context)
             return
@@ -53,6 +53,8 @@ class Juror(Agent):
             return await self._direct(judging, order, dialogue, context)
         except UnreadAnswer as error:
             return Ballot(order=order, verdict="unread", reason=str(error), requests=error.requests)
+        except (ContentFiltered, ModelRefused) as error:
+            return Ballot(order=order, verdict="unread", reason=f"{type(error).__name__}: {error}")
 
     async def _direct(self, judging: Judging, order: Order, dialogue: Dialogue, context: Context) -> Ballot:
         shown = self.candidates(order)

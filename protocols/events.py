@@ -14,6 +14,9 @@ from .jury import CastVote, VoteCast
 from .lifecycle import (
     AgentFailed,
     AgentRecused,
+    BatchEnded,
+    BatchPrepared,
+    BatchSubmitted,
     ConditionMet,
     DecisionMade,
     DraftPicked,
@@ -33,6 +36,9 @@ LoggedMessage = Annotated[
     AgentFailed
     | AgentRecused
     | ArgumentMade
+    | BatchEnded
+    | BatchPrepared
+    | BatchSubmitted
     | CastVote
     | ConditionMet
     | DecisionMade

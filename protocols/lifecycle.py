@@ -160,6 +160,49 @@ class ModelCalled(Fact):
     attempts: tuple[Attempt, ...]
 
 
+class BatchPrepared(Fact):
+    """A batch of model calls is about to be asked for; written before it is, so that it can be found again."""
+
+    kind: Literal["batch_prepared"] = "batch_prepared"
+    nonce: str
+    """A random word that the provider keeps with the batch, in its metadata."""
+    base_url: str
+    model: str
+    """The model's name as the endpoint knows it."""
+    input_file_id: str
+    custom_ids: tuple[str, ...]
+    """Names of the calls, in the order of their lines."""
+
+
+class BatchSubmitted(Fact):
+    """The provider has taken a batch of model calls."""
+
+    kind: Literal["batch_submitted"] = "batch_submitted"
+    nonce: str
+    batch_id: str
+    base_url: str
+    model: str
+    """The model's name as the endpoint knows it."""
+    input_file_id: str
+    calls: int
+    custom_ids: tuple[str, ...]
+    """Names of the calls, in the order of their lines."""
+
+
+class BatchEnded(Fact):
+    """The provider does nothing more about a batch."""
+
+    kind: Literal["batch_ended"] = "batch_ended"
+    nonce: str
+    batch_id: str | None = None
+    """None where it was never made."""
+    status: Literal["completed", "failed", "expired", "cancelled", "absent"]
+    """The provider's word; `absent` where it was prepared and never made."""
+    completed: int = 0
+    """Calls that were answered."""
+    failed: int = 0
+
+
 class RunStarted(Fact):
     """A process began, or went on with, this run."""
 

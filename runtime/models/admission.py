@@ -36,6 +36,8 @@ CUT = 0.7
 """What is left of the calls in flight after an episode."""
 LITTLE_CUT = 0.9
 """What is left of a learned limit that was met again at once."""
+SHORT_HOLD_S = 0.1
+"""Wait after too many calls at once: some of them will have ended."""
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 """Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
 FAILURES = 10
@@ -83,32 +85,37 @@ class AdmissionState:
 class Lease:
     """The right to have one request in flight. It must be ended, however the request ends; `end` may come twice."""
 
-    __slots__ = ("_admission", "_epoch", "_in_flight", "_tokens")
+    __slots__ = ("_admission", "epoch", "in_flight", "number", "tokens")
 
-    def __init__(self, admission: "Admission", tokens: float, epoch: int, in_flight: int) -> None:
+    def __init__(self, admission: "Admission", tokens: float, number: int, epoch: int, in_flight: int) -> None:
         self._admission: Admission | None = admission
-        self._tokens = tokens
-        self._epoch = epoch
-        self._in_flight = in_flight
+        self.tokens = tokens
+        """Expected to be used."""
+        self.number = number
+        """How many were given before it."""
+        self.epoch = epoch
+        """The episode of refusals after which it was given."""
+        self.in_flight = in_flight
+        """Leases when it was given, itself included."""
 
     def answered(self, headers: Mapping[str, str], usage: Usage) -> None:
         """End it with an answer."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            used = float(usage.input_tokens + usage.output_tokens) if usage.reported else self._tokens
-            admission.answered(self._tokens, used, headers, self._in_flight, self._epoch)
+            used = float(usage.input_tokens + usage.output_tokens) if usage.reported else self.tokens
+            admission.answered(self, used, headers)
 
     def failed(self, error: ModelError) -> None:
         """End it with an error."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission.failed(self._tokens, error, self._in_flight, self._epoch)
+            admission.failed(self, error)
 
     def end(self) -> None:
         """End it without either: the call was broken off."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission.broken_off(self._tokens)
+            admission.broken_off(self)
 
 
 class Lane:
@@ -166,6 +173,9 @@ class Admission:
         self._probing = False
         self._holds = 0
         self._meeting_limit = False
+        self._refused_number = self._later_answered = self._later_refused = 0
+        self._allowed_before = self._allowed
+        self._given = 0
         self._failures = self._breaks = 0
         self._failing_since_s: float | None = None
         self._answered_once = False
@@ -228,37 +238,38 @@ class Admission:
         self.in_flight += 1
         self.requests.take(1.0)
         self.tokens.take(tokens)
-        return Lease(self, tokens, self._epoch, self.in_flight)
+        self._given += 1
+        return Lease(self, tokens, self._given, self._epoch, self.in_flight)
 
     # what becomes of leases
 
-    def answered(self, tokens: float, used: float, headers: Mapping[str, str], in_flight: int, epoch: int) -> None:
+    def answered(self, lease: Lease, used: float, headers: Mapping[str, str]) -> None:
         """Take in an answer: the limits it announces, and that all is well."""
-        self._left(tokens, used)
+        self._left(lease, used)
         if self._announces(headers):
             self._read(headers)
-        self._well(in_flight, epoch)
+        self._well(lease)
         self._wake()
 
-    def failed(self, tokens: float, error: ModelError, in_flight: int, epoch: int) -> None:
+    def failed(self, lease: Lease, error: ModelError) -> None:
         """Take in an error: a limit that was met, a failure, or nothing that concerns others."""
-        self._left(tokens, float(error.usage.input_tokens + error.usage.output_tokens) if error.usage else 0.0)
+        self._left(lease, float(error.usage.input_tokens + error.usage.output_tokens) if error.usage else 0.0)
         if error.headers is not None and self._announces(error.headers):
             self._read(error.headers)
         match error:
             case QuotaExhausted() | Unauthorised():
                 self._fatal = error
             case RateLimited():
-                self._limited(error, in_flight, epoch)
+                self._limited(error, lease)
             case Overloaded() | ConnectionFailed() | CallTimedOut():
-                self._failed(error, epoch)
+                self._failed(error, lease)
             case _:
-                self._well(in_flight, epoch)
+                self._well(lease)
         self._wake()
 
-    def broken_off(self, tokens: float) -> None:
+    def broken_off(self, lease: Lease) -> None:
         """Take in that a request was broken off; it may have been served."""
-        self._left(tokens, tokens)
+        self._left(lease, lease.tokens)
         self._wake()
 
     # the queue
@@ -348,10 +359,10 @@ class Admission:
             delay_s = max(delay_s, self.tokens.delay_s(tokens, now_s))
         return delay_s
 
-    def _left(self, tokens: float, used: float) -> None:
+    def _left(self, lease: Lease, used: float) -> None:
         self.in_flight -= 1
         self.requests.settle(1.0, 1.0)
-        self.tokens.settle(tokens, used)
+        self.tokens.settle(lease.tokens, used)
 
     def _read(self, headers: Mapping[str, str]) -> None:
         now_s = self._clock.monotonic_s()
@@ -365,18 +376,22 @@ class Admission:
 
     # growth and cuts
 
-    def _well(self, in_flight: int, epoch: int) -> None:
+    def _well(self, lease: Lease) -> None:
         """Take in that the endpoint works."""
         self._answered_once = True
         self._accepted += 1
         if self._accepted >= FORGOTTEN and self.requests.origin == "none":
             self._since_s, self._accepted = None, 0  # what is measured, once a limit is met, must be of late
         self._failures, self._breaks, self._failing_since_s = 0, 0, None
-        if epoch == self._epoch:
+        if lease.epoch == self._epoch:
             if self._probing:
                 self._resume()
             if self._allowed < self.most:
-                self._grow(in_flight)
+                self._grow(lease.in_flight)
+        elif self._meeting_limit and lease.number > self._refused_number:
+            self._later_answered += 1
+            if self._later_answered > self._later_refused + 1:
+                self._lift()
         if self.requests.origin == "learned":
             self._grow_limit()
 
@@ -385,27 +400,35 @@ class Admission:
         if in_flight >= self._allowed * 0.5:
             self._allowed = min(self.most, self._allowed + (1.0 if self._slow_start else 1.0 / self._allowed))
 
-    def _limited(self, error: RateLimited, in_flight: int, epoch: int) -> None:
+    def _limited(self, error: RateLimited, lease: Lease) -> None:
         """A limit was met. What was sent before the last cut belongs to the same episode: it is not cut for again."""
         self.refused += 1
         self._why = str(error)
         now_s = self._clock.monotonic_s()
-        pace = self.tokens if error.limit == "tokens" else self.requests
         if (error.retry_after_s or 0.0) > self._patience_s:
             self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
-            return
-        if epoch != self._epoch:
-            self._hold(now_s, error.retry_after_s or 0.0)
-            return
-        self._epoch += 1
-        if error.limit == "concurrency":
-            self._cut(in_flight)
-            self._hold(now_s, error.retry_after_s or 0.1)
-            return
+        elif lease.epoch != self._epoch:
+            if self._meeting_limit:
+                self._later_refused += lease.number > self._refused_number
+                self._hold(now_s, error.retry_after_s or 0.0)
+        elif error.limit == "concurrency":
+            self._epoch += 1
+            self._cut(lease.in_flight)
+            self._hold(now_s, error.retry_after_s or SHORT_HOLD_S)
+        else:
+            self._epoch += 1
+            self._begin_episode(error, lease, now_s)
+
+    def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
+        """Hold everybody until the limit has room again; one goes ahead then."""
+        pace = self.tokens if error.limit == "tokens" else self.requests
         pace.refused()
+        if not self._meeting_limit:
+            self._refused_number, self._later_answered, self._later_refused = lease.number, 0, 0
+            self._allowed_before = self._allowed
         told = pace.limit is not None and pace.origin in ("configured", "announced")
         if error.limit == "unknown" and not told and self._first_episode_s is None:
-            self._cut(in_flight)
+            self._cut(lease.in_flight)
         if self._first_episode_s is None:
             self._first_episode_s = now_s
         backoff_s = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds, 10))
@@ -413,14 +436,21 @@ class Admission:
         self._probing = self._meeting_limit = True
         self._hold(now_s, error.retry_after_s if error.retry_after_s is not None else backoff_s)
 
-    def _failed(self, error: ModelError, epoch: int) -> None:
+    def _lift(self) -> None:
+        """Others that were sent later were let in: it was no limit, and concerns nobody but the one refused."""
+        self._probing = self._meeting_limit = False
+        self._holds = 0
+        self._held_until_s = -math.inf
+        self._allowed = max(self._allowed, self._allowed_before)
+
+    def _failed(self, error: ModelError, lease: Lease) -> None:
         """The endpoint failed. When it fails everybody, one call at a time finds out when it has recovered."""
         now_s = self._clock.monotonic_s()
         self._failures += 1
         self._why = str(error)
         if self._failing_since_s is None:
             self._failing_since_s = now_s
-        if self._failures < FAILURES or epoch != self._epoch:
+        if self._failures < FAILURES or lease.epoch != self._epoch:
             return
         patience_s = self._patience_s if self._answered_once else min(NEVER_ANSWERED_S, self._patience_s)
         failing_s = now_s - self._failing_since_s

@@ -29,7 +29,7 @@ class Rule:
 
 NEVER = Rule(times=0)
 TABLE: dict[type[ModelError], Rule] = {
-    RateLimited: Rule(times=None, first_s=0.0),  # admission holds everybody, and lets this call go first
+    RateLimited: Rule(times=None, longest_s=5.0),  # admission holds the others, too
     Overloaded: Rule(times=6),
     CallTimedOut: Rule(times=2),
     ConnectionFailed: Rule(times=6),
@@ -60,9 +60,7 @@ class Retries:
         rule = self.rule(error)
         if rule.times is not None and tries > rule.times:
             return None
-        if isinstance(error, RateLimited):
-            return 0.0
-        asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
+        asked_for_s = error.retry_after_s if isinstance(error, (Overloaded, RateLimited)) else None
         if asked_for_s is not None and asked_for_s > self.patience_s:
             return None
         backoff_s = min(rule.longest_s, rule.first_s * 2.0 ** min(tries - 1, 30)) * (0.5 + rng.random() / 2)

@@ -109,8 +109,11 @@ def request(endpoint: Endpoint, call: ModelCall, tier: Tier) -> dict[str, Any]:
 
 
 def body(endpoint: Endpoint, call: ModelCall, tier: Tier) -> bytes:
-    """Return the JSON of a chat completions request."""
-    return orjson.dumps(request(endpoint, call, tier))
+    """Return the JSON of a chat completions request; raises CallRefused where a message cannot be written."""
+    try:
+        return orjson.dumps(request(endpoint, call, tier))
+    except TypeError as error:  # orjson's, for half a surrogate pair
+        raise CallRefused(f"a message for {endpoint.name} cannot be sent: {error}") from error
 
 
 def completion(raw: bytes, tier: Tier | None = None) -> Completion:
@@ -226,7 +229,7 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
         content: Any = orjson.loads(raw)
         usage: Any = content.get("usage")
     except (orjson.JSONDecodeError, AttributeError):
-        raise malformed from error
+        raise malformed from None  # pydantic's own error quotes the reply
     reply = ChatCompletion.construct(
         id="",
         object="chat.completion",
@@ -239,9 +242,9 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
         choice: Any = content["choices"][0]
         text: Any = choice["message"].get("content")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise _billed(malformed, _usage(reply)) from error
+        raise _billed(malformed, _usage(reply)) from None
     if not isinstance(text, str | None):
-        raise _billed(malformed, _usage(reply)) from error
+        raise _billed(malformed, _usage(reply)) from None
     facts = {"index": 0, "finish_reason": choice.get("finish_reason"), "message": choice["message"]}
     return reply.model_copy(update={"choices": [Choice.construct(None, **facts)]})
 

@@ -1,5 +1,6 @@
 """Test doubles that are as public as the rest: models that say what you want, an endpoint that misbehaves, a clock."""
 
+from .batches import BatchFault, LineFault, LoopbackBatches, ServedBatch
 from .clock import ManualClock
 from .endpoint import LoopbackEndpoint
 from .enforcement import Enforced, Enforcer, Refusal
@@ -11,11 +12,14 @@ from .timeline import Enforceable, Tally
 
 __all__ = [
     "FAULTS",
+    "BatchFault",
     "Enforceable",
     "Enforced",
     "Enforcer",
     "Fault",
     "Latency",
+    "LineFault",
+    "LoopbackBatches",
     "LoopbackEndpoint",
     "ManualClock",
     "Misbehaviour",
@@ -23,6 +27,7 @@ __all__ = [
     "Refusal",
     "ScriptedModel",
     "Served",
+    "ServedBatch",
     "Tally",
     "Totals",
     "as_reply",
