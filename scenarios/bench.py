@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +25,8 @@ from ..protocols.errors import ExecutionError
 from ..protocols.identity import ItemId
 from ..protocols.items import Candidate, Item
 from ..runtime.models import PriceTable, Retries
+from ..runtime.models.pace import MINUTE_S
+from ..runtime.models.retries import TABLE
 from ..runtime.session import Access, Limits
 from ..runtime.testing.serve import Serving
 from .loading import load
@@ -34,6 +36,8 @@ from .run import Settings, play
 
 MODEL = "bench/m"
 PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}})
+SCALE = 20
+"""How much quicker time passes in tests against faults."""
 TEXT = "The sky looks blue because short waves are scattered more than long ones. " * 8
 
 
@@ -215,5 +219,11 @@ async def _bare(base_url: str, count: int, in_flight: int) -> float:
 
 
 def impatient(concurrency: int, deadline_s: float) -> Limits:
-    """Return limits for a test against faults: what stalls is given up soon."""
-    return Limits(concurrency=concurrency, deadline_s=deadline_s, retries=Retries(patience_s=30.0))
+    """Return limits for a test against faults: what stalls is given up soon, and every wait of ours is shorter."""
+    table = {kind: replace(rule, first_s=rule.first_s / SCALE, longest_s=rule.longest_s / SCALE) for kind, rule in TABLE.items()}
+    return Limits(
+        concurrency=concurrency,
+        deadline_s=deadline_s,
+        retries=Retries(table, patience_s=30.0),
+        minute_s=MINUTE_S / SCALE,
+    )

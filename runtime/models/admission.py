@@ -55,6 +55,12 @@ FORGOTTEN = 10_000
 """Answers after which counting begins anew, while no limit is known."""
 ENOUGH = 20
 """Answers from which on a learned limit is trusted."""
+SOON = 100
+"""Requests within which an episode follows soon on another: no limit that is kept to is met as often."""
+DOUBTS = 5
+"""Episodes in a row that look like chance, after which they are taken for it."""
+IN_A_ROW = 5
+"""Refusals without an answer between them that chance does not explain."""
 NEVER_ANSWERED_S = 30.0
 """How long an endpoint that has never answered is believed in."""
 
@@ -160,6 +166,8 @@ class Admission:
         self.refused = 0
         self._clock = clock
         self._patience_s = patience_s
+        self._scale = minute_s / MINUTE_S
+        """In scaled time every wait of our own is scaled, too."""
         self._allowed = float(min(most, START))
         self._slow_start = True
         self._lanes: deque[Lane] = deque()
@@ -175,7 +183,9 @@ class Admission:
         self._meeting_limit = False
         self._refused_number = self._later_answered = self._later_refused = 0
         self._allowed_before = self._allowed
-        self._given = 0
+        self._given = self._resumed_at = 0
+        self._at_random = False
+        self._refused_in_a_row = self._doubts = 0
         self._failures = self._breaks = 0
         self._failing_since_s: float | None = None
         self._answered_once = False
@@ -306,7 +316,7 @@ class Admission:
             if delay_s <= 0:
                 return
             if delay_s < math.inf:
-                await self._clock.sleep(min(delay_s, NAP_S))
+                await self._clock.sleep(min(delay_s, NAP_S * self._scale))
                 continue
             self._room = asyncio.get_running_loop().create_future()
             try:
@@ -379,6 +389,7 @@ class Admission:
     def _well(self, lease: Lease) -> None:
         """Take in that the endpoint works."""
         self._answered_once = True
+        self._refused_in_a_row = 0
         self._accepted += 1
         if self._accepted >= FORGOTTEN and self.requests.origin == "none":
             self._since_s, self._accepted = None, 0  # what is measured, once a limit is met, must be of late
@@ -403,10 +414,13 @@ class Admission:
     def _limited(self, error: RateLimited, lease: Lease) -> None:
         """A limit was met. What was sent before the last cut belongs to the same episode: it is not cut for again."""
         self.refused += 1
+        self._refused_in_a_row += 1
         self._why = str(error)
         now_s = self._clock.monotonic_s()
         if (error.retry_after_s or 0.0) > self._patience_s:
             self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
+        elif self._at_random and self._refused_in_a_row < IN_A_ROW:
+            return
         elif lease.epoch != self._epoch:
             if self._meeting_limit:
                 self._later_refused += lease.number > self._refused_number
@@ -414,13 +428,14 @@ class Admission:
         elif error.limit == "concurrency":
             self._epoch += 1
             self._cut(lease.in_flight)
-            self._hold(now_s, error.retry_after_s or SHORT_HOLD_S)
+            self._hold(now_s, error.retry_after_s or SHORT_HOLD_S * self._scale)
         else:
             self._epoch += 1
             self._begin_episode(error, lease, now_s)
 
     def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
         """Hold everybody until the limit has room again; one goes ahead then."""
+        self._at_random = False
         pace = self.tokens if error.limit == "tokens" else self.requests
         pace.refused()
         if not self._meeting_limit:
@@ -431,7 +446,7 @@ class Admission:
             self._cut(lease.in_flight)
         if self._first_episode_s is None:
             self._first_episode_s = now_s
-        backoff_s = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds, 10))
+        backoff_s = self._scale * min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds, 10))
         self._holds += 1
         self._probing = self._meeting_limit = True
         self._hold(now_s, error.retry_after_s if error.retry_after_s is not None else backoff_s)
@@ -442,6 +457,8 @@ class Admission:
         self._holds = 0
         self._held_until_s = -math.inf
         self._allowed = max(self._allowed, self._allowed_before)
+        self._doubt(at_once=True)
+        self._resumed_at = self._given
 
     def _failed(self, error: ModelError, lease: Lease) -> None:
         """The endpoint failed. When it fails everybody, one call at a time finds out when it has recovered."""
@@ -462,7 +479,8 @@ class Admission:
         self._epoch += 1
         self._probing = True
         asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
-        self._hold(now_s, max(asked_for_s or 0.0, min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))))
+        backoff_s = self._scale * min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))
+        self._hold(now_s, max(asked_for_s or 0.0, backoff_s))
         self._breaks += 1
 
     def _cut(self, in_flight: int) -> None:
@@ -473,24 +491,50 @@ class Admission:
         self._held_until_s = max(self._held_until_s, now_s + wait_s)
 
     def _resume(self) -> None:
-        """All is well again. Answers since the last time, over the time they took, are what the endpoint allows."""
+        """All is well again: one that went ahead was let in."""
         now_s = self._clock.monotonic_s()
-        passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
         if self._meeting_limit and self.requests.origin in ("none", "learned"):
-            if passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
-                self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
-            elif self.requests.limit is not None:
-                self.requests.learned(self.requests.limit * LITTLE_CUT)
+            self._learn(now_s)
+        elif not self._meeting_limit:
+            self._since_s, self._accepted = now_s, 0
         self._probing = self._meeting_limit = False
         self._holds = 0
+        self._resumed_at = self._given
+
+    def _doubt(self, *, at_once: bool) -> None:
+        """Count an episode that looks like chance: soon after the last, and over at once."""
+        soon = self._given - self._resumed_at < SOON
+        self._doubts = self._doubts + 1 if at_once and soon else 0
+        if self._doubts >= DOUBTS:
+            self._doubts, self._at_random = 0, True
+            self.requests.forget()
+            self._allowed = max(self._allowed, self._allowed_before)
+
+    def _learn(self, now_s: float) -> None:
+        """Find out the limit that was met: answers, over the time they took, are what the endpoint allows.
+
+        An endpoint that refuses soon again and again, and yet lets in whoever tries first after a wait, may be counting
+        nothing at all: then the calls that it refuses wait, and no others.
+        """
+        at_once = self._holds == 1
+        self._doubt(at_once=at_once)
+        passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
+        if self._at_random:
+            pass
+        elif passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
+            self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
+        elif self.requests.limit is not None and not at_once:
+            self.requests.learned(self.requests.limit * LITTLE_CUT)
+        else:
+            return  # too little to go by: counting goes on
         self._since_s, self._accepted, self._grown_s = now_s, 0, now_s
 
     def _grow_limit(self) -> None:
         """Try a little more of a limit that was only learned, quickly while it is still a guess."""
         now_s = self._clock.monotonic_s()
-        settling = self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S
+        settling = self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S * self._scale
         every_s, growth = (QUICK_GROWTH_EVERY_S, QUICK_GROWTH) if settling else (GROWTH_EVERY_S, GROWTH)
-        if now_s - self._grown_s >= every_s and self.requests.limit is not None:
+        if now_s - self._grown_s >= every_s * self._scale and self.requests.limit is not None:
             self._grown_s = now_s
             self.requests.learned(self.requests.limit * growth)
 

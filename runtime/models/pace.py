@@ -84,6 +84,11 @@ class Pace:
                 self._level = 0.0
             self.limit, self.origin = max(1.0, limit), "learned"
 
+    def forget(self) -> None:
+        """Take a learned limit for a mistake."""
+        if self.origin == "learned":
+            self.limit, self.origin, self._level = None, "none", math.inf
+
     def announced(self, news: "News", now_s: float) -> None:
         """Take what the endpoint says of the limit. A configured one is kept where it is the lower."""
         if news.reset_s is not None and news.reset_s > 1.5 * self.minute_s:

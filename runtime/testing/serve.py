@@ -8,14 +8,17 @@ prints its address, then its totals as JSON for every line on stdin, and ends wi
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import fields
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .endpoint import LoopbackEndpoint
 from .enforcement import Enforced
-from .faults import FAULTS, Mishaps, Misbehaviour
+from .faults import FAULTS, Fault, Mishaps, Misbehaviour
 from .gauges import Style
+
+
+STORMS = (Fault("storm", lasting_s=0.05), Fault("storm", lasting_s=0.05, headers={"retry-after-ms": "50"}))
 
 
 class Serving(BaseModel):
@@ -36,10 +39,14 @@ class Serving(BaseModel):
     announced: bool = True
     cached_share: float = 0.0
 
+    def _sorts(self) -> tuple[Misbehaviour | Fault, ...]:
+        """Return the faults, storms short enough for many of them."""
+        return tuple(fault for sort in self.faults for fault in (STORMS if sort == "storm" else (sort,)))
+
     def endpoint(self) -> LoopbackEndpoint:
         """Return the endpoint."""
         return LoopbackEndpoint(
-            mishaps=Mishaps(self.share, self.faults, self.seed) if self.share else None,
+            mishaps=Mishaps(self.share, self._sorts(), self.seed) if self.share else None,
             latency_s=self.latency_s,
             enforced=Enforced(
                 requests_per_minute=self.requests_per_minute,
@@ -60,9 +67,9 @@ async def serve(serving: Serving) -> None:
     async with serving.endpoint() as endpoint:
         print(endpoint.base_url, flush=True)  # noqa: T201 - the answer to whoever started this
         while await asyncio.to_thread(sys.stdin.readline):
-            totals = asdict(endpoint.totals)
-            totals["most_in_flight"] = endpoint.most_in_flight
-            print(json.dumps(totals), flush=True)  # noqa: T201 - as above
+            sums = {field.name: getattr(endpoint.totals, field.name) for field in fields(endpoint.totals)}
+            counts = {name: value for name, value in sums.items() if isinstance(value, int)}
+            print(json.dumps({**counts, "most_in_flight": endpoint.most_in_flight}), flush=True)  # noqa: T201 - as above
             endpoint.ledger.clear()
 
 
