@@ -56,7 +56,8 @@ class Prompt:
         key = (block, *(variables.get(name) for name in self._uses[block])) if block in self._uses else None
         if key is not None and key in self._rendered:
             return self._rendered[key]
-        context = self._template.new_context(dict(variables))
+        # Given all it can see at once, a context is made without copying.
+        context = self._template.new_context({**self._template.globals, **variables}, shared=True)
         text = "".join(self._template.blocks[block](context)).strip()
         if key is not None and len(self._rendered) < REMEMBERED:
             self._rendered[key] = text

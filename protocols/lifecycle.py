@@ -1,5 +1,6 @@
 """What happens around the talk itself: items open and end, agents fall out, letters are lost, models are called."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -136,7 +137,7 @@ class ModelCalled(Fact):
     """`provider/model`, as asked for."""
     messages: tuple[tuple[str, str], ...]
     """Role and text digest of each message; the log keeps each text once."""
-    settings: dict[str, float | int | str | bool | tuple[str, ...]]
+    settings: Mapping[str, float | int | str | bool | tuple[str, ...]]
     """Parameters that were sent."""
     round: int | None = None
     """Round of the conversation, where a command of the conductor led to the call."""

@@ -1,11 +1,12 @@
 """What is said to and by a model endpoint, in no endpoint's own terms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 ChatRole = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
@@ -57,9 +58,21 @@ class ModelSettings(BaseModel):
     ways are found out where the endpoint refuses one."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's usual one."""
+    _sampling: dict[str, float | int | str | bool | tuple[str, ...]] | None = PrivateAttr(default=None)
 
-    def sampling(self) -> dict[str, float | int | str | bool | tuple[str, ...]]:
+    def sampling(self) -> Mapping[str, float | int | str | bool | tuple[str, ...]]:
         """Return the parameters that change an answer and that are set, under their OpenAI names."""
+        if self._sampling is None:
+            self._sampling = self._sampled()
+        return self._sampling
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy._sampling = None  # noqa: SLF001 - ours
+        return copy
+
+    def _sampled(self) -> dict[str, float | int | str | bool | tuple[str, ...]]:
         values = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
@@ -145,9 +158,9 @@ class TokenLogprob(BaseModel):
     """Other tokens that could have stood there, each with its log probability, the most probable first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completion:
-    """A model's answer."""
+    """A model's answer. It is put together on its way to the agent, and not changed any more."""
 
     text: str
     finish_reason: FinishReason

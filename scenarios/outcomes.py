@@ -44,10 +44,9 @@ class Outcome:
     """None where prices are not known."""
 
 
-class Spend(BaseModel):
+@dataclass(slots=True)
+class Spend:
     """What some of a run's calls took."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     calls: int = 0
     """Model calls; attempts within a call count once."""
@@ -210,7 +209,7 @@ class Fold:
 def _sum(spends: Iterable[Spend]) -> Spend:
     total = Spend()
     for spend in spends:
-        for name in Spend.model_fields:
+        for name in Spend.__dataclass_fields__:
             setattr(total, name, getattr(total, name) + getattr(spend, name))
     return total
 

@@ -5,7 +5,7 @@ import gc
 import json
 import os
 import platform
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -301,22 +301,31 @@ async def _play_item(
     end: ItemFinished | ItemFailed
     conductor: Conductor | None = None
     try:
-        async with (
-            asyncio.timeout(settings.limits.item_deadline_s) as deadline,
-            session.system.conversation(conversation, plan.cast(item), plan.policies) as talk,
-        ):
+        async with session.system.conversation(conversation, plan.cast(item), plan.policies) as talk:
             conductor = Conductor(plan, item, number, talk, settings.seed)
-            end = await conductor.play(opened)
+            end = await _in_time(conductor.play(opened), settings.limits.item_deadline_s)
     except (LogError, RunStopping):
         raise
     except Exception as error:  # noqa: BLE001 - recorded as the item's end
-        if isinstance(error, TimeoutError) and deadline.expired():
-            error = ItemTimedOut(settings.limits.item_deadline_s or 0.0)
         culprit = conductor.culprit if conductor else None
         end = ItemFailed(number=number, cause=Failure(error=type(error).__name__, reason=str(error), agent=culprit))
     session.log.append(end, sender=CONDUCTOR, conversation=conversation, cause=opened)
     await session.log.drain()
     return end
+
+
+async def _in_time(playing: Coroutine[Any, Any, ItemFinished], seconds: float | None) -> ItemFinished:
+    """Return an item's end; raises ItemTimedOut when it is not there in time."""
+    if seconds is None:
+        return await playing
+    timeout = asyncio.timeout(seconds)
+    try:
+        async with timeout:
+            return await playing
+    except TimeoutError as error:
+        if timeout.expired():
+            raise ItemTimedOut(seconds) from error
+        raise
 
 
 async def _fold(out: Path) -> Status:

@@ -11,6 +11,7 @@ from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
 
+ENDS = "kind IN ('item_opened', 'item_finished', 'item_failed')"
 COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
 
 
@@ -50,33 +51,35 @@ class LogReader:
     def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """Return committed events in order of sequence, of one conversation or all, of some kinds or all."""
         where: list[str] = []
-        values: list[str] = []
+        values: list[str | int] = []
         if conversation is not None:
-            where.append("conversation = ?")
-            values.append(conversation)
+            where.append("sequence BETWEEN ? AND ? AND conversation = ?")
+            values += [*self._range(conversation), conversation]
         if kinds:
-            where.append(f"kind IN ({','.join('?' * len(kinds))})")
-            values.extend(kinds)
+            where.append(_of(kinds))
+            values += kinds
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         query = f"SELECT {COLUMNS} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
         for row in self._connection.execute(query, values):
             yield _event(row)
 
+    def _range(self, conversation: ConversationId) -> tuple[int, int]:
+        """Return between which events those of a conversation lie."""
+        query = f"SELECT kind, sequence FROM events WHERE {ENDS} AND landmark IS NOT NULL AND conversation = ?"  # noqa: S608 - constants
+        found = dict(self._connection.execute(query, (conversation,)))
+        first = int(found.pop("item_opened", 0))
+        return first, max((int(last) for last in found.values()), default=schema.NO_END)
+
     def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
         """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""
-        marks = ",".join("?" * len(kinds))
-        query = f"SELECT conversation, sender, kind, body FROM events WHERE kind IN ({marks}) ORDER BY sequence"  # noqa: S608 - placeholders only
+        query = f"SELECT conversation, sender, kind, body FROM events WHERE {_of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
         yield from self._connection.execute(query, kinds)
 
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
-        query = "SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE kind = ? GROUP BY 1 ORDER BY 1"
+        values = f"SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE {_of((kind,))}"  # noqa: S608 - placeholders only
+        query = f"{values} GROUP BY 1 ORDER BY 1"
         return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
-
-    def total(self, kind: str, field: str) -> int:
-        """Return the sum of a number, such as `$.usage.input_tokens`, over the events of a kind."""
-        query = "SELECT coalesce(sum(json_extract(body, ?)), 0) FROM events WHERE kind = ?"
-        return int(self._connection.execute(query, (field, kind)).fetchone()[0])
 
     def spent(self) -> tuple[float, int]:
         """Return US dollars, as far as they are known, and tokens of all calls."""
@@ -90,7 +93,7 @@ class LogReader:
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
-        query = f"SELECT {COLUMNS} FROM events WHERE kind = ? ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
+        query = f"SELECT {COLUMNS} FROM events WHERE {_of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
         row = self._connection.execute(query, (kind,)).fetchone()
         return None if row is None else _event(row)
 
@@ -105,6 +108,12 @@ class LogReader:
         """Return what is noted about the run under a key."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
+
+
+def _of(kinds: tuple[str, ...]) -> str:
+    """Return the condition for some kinds, in a form that finds the index where there is one for them."""
+    condition = f"kind IN ({','.join('?' * len(kinds))})"
+    return f"{condition} AND landmark IS NOT NULL" if schema.LANDMARKS.issuperset(kinds) else condition
 
 
 def _event(row: tuple[int, str, int | None, str, str, str, str, float]) -> Event:

@@ -7,6 +7,24 @@ from ...protocols.errors import LogError
 APPLICATION_ID = 0x46_4C_57_53
 """Marks a SQLite file as a log of this package ("FLWS"): PRAGMA application_id."""
 
+LANDMARKS = frozenset(
+    {
+        "run_started",
+        "run_ended",
+        "item_opened",
+        "item_finished",
+        "item_failed",
+        "letter_undelivered",
+        "batch_prepared",
+        "batch_submitted",
+        "batch_ended",
+    }
+)
+"""Kinds that are looked up by themselves. An index over every event costs as much as writing it; the events of an item lie
+between its first and its last, with those of the few hundred others that were being played."""
+NO_END = 2**63 - 1
+"""Past the last event there can be."""
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -23,6 +41,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX events_by_conversation ON events (conversation);
     CREATE INDEX events_by_kind ON events (kind);
     CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL);
+    """,
+    f"""
+    DROP INDEX events_by_conversation;
+    DROP INDEX events_by_kind;
+    ALTER TABLE events ADD COLUMN landmark INTEGER;
+    UPDATE events SET landmark = 1 WHERE kind IN ({', '.join(repr(kind) for kind in sorted(LANDMARKS))});
+    CREATE INDEX landmarks ON events (kind, conversation) WHERE landmark IS NOT NULL;
     """,
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""

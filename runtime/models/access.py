@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...protocols.errors import CallRefused, CallTimedOut, ModelError
@@ -13,6 +12,7 @@ from ...protocols.ports import Clock
 from .admission import Admission, AdmissionState, Lane
 from .budget import Purse, Reservation, most_of
 from .cache import AnswerCache, address, repeatable
+from .deadlines import Deadlines
 from .endpoints import Endpoint
 from .prices import Price
 from .retries import Retries
@@ -84,7 +84,7 @@ class Course:
     pending: Pending
     tier: Tier
     attempts: list[Attempt] = field(default_factory=list[Attempt])
-    tries: Counter[type[ModelError]] = field(default_factory=Counter[type[ModelError]])
+    tries: dict[type[ModelError], int] = field(default_factory=dict[type[ModelError], int])
     refused: CallRefused | None = None
     """The first refusal of a form of answer; it is the one that counts where every form is refused."""
     billed: Usage | None = None
@@ -121,6 +121,7 @@ class ModelAccess:
         """
         self._clock = clock
         self._deadline_s = deadline_s
+        self._deadlines = Deadlines(deadline_s)
         self._retries = retries or Retries()
         self._purse = purse
         self._cache = cache
@@ -232,11 +233,15 @@ class ModelAccess:
         return self._finished(course, reply, begun_s)
 
     async def _once(self, route: Route, call: ModelCall, tier: Tier) -> Reply:
+        deadline = self._deadlines.begin()
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await route.transport.send(route.endpoint, call, tier)
-        except TimeoutError as error:
-            raise CallTimedOut(f"{route.endpoint.name} gave no answer within {self._deadline_s:g} s") from error
+            return await route.transport.send(route.endpoint, call, tier)
+        except asyncio.CancelledError as error:
+            if deadline.passed():
+                raise CallTimedOut(f"{route.endpoint.name} gave no answer within {self._deadline_s:g} s") from error
+            raise
+        finally:
+            self._deadlines.end(deadline)
 
     def _finished(self, course: Course, reply: Reply, begun_s: float) -> Completion:
         completion, route = reply.completion, course.route
@@ -248,12 +253,10 @@ class ModelAccess:
         if course.billed is not None:
             attempt = attempt.model_copy(update={"usage": usage})
             usage += course.billed
-        return replace(
-            completion,
-            usage=usage,
-            attempts=(*course.attempts, attempt),
-            cost_usd=_cost(route.price, usage, batch=completion.source == "batch"),
-        )
+        completion.usage = usage
+        completion.attempts = (*course.attempts, attempt) if course.attempts else (attempt,)
+        completion.cost_usd = _cost(route.price, usage, batch=completion.source == "batch")
+        return completion
 
     def _after(self, course: Course, error: ModelError) -> float | None:
         """Return how long to wait before the next try; None where there is to be none."""
@@ -265,8 +268,8 @@ class ModelAccess:
                 course.tier, course.refused = weaker, course.refused or error
                 return 0.0
         if not course.route.admission.broken:  # a try at an endpoint that fails everybody is no fault of this call's
-            course.tries[type(error)] += 1
-        return self._retries.wait_s(error, max(1, course.tries[type(error)]), self._rng)
+            course.tries[type(error)] = course.tries.get(type(error), 0) + 1
+        return self._retries.wait_s(error, course.tries.get(type(error), 1), self._rng)
 
     def _given_up(self, course: Course, error: ModelError) -> ModelError:
         if course.refused is not None and isinstance(error, CallRefused):
