@@ -11,25 +11,28 @@ from ..protocols.errors import DeclarationError, Problem
 from ..protocols.models import ModelSettings
 from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
-from .log import SqliteLog, open_log
+from .log import LogReader, SqliteLog, open_log
 from .models import weights
 from .models.access import ModelAccess, Route
 from .models.admission import Admission, Admissions, everybody
+from .models.batch import BatchTransport
+from .models.batch_journal import LogJournal, submitted
 from .models.budget import LONGEST_ANSWER, Budget, Purse
 from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import EMBEDDED, Endpoint, resolve, split
 from .models.lean import LeanTransport
 from .models.pace import MINUTE_S
-from .models.prices import PriceTable
+from .models.prices import Price, PriceTable
 from .models.retries import Retries
 from .models.sdk import SdkTransport
 from .models.wire import Transport
 from .system import ActorSystem
 
-
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)(rpm|tpm)", re.IGNORECASE)
 THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
+BATCH_DEADLINE_S = 26 * 3600.0
+"""A provider takes up to a day over a batch."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -167,12 +170,12 @@ async def open_session(
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
+        written = await stack.enter_async_context(open_log(log, clock=clock))
         purse = Purse(limits.budget, spent_usd=spent[0], spent_tokens=spent[1]) if limits.budget else None
         reached: ModelAccess | None = None
         if client is None:
-            opening = _Opening(stack, environ, limits, access or Access(), clock)
+            opening = _Opening(stack, environ, limits, access or Access(), clock, written)
             client = reached = await opening.access(models, purse, seed)
-        written = await stack.enter_async_context(open_log(log, clock=clock))
         yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
 
 
@@ -180,29 +183,39 @@ class _Opening:
     """Opens what leads to models; what it opens is closed with the stack."""
 
     def __init__(
-        self, stack: AsyncExitStack, environ: Mapping[str, str], limits: Limits, access: Access, clock: Clock
+        self,
+        stack: AsyncExitStack,
+        environ: Mapping[str, str],
+        limits: Limits,
+        access: Access,
+        clock: Clock,
+        log: SqliteLog,
     ) -> None:
         self._stack = stack
         self._environ = environ
         self._limits = limits
         self._access = access
         self._clock = clock
+        self._log = log
         self._engines: dict[str, EmbeddedEngine] = {}
         self._admissions = access.admissions or everybody()
 
     async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
+        endpoints = {settings: await self._endpoint(settings) for settings in models}
+        remote = [endpoint for endpoint in dict.fromkeys(endpoints.values()) if endpoint.weights is None]
         transport = self._access.transport or await self._transport()
+        batches = await self._batches(remote) if self._access.batch and remote else None
         routes: dict[Endpoint, Route] = {}
-        ways: dict[ModelSettings, Route] = {}
-        for settings in models:
-            endpoint = await self._endpoint(settings)
-            if endpoint not in routes:
+        for endpoint in endpoints.values():
+            if endpoint not in routes and batches is not None and endpoint.weights is None:
+                routes[endpoint] = self._batch_route(endpoint, batches)
+            elif endpoint not in routes:
                 routes[endpoint] = self._route(endpoint, transport)
-            ways[settings] = routes[endpoint]
+        ways = {settings: routes[endpoint] for settings, endpoint in endpoints.items()}
         return ModelAccess(
             ways,
             clock=self._clock,
-            deadline_s=self._limits.deadline_s,
+            deadline_s=BATCH_DEADLINE_S if batches is not None else self._limits.deadline_s,
             retries=self._limits.retries,
             purse=purse,
             cache=await self._cache(),
@@ -230,13 +243,29 @@ class _Opening:
         endpoint = resolve(settings, self._environ)
         return replace(endpoint, longest_answer=LONGEST_ANSWER) if self._limits.budget is not None else endpoint
 
-    def _route(self, endpoint: Endpoint, transport: Transport) -> Route:
+    async def _batches(self, endpoints: Sequence[Endpoint]) -> Transport:
+        with LogReader(self._log.path) as reader:
+            earlier = submitted(reader)
+        batches = BatchTransport(LogJournal(self._log), clock=self._clock, earlier=earlier, endpoints=endpoints)
+        return await self._stack.enter_async_context(batches)
+
+    def _batch_route(self, endpoint: Endpoint, transport: Transport) -> Route:
+        """Return a way on which calls only gather: nothing is limited by the minute."""
+        most = self._limits.concurrency
+        admission = Admission(endpoint.name, most, clock=self._clock, start=most)
+        return Route(endpoint, transport, admission, self._price(endpoint), batch=True)
+
+    def _price(self, endpoint: Endpoint) -> Price | None:
         limits, price = self._limits, self._access.prices.of(endpoint.name)
         if limits.budget is not None and limits.budget.usd is not None and price is None:
             raise DeclarationError(
                 f"no price is known for {endpoint.name}, so no budget in money can be kept: "
                 "name a price file (--prices), or a budget in tokens (--budget 2Mtok)"
             )
+        return price
+
+    def _route(self, endpoint: Endpoint, transport: Transport) -> Route:
+        limits, price = self._limits, self._price(endpoint)
         rate = limits.rate(endpoint.name)
         most = min(limits.concurrency, endpoint.concurrency or limits.concurrency)
         admission = self._admissions.of(

@@ -38,6 +38,7 @@ MODEL = "bench/m"
 PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}})
 SCALE = 20
 """How much quicker time passes in tests against faults."""
+CLOSE_USD = 1e-8
 TEXT = "The sky looks blue because short waves are scattered more than long ones. " * 8
 
 
@@ -75,7 +76,7 @@ class Measured(BaseModel):
     @property
     def equal(self) -> bool:
         """Whether our accounts are the endpoint's, to the token and to a millionth of a cent."""
-        same_money = abs(self.cost_usd - self.cost_billed_usd) < 1e-8
+        same_money = abs(self.cost_usd - self.cost_billed_usd) < CLOSE_USD
         return self.tokens == self.tokens_billed and self.unmetered == self.unmetered_served and same_money
 
 
@@ -220,7 +221,10 @@ async def _bare(base_url: str, count: int, in_flight: int) -> float:
 
 def impatient(concurrency: int, deadline_s: float) -> Limits:
     """Return limits for a test against faults: what stalls is given up soon, and every wait of ours is shorter."""
-    table = {kind: replace(rule, first_s=rule.first_s / SCALE, longest_s=rule.longest_s / SCALE) for kind, rule in TABLE.items()}
+    table = {
+        kind: replace(rule, first_s=rule.first_s / SCALE, longest_s=rule.longest_s / SCALE)
+        for kind, rule in TABLE.items()
+    }
     return Limits(
         concurrency=concurrency,
         deadline_s=deadline_s,

@@ -15,11 +15,12 @@ import typer
 from dotenv import find_dotenv, load_dotenv
 
 if TYPE_CHECKING:
+    from ..runtime.session import Rate
     from .datasets import Dataset
     from .outcomes import Status
-    from ..runtime.session import Rate
     from .run import Progress, Settings
     from .steps import Plan
+
 
 class Way(StrEnum):
     """How requests travel."""
@@ -173,7 +174,9 @@ def run(
         typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
     ] = None,
     base_url: BaseUrl = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at an endpoint.")] = 64,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="The most calls in flight at an endpoint. [64; with --batch 10000]")
+    ] = None,
     rate: Annotated[
         list[str] | None,
         typer.Option(
@@ -226,7 +229,7 @@ def run(
     dataset = open_dataset(data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit)
     directory = out or _new_directory(plan.scenario.scenario)
     limits = Limits(
-        concurrency=concurrency,
+        concurrency=concurrency or (10_000 if batch else 64),
         deadline_s=deadline,
         item_deadline_s=item_deadline,
         run_deadline_s=run_deadline,

@@ -85,7 +85,8 @@ def live(session: Session, progress: "Progress") -> Live:
         budget=str(session.purse.budget) if session.purse else None,
         draining=progress.draining,
         endpoints=tuple(
-            EndpointState.model_validate(state, from_attributes=True) for state in (access.admissions() if access else ())
+            EndpointState.model_validate(state, from_attributes=True)
+            for state in (access.admissions() if access else ())
         ),
         stalls=_stalls(session),
     )

@@ -275,7 +275,7 @@ async def _work(
         except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
             if progress.stopped_by is None:
                 progress.stopped_by = Failure(error=type(error).__name__, reason=str(error))
-                log.error("run_stopping", error=type(error).__name__, reason=str(error))
+                log.warning("run_stopping", error=type(error).__name__, reason=str(error))
             progress.draining = True
             return
         finally:

@@ -118,11 +118,8 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
     yield "calls", ", ".join([f"{status.calls:,}", *facts])
     inside = sum(spend.cached_tokens for spend in spends)
     thought = sum(spend.reasoning_tokens for spend in spends)
-    yield (
-        "tokens",
-        f"{status.input_tokens:,} in{f' ({inside:,} cached)' if inside else ''}, "
-        f"{status.output_tokens:,} out{f' ({thought:,} reasoning)' if thought else ''}",
-    )
+    taken = f"{status.input_tokens:,} in" + (f" ({inside:,} cached)" if inside else "")
+    yield "tokens", f"{taken}, {status.output_tokens:,} out" + (f" ({thought:,} reasoning)" if thought else "")
     known = sum(spend.cost_usd for spend in spends)
     unpriced = sum(spend.unpriced for spend in spends)
     if known or not unpriced:
@@ -154,7 +151,10 @@ def _live(live: Live) -> Iterator[tuple[str, str]]:
         yield state.endpoint, ", ".join(facts)
     for stall in live.stalls:
         whom = f"{stall.agent} of {stall.conversation.rpartition('~')[0]}"
-        yield "oldest call", f"{stall.seconds:.1f} s for {whom} at {stall.model}: {stall.stage}, {stall.attempts} requests"
+        yield (
+            "oldest call",
+            f"{stall.seconds:.1f} s for {whom} at {stall.model}: {stall.stage}, {stall.attempts} requests",
+        )
 
 
 def items(outcomes: Iterable[Outcome]) -> RenderableType:

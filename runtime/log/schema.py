@@ -20,8 +20,8 @@ LANDMARKS = frozenset(
         "batch_ended",
     }
 )
-"""Kinds that are looked up by themselves. An index over every event costs as much as writing it; the events of an item lie
-between its first and its last, with those of the few hundred others that were being played."""
+"""Kinds that are looked up by themselves. An index over every event costs as much as writing it; the events of an item
+lie between its first and its last, with those of the few hundred others that were being played."""
 NO_END = 2**63 - 1
 """Past the last event there can be."""
 
@@ -46,9 +46,9 @@ MIGRATIONS: tuple[str, ...] = (
     DROP INDEX events_by_conversation;
     DROP INDEX events_by_kind;
     ALTER TABLE events ADD COLUMN landmark INTEGER;
-    UPDATE events SET landmark = 1 WHERE kind IN ({', '.join(repr(kind) for kind in sorted(LANDMARKS))});
+    UPDATE events SET landmark = 1 WHERE kind IN ({", ".join(repr(kind) for kind in sorted(LANDMARKS))});
     CREATE INDEX landmarks ON events (kind, conversation) WHERE landmark IS NOT NULL;
-    """,
+    """,  # noqa: S608 - constants
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""
 

@@ -44,8 +44,18 @@ class Pending:
 class Route:
     """The way to one endpoint, and what was learned on it."""
 
-    def __init__(self, endpoint: Endpoint, transport: Transport, admission: Admission, price: Price | None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        transport: Transport,
+        admission: Admission,
+        price: Price | None,
+        *,
+        batch: bool = False,
+    ) -> None:
         self.endpoint = endpoint
+        self.batch = batch
+        """Whether batch prices count."""
         self.transport = transport
         self.admission = admission
         self.price = price
@@ -191,20 +201,20 @@ class ModelAccess:
         spent: Usage | None = None  # broken off, or failed without a word on it: it may have been billed in full
         try:
             completion = await self._sent(course)
-            spent = completion.usage if course.billed is None else course.attempts[-1].usage
-            return completion
+            spent = completion.usage if course.billed is None else completion.attempts[-1].usage
         except ModelError as error:
             spent = error.usage if error.usage is not None else None if error.maybe_billed else Usage()
             raise
         finally:
-            self._settle(most, route.price, spent)
+            self._settle(most, route, spent)
+        return completion
 
-    def _settle(self, most: Reservation, price: Price | None, spent: Usage | None) -> None:
+    def _settle(self, most: Reservation, route: Route, spent: Usage | None) -> None:
         assert self._purse is not None  # noqa: S101 - reserved from it
         if spent is None or not spent.reported:
             self._purse.settle(most, most.usd, most.tokens)
         else:
-            usd = price.cost_usd(spent) if price is not None else 0.0
+            usd = route.price.cost_usd(spent, batch=route.batch) if route.price is not None else 0.0
             self._purse.settle(most, usd, spent.input_tokens + spent.output_tokens)
 
     async def _sent(self, course: Course) -> Completion:
@@ -222,7 +232,10 @@ class ModelAccess:
             now_s = self._clock.monotonic_s()
             course.attempts.append(
                 Attempt(
-                    latency_s=now_s - begun_s, waited_s=begun_s - course.ready_s, error=_in_short(error), usage=error.usage
+                    latency_s=now_s - begun_s,
+                    waited_s=begun_s - course.ready_s,
+                    error=_in_short(error),
+                    usage=error.usage,
                 )
             )
             raise
@@ -255,7 +268,7 @@ class ModelAccess:
             usage += course.billed
         completion.usage = usage
         completion.attempts = (*course.attempts, attempt) if course.attempts else (attempt,)
-        completion.cost_usd = _cost(route.price, usage, batch=completion.source == "batch")
+        completion.cost_usd = _cost(route.price, usage, batch=route.batch)
         return completion
 
     def _after(self, course: Course, error: ModelError) -> float | None:

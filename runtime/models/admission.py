@@ -146,6 +146,7 @@ class Admission:
         tokens_per_minute: float | None = None,
         minute_s: float = MINUTE_S,
         patience_s: float = 600.0,
+        start: int = START,
     ) -> None:
         """Make a controller.
 
@@ -157,6 +158,7 @@ class Admission:
             tokens_per_minute: A limit that is known, input and output together.
             minute_s: Length of the minute that limits are of, in seconds.
             patience_s: How long an endpoint may fail everybody before it is given up.
+            start: Calls in flight to begin with.
         """
         self.name = name
         self.most = most
@@ -168,7 +170,7 @@ class Admission:
         self._patience_s = patience_s
         self._scale = minute_s / MINUTE_S
         """In scaled time every wait of our own is scaled, too."""
-        self._allowed = float(min(most, START))
+        self._allowed = float(min(most, start))
         self._slow_start = True
         self._lanes: deque[Lane] = deque()
         self._queued = 0

@@ -1,7 +1,7 @@
 """Answers that were paid for once, by all that makes them what they are.
 
-The address of an answer is a digest over the endpoint, the model, every message, every parameter, the schema, the way it
-was asked for, and the sample number. Only what can be had again is kept: answers that were chosen at random are not,
+The address of an answer is a digest over the endpoint, the model, every message, every parameter, the schema, the way
+it was asked for, and the sample number. Only what can be had again is kept: answers that were chosen at random are not,
 unless a seed or a sample number says which of them is meant; nor are failed, refused, filtered and cut-off ones.
 """
 

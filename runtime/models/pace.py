@@ -15,8 +15,13 @@ SHARE = 0.98
 """The part of a limit that is used: clocks and networks are not exact."""
 BURST_S = 0.5
 """Seconds' worth of the limit that may leave at once."""
+NOTHING = 1e-9
+"""Less than that is missing only by rounding."""
 Origin = Literal["none", "configured", "announced", "learned"]
-SPAN = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(\d+(?:\.\d+)?)?", re.ASCII)
+SPAN = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(\d+(?:\.\d+)?)?",
+    re.ASCII,
+)
 UNITS_S = (3600.0, 60.0, 1.0, 0.001, 1.0)
 """Of the groups of SPAN."""
 
@@ -61,7 +66,7 @@ class Pace:
         short = min(need, burst) - self._level
         if self._remaining is not None:
             short = max(short, min(need, self.limit) + self.on_the_way - self._remaining)
-        return max(0.0, short / rate) if short > 1e-9 else 0.0
+        return max(0.0, short / rate) if short > NOTHING else 0.0
 
     def take(self, need: float) -> None:
         """Count a request that is being sent."""

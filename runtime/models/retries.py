@@ -36,8 +36,8 @@ TABLE: dict[type[ModelError], Rule] = {
     TruncatedReply: Rule(times=4),
     MalformedReply: Rule(times=3),
 }
-"""Every other class is never tried again: PromptTooLong, ModelRefused, ContentFiltered, ModelNotFound, CallRefused (but for
-a weaker form of answer), Unauthorised, QuotaExhausted, BudgetExhausted, EndpointDown."""
+"""Every other class is never tried again: PromptTooLong, ModelRefused, ContentFiltered, ModelNotFound, CallRefused (but
+for a weaker form of answer), Unauthorised, QuotaExhausted, BudgetExhausted, EndpointDown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Retries:
             return None
         asked_for_s = error.retry_after_s if isinstance(error, (Overloaded, RateLimited)) else None
         if asked_for_s is not None and asked_for_s > self.patience_s:
-            return None
+            # A limit is admission's business: it says what becomes of all who ask.
+            return 0.0 if isinstance(error, RateLimited) else None
         backoff_s = min(rule.longest_s, rule.first_s * 2.0 ** min(tries - 1, 30)) * (0.5 + rng.random() / 2)
         return max(asked_for_s or 0.0, backoff_s)

@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .endpoint import LoopbackEndpoint
 from .enforcement import Enforced
-from .faults import FAULTS, Fault, Mishaps, Misbehaviour
+from .faults import FAULTS, Fault, Misbehaviour, Mishaps
 from .gauges import Style
-
 
 STORMS = (Fault("storm", lasting_s=0.05), Fault("storm", lasting_s=0.05, headers={"retry-after-ms": "50"}))
 

@@ -32,8 +32,8 @@ class _Jumping(selectors.SelectSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop for what waits on timers alone: no wait takes any time, and all of them end in order.
 
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(main())
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
     """
 
     def __init__(self) -> None:

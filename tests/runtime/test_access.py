@@ -22,8 +22,8 @@ from fellowship.protocols.errors import (
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Usage
 from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Retries, Route
-from fellowship.runtime.models.retries import TABLE, Rule
 from fellowship.runtime.models.lean import LeanTransport
+from fellowship.runtime.models.retries import TABLE, Rule
 from fellowship.runtime.models.wire import completion
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
@@ -93,8 +93,7 @@ async def test_what_another_try_can_help_is_tried_again(fault: Fault, error: typ
     assert completion.text == "so"
     assert [attempt.error is None for attempt in completion.attempts] == [False, True]
     assert str(completion.attempts[0].error).startswith(error.__name__)
-    assert len(clock.slept) == 1
-    assert 0.5 <= clock.slept[0] <= 1.0
+    assert 0.5 <= sum(clock.slept) <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ async def test_a_wait_that_is_no_number_is_passed_over(value: str) -> None:
     faults = [Fault(status=429, headers={"retry-after": value})]
     async with LoopbackEndpoint(lambda _: "so", faults=faults) as server:
         await ask(server, clock=clock)
-    assert 0.5 <= clock.slept[0] <= 1.0
+    assert 0.5 <= sum(clock.slept) <= 1.0
 
 
 async def test_a_stalled_call_ends_at_its_deadline() -> None:
