@@ -331,7 +331,7 @@ def _limit(lower: str, headers: Mapping[str, str]) -> Limit:
     for limit in ("requests", "tokens"):
         for name in (f"x-ratelimit-remaining-{limit}", f"anthropic-ratelimit-{limit}-remaining"):
             if headers.get(name, "").strip() == "0":
-                return cast("Limit", limit)
+                return limit
     return "unknown"
 
 
