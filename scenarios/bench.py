@@ -146,6 +146,8 @@ def bench(test: Load) -> Measured:
     """Run a load test; blocks until it is done."""
     ours: list[tuple[float, float, Status]] = []
     bare: list[float] = []
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
     with serving(test.serving) as server:
         for _ in range(test.repetitions):
             if not test.serving.share:
@@ -161,7 +163,9 @@ def bench(test: Load) -> Measured:
     bare_us = 1e6 * median(bare) / test.items if bare else None
     price = PRICES.of(MODEL)
     assert price is not None  # noqa: S101 - it is above
-    billed = {name: after[name] - before[name] for name in ("input_tokens", "output_tokens", "requests", "unmetered")}
+    billed: dict[str, int] = {
+        name: after[name] - before[name] for name in ("input_tokens", "output_tokens", "requests", "unmetered")
+    }
     return Measured(
         items=status.items,
         done=status.done,

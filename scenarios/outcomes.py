@@ -216,7 +216,7 @@ def _sum(spends: Iterable[Spend]) -> Spend:
 
 def _outcome(item: str, tally: _Tally, end: dict[str, Any]) -> Outcome:
     failed = end["kind"] == "item_failed"
-    scores = None
+    scores: dict[Literal["a", "b"], float] | None = None
     if "score_a" in end and "score_b" in end:
         scores = {"a": end["score_a"], "b": end["score_b"]}
     return Outcome(
@@ -283,6 +283,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
     ended, started, now = log.newest("run_ended"), log.newest("run_started"), _live(log)
     start = started.message() if started is not None else None
     end = ended.message() if ended is not None and started is not None and ended.sequence > started.sequence else None
+    state: Literal["running", "broken off", "done", "stopped", "failed"]
     if isinstance(end, RunEnded):
         state, cause, now = end.reason, end.cause, None
     else:
@@ -323,5 +324,5 @@ def _live(log: LogReader) -> Live | None:
 
 def _roles(log: LogReader) -> dict[str, str]:
     played = log.meta("played")
-    agents = json.loads(played)["scenario"]["agents"] if played is not None else {}
+    agents: dict[str, Any] = json.loads(played)["scenario"]["agents"] if played is not None else {}
     return {name: agent["role"] for name, agent in agents.items()}

@@ -47,21 +47,20 @@ class LeanTransport:
         if self._session is None:
             raise RuntimeError("the transport is not open: use it with `async with`")
         content = body(endpoint, call, tier)
-        response: aiohttp.ClientResponse | None = None
         try:
             response = await self._session.post(
                 endpoint.url, data=content, headers=endpoint.authorization, allow_redirects=False
             )
-            raw = await _whole(response)
+            try:
+                raw = await _whole(response)
+            finally:
+                response.release()
         except aiohttp.ClientPayloadError as error:
             raise TruncatedReply(f"the reply of {endpoint.name} broke off: {clean(str(error), endpoint)}") from error
         except (aiohttp.ClientError, ConnectionError, OSError) as error:
             words = clean(f"{type(error).__name__}: {error}", endpoint)
             sent = not isinstance(error, aiohttp.ClientConnectorError)
             raise ConnectionFailed(f"no connection to {endpoint.base_url}: {words}", sent=sent) from error
-        finally:
-            if response is not None:
-                response.release()
         if response.status != 200:
             raise refusal(response.status, raw, response.headers, endpoint)
         if raw.lstrip()[:1] != b"{" and "json" not in response.content_type:

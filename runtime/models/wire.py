@@ -266,7 +266,8 @@ def _usage(reply: ChatCompletion) -> Usage:
     prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = _part(prompt, "cached_tokens")
     reasoning = _part(answer, "reasoning_tokens")
-    input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
+    input_tokens: Any = usage.prompt_tokens
+    output_tokens: Any = usage.completion_tokens
     if usage.model_extra:
         extra: Mapping[str, Any] = usage.model_extra
         read_back = extra.get("cache_read_input_tokens")
