@@ -330,8 +330,10 @@ async def _in_time(playing: Coroutine[Any, Any, ItemFinished], seconds: float | 
 
 async def _fold(out: Path) -> Status:
     """Write the results, whatever is being cancelled; raises LogError where they cannot be written."""
+    found: list[Status] = []
     with anyio.CancelScope(shield=True):
-        return await anyio.to_thread.run_sync(_write_results, out)
+        found.append(await anyio.to_thread.run_sync(_write_results, out))
+    return found[0]
 
 
 def _write_results(out: Path) -> Status:

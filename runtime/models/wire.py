@@ -291,7 +291,8 @@ def _usage(reply: ChatCompletion) -> Usage:
 def _part(details: Any, name: str) -> Any:  # noqa: ANN401 - an endpoint's own word, looked at by the caller
     if details is None:
         return 0
-    value = details.get(name) if isinstance(details, dict) else getattr(details, name, None)
+    facts = cast("dict[str, Any]", details) if isinstance(details, dict) else vars(details)
+    value = facts.get(name)
     return 0 if value is None else value
 
 
@@ -347,7 +348,7 @@ def _words(raw: bytes) -> str:
     except orjson.JSONDecodeError:
         return raw[: 4 * LONGEST_ERROR].decode("utf-8", "replace")
     if isinstance(content, list) and content:  # Gemini's way
-        content = cast("list[Any]", content)[0]
+        content = content[0]
     error: Any = cast("dict[str, Any]", content).get("error", content) if isinstance(content, dict) else content
     if not isinstance(error, dict):
         return str(error)
