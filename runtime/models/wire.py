@@ -236,7 +236,7 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
         created=0,
         model=str(content.get("model") or ""),
         choices=[],
-        usage=usage if isinstance(usage, dict) else None,
+        usage=cast("Any", usage) if isinstance(usage, dict) else None,
     )
     try:
         choice: Any = content["choices"][0]
@@ -260,26 +260,13 @@ def _usage(reply: ChatCompletion) -> Usage:
     Three dialects: OpenAI's, in which cached input is part of the input and reasoning part of the output; Gemini's,
     whose total shows that reasoning stands beside the output; and Anthropic's, whose cached input stands beside it.
     """
-    usage: Any = reply.usage
-    if usage is None:
+    if reply.usage is None:
         return Usage(reported=False)
-    prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached = _part(prompt, "cached_tokens")
-    reasoning = _part(answer, "reasoning_tokens")
-    input_tokens: Any = usage.prompt_tokens
-    output_tokens: Any = usage.completion_tokens
-    if usage.model_extra:
-        extra: Mapping[str, Any] = usage.model_extra
-        read_back = extra.get("cache_read_input_tokens")
-        if input_tokens is None and "input_tokens" in extra:
-            written = extra.get("cache_creation_input_tokens") or 0
-            cached = read_back or 0
-            input_tokens, output_tokens = extra["input_tokens"], extra.get("output_tokens")
-            if isinstance(input_tokens, int) and isinstance(written, int) and isinstance(cached, int):
-                input_tokens += written + cached
-    if not all(type(count) is int and count >= 0 for count in (input_tokens, output_tokens, cached, reasoning)):
+    counts = _counts(reply.usage)
+    if not all(type(count) is int and count >= 0 for count in counts):
         return Usage(reported=False)
-    if reasoning and usage.total_tokens == input_tokens + output_tokens + reasoning:
+    input_tokens, output_tokens, cached, reasoning = counts
+    if reasoning and reply.usage.total_tokens == input_tokens + output_tokens + reasoning:
         output_tokens += reasoning
     if cached > input_tokens or reasoning > output_tokens:
         return Usage(reported=False)
@@ -288,11 +275,22 @@ def _usage(reply: ChatCompletion) -> Usage:
     )
 
 
-def _part(details: Any, name: str) -> Any:  # noqa: ANN401 - an endpoint's own word, looked at by the caller
-    if details is None:
-        return 0
-    facts = cast("dict[str, Any]", details) if isinstance(details, dict) else vars(details)
-    value = facts.get(name)
+def _counts(usage: Any) -> tuple[Any, Any, Any, Any]:  # noqa: ANN401 - an endpoint's own word
+    """Return input, output, cached and reasoning tokens as they were sent, whatever they are."""
+    reasoning = _part(usage.completion_tokens_details, "reasoning_tokens")
+    extra: Any = usage.model_extra or {}
+    if usage.prompt_tokens is not None or "input_tokens" not in extra:
+        cached = _part(usage.prompt_tokens_details, "cached_tokens")
+        return usage.prompt_tokens, usage.completion_tokens, cached, reasoning
+    cached = _part(usage, "cache_read_input_tokens")
+    parts = (extra["input_tokens"], _part(usage, "cache_creation_input_tokens"), cached)
+    total = sum(parts) if all(isinstance(part, int) for part in parts) else None
+    return total, extra.get("output_tokens"), cached, reasoning
+
+
+def _part(details: Any, name: str) -> Any:  # noqa: ANN401 - as above
+    """Return a count out of a model or a dictionary, 0 where it is missing."""
+    value = cast("Any", details).get(name) if isinstance(details, dict) else getattr(details, name, None)
     return 0 if value is None else value
 
 
@@ -348,11 +346,12 @@ def _words(raw: bytes) -> str:
     except orjson.JSONDecodeError:
         return raw[: 4 * LONGEST_ERROR].decode("utf-8", "replace")
     if isinstance(content, list) and content:  # Gemini's way
-        content = content[0]
-    error: Any = cast("dict[str, Any]", content).get("error", content) if isinstance(content, dict) else content
-    if not isinstance(error, dict):
-        return str(error)
-    facts = cast("dict[str, Any]", error)
+        content = cast("Any", content)[0]
+    if isinstance(content, dict):
+        content = cast("dict[str, Any]", content).get("error", content)
+    if not isinstance(content, dict):
+        return str(cast("object", content))
+    facts = cast("dict[str, Any]", content)
     parts = (facts.get(name) for name in ("message", "type", "code"))
     return " ".join(str(part) for part in parts if part) or str(facts)
 

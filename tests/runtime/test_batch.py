@@ -30,12 +30,15 @@ from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, M
 from fellowship.protocols.ports import EventLog
 from fellowship.runtime.log import LogReader, MemoryLog, open_log
 from fellowship.runtime.models import Endpoint, ModelAccess, Retries
+from fellowship.runtime.models.access import Route
+from fellowship.runtime.models.admission import Admission
 from fellowship.runtime.models.batch import BatchTransport
 from fellowship.runtime.models.batch_course import SETTLE_S, TRIES
 from fellowship.runtime.models.batch_journal import EarlierBatch, LogJournal, submitted
 from fellowship.runtime.models.batch_lines import asked, entry
 from fellowship.runtime.models.batch_lines import outcome as read_outcome
 from fellowship.runtime.models.batch_tickets import Batch, Ticket
+from fellowship.runtime.models.retries import Rule
 from fellowship.runtime.models.wire import Reply, request
 from fellowship.runtime.testing import BatchFault, LineFault, LoopbackBatches, ManualClock
 
@@ -339,14 +342,11 @@ async def test_what_is_tried_again_goes_with_the_next_wave() -> None:
         LoopbackBatches(echo, batches=[BatchFault("expired", after=3)]) as server,
         transport_for(MemoryLog()) as transport,
     ):
-        access = ModelAccess(
-            transport,
-            {SETTINGS: endpoint(server)},
-            clock=ManualClock(),
-            concurrency=100,
-            deadline_s=60.0,
-            retries=Retries(times=1),
-        )
+        clock = ManualClock()
+        admission = Admission("loopback/m", 100, clock=clock, start=100)
+        route = Route(endpoint(server), transport, admission, None, batch=True)
+        retries = Retries({Overloaded: Rule(times=1)})
+        access = ModelAccess({SETTINGS: route}, clock=clock, deadline_s=60.0, retries=retries)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(access.complete(it)) for it in calls(8)]
         assert [task.result().text for task in tasks] == [echo(it) for it in calls(8)]

@@ -500,11 +500,16 @@ async def test_what_is_no_completion_is_malformed(opening: Open, raw: bytes) -> 
     assert type(await failed(opening, always(raw))) is MalformedReply
 
 
-@pytest.mark.parametrize("fault", ["malformed", "truncated", "not-json"])
-async def test_the_faults_of_the_loopback_endpoint_are_malformed(opening: Open, fault: Any) -> None:
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("malformed", MalformedReply), ("truncated", TruncatedReply), ("not-json", MalformedReply)]
+)
+async def test_the_faults_of_the_loopback_endpoint_are_told_apart(
+    opening: Open, fault: Any, kind: type[ModelError]
+) -> None:
     async with LoopbackEndpoint(faults=[Fault(fault)]) as server:
-        with pytest.raises(MalformedReply):
+        with pytest.raises(ModelError) as found:
             await ask(opening, server.base_url)
+    assert type(found.value) is kind
 
 
 async def test_a_web_page_is_malformed(opening: Open) -> None:
