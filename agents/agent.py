@@ -1,6 +1,6 @@
 """What all agents share: they listen, they speak through a model, and each role answers its own commands."""
 
-from functools import cached_property
+from functools import lru_cache
 from hashlib import blake2b
 from typing import ClassVar
 
@@ -32,6 +32,7 @@ class Agent:
         self.item = item
         self.heard: list[Heard] = []
         """All that was heard."""
+        self._mark: str | None = None
         self._dialogues: dict[Order, Dialogue] = {}
 
     async def handle(self, message: Message, context: Context, /) -> None:
@@ -86,11 +87,13 @@ class Agent:
         slots: tuple[Slot, Slot] = ("a", "b") if order == "ab" else ("b", "a")
         return ("A", self.item.candidate(slots[0]).text), ("B", self.item.candidate(slots[1]).text)
 
-    @cached_property
+    @property
     def mark(self) -> str:
-        """Return some letters that the item's texts cannot know: they are made from all of them."""
-        texts = [self.item.prompt, *(candidate.text for candidate in self.item.candidates)]
-        return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
+        """Some letters that the item's texts cannot know: they are made from all of them."""
+        if self._mark is None:
+            texts = "\0".join([self.item.prompt, *[candidate.text for candidate in self.item.candidates]])
+            self._mark = blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
+        return self._mark
 
     def spoke(self, dialogue: Dialogue, order: Order = "ab") -> None:
         """Keep a dialogue that went well; all that was heard counts as told in it."""
@@ -99,9 +102,12 @@ class Agent:
 
     def _said(self, dialogue: Dialogue, order: Order) -> tuple[tuple[str, str], ...]:
         fresh = self.heard[dialogue.taken :]
+        if not fresh:
+            return ()
         return tuple((heard.speaker, said) for heard in fresh if (said := heard.fact.said(order)))
 
 
+@lru_cache(maxsize=256)
 def _prompt_with(role: type[Agent], block: str) -> Prompt:
     """Return the prompt that has a block, the role's own or that of a class it extends; raises KeyError."""
     for kind in role.__mro__:

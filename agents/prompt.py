@@ -33,6 +33,7 @@ class Prompt:
     def __init__(self, source: str) -> None:
         """Take the text of a template; raises jinja2.TemplateSyntaxError where it is none."""
         self._template = _environment().from_string(source)
+        self._globals = dict(self._template.globals)
         self._uses = _variables(source)
         self._rendered: dict[tuple[object, ...], str] = {}
         self.digest = blake2b(_whole(source).encode(), digest_size=16).hexdigest()
@@ -57,7 +58,7 @@ class Prompt:
         if key is not None and key in self._rendered:
             return self._rendered[key]
         # Given all it can see at once, a context is made without copying.
-        context = self._template.new_context({**self._template.globals, **variables}, shared=True)
+        context = self._template.new_context({**self._globals, **variables}, shared=True)
         text = "".join(self._template.blocks[block](context)).strip()
         if key is not None and len(self._rendered) < REMEMBERED:
             self._rendered[key] = text

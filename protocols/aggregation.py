@@ -56,6 +56,8 @@ class Rule:
 
 def unique_mode(votes: Sequence[VoteCast]) -> Verdict:
     """Return the verdict with the most votes; where several have the most, a tie."""
+    if len(votes) == 1:
+        return votes[0].verdict
     counts = _counted(votes).most_common(2)
     split = len(counts) == 2 and counts[0][1] == counts[1][1]
     return "tie" if split else counts[0][0]

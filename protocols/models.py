@@ -1,12 +1,12 @@
 """What is said to and by a model endpoint, in no endpoint's own terms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 ChatRole = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
@@ -18,17 +18,20 @@ Source = Literal["endpoint", "batch", "cache"]
 """Where an answer came from."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ChatMessage:
-    """One message of a model's own dialogue. Its digest is taken once, however often it is sent."""
+    """One message of a model's own dialogue; not changed any more once it is made."""
 
     role: ChatRole
     content: str
+    _digest: str | None = field(default=None, init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """Return the blake2b of the content, 16 bytes as hexadecimal digits."""
-        return blake2b(self.content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        """The blake2b of the content, 16 bytes as hexadecimal digits; taken once, however often it is sent."""
+        if self._digest is None:
+            self._digest = blake2b(self.content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return self._digest
 
 
 class ModelSettings(BaseModel):
@@ -58,21 +61,10 @@ class ModelSettings(BaseModel):
     ways are found out where the endpoint refuses one."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's usual one."""
-    _sampling: dict[str, float | int | str | bool | tuple[str, ...]] | None = PrivateAttr(default=None)
 
+    @cached_property
     def sampling(self) -> Mapping[str, float | int | str | bool | tuple[str, ...]]:
-        """Return the parameters that change an answer and that are set, under their OpenAI names."""
-        if self._sampling is None:
-            self._sampling = self._sampled()
-        return self._sampling
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed."""
-        copy = super().model_copy(update=update, deep=deep)
-        copy._sampling = None  # noqa: SLF001 - ours
-        return copy
-
-    def _sampled(self) -> dict[str, float | int | str | bool | tuple[str, ...]]:
+        """The parameters that change an answer and that are set, under their OpenAI names."""
         values = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
@@ -84,6 +76,12 @@ class ModelSettings(BaseModel):
             "reasoning_effort": self.reasoning_effort,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed."""
+        copy = super().model_copy(update=update, deep=deep)
+        vars(copy).pop("sampling", None)
+        return copy
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ Cast = Mapping[str, Callable[[], Actor]]
 class Cell:
     """One agent as the system keeps it."""
 
-    __slots__ = ("actor", "address", "blocked_on", "mailbox", "policy", "rng", "task")
+    __slots__ = ("actor", "address", "blocked_on", "called_off", "lent", "mailbox", "policy", "rng", "task")
 
     def __init__(self, address: Address, actor: Actor, capacity: int, policy: Policy) -> None:
         self.address = address
@@ -43,6 +43,10 @@ class Cell:
         self.policy = policy
         self.task: asyncio.Task[None] | None = None
         """Runs while there is mail."""
+        self.lent = False
+        """Whether that task is the asker's own, lent to an agent that had no other mail."""
+        self.called_off = False
+        """Whether a lent task was cancelled for this agent's sake, not for the asker's."""
         self.blocked_on: list[Cell] = []
         """Whom its handler waits for now."""
         self.rng: random.Random | None = None
@@ -148,10 +152,13 @@ class Conversation:
         await self.log.drain()
         letter = Letter(command, sender, sequence)
         cell = self._cell(agent, letter)
+        letter.answer = self._loop.create_future()
+        if asker is None and cell.task is None and not cell.mailbox and self.system.intercept is None:
+            await self._answer_here(cell, letter)
+            return cast("AnswerT", letter.answer.result())
         if asker is not None:
             self._refuse_ring(asker, cell)
             asker.blocked_on.append(cell)
-        letter.answer = self._loop.create_future()
         try:
             if not self._put(cell, letter):
                 await self._post(cell, letter, None)
@@ -211,6 +218,27 @@ class Conversation:
     def _listeners(self, speaker: str) -> tuple[str, ...]:
         listeners = self.bus.listeners(speaker)
         return tuple(name for name in listeners if name not in self._gone) if self._gone else listeners
+
+    async def _answer_here(self, cell: Cell, letter: Letter) -> None:
+        """Let an agent without other mail handle a command in the conductor's own task, which has nothing else to do.
+
+        A task of its own, and the turns of the loop that it takes, cost a tenth of a call. The agent can be stopped
+        all the same: the task is cancelled for its sake, and the conductor is told that the agent was.
+        """
+        task = asyncio.current_task(self._loop)
+        assert task is not None  # noqa: S101 - coroutines run in tasks
+        cancelling = task.cancelling()
+        cell.task, cell.lent, cell.called_off = task, True, False
+        try:
+            await self._handle(cell, letter)
+        except asyncio.CancelledError:
+            if not cell.called_off or task.uncancel() > cancelling:
+                raise
+            letter.fail(AgentUnavailable(cell.address.agent, "was stopped"))
+        finally:
+            cell.task, cell.lent = None, False
+            if cell.mailbox:
+                cell.task = self._tasks.create_task(self._drain(cell))
 
     def _put(self, cell: Cell, letter: Letter) -> bool:
         """Put a letter into a mailbox if nothing stands in its way; returns whether it got there."""
@@ -345,7 +373,8 @@ class Conversation:
         self._gone[name] = reason
         for letter in cell.mailbox.close():
             self._dead(letter, name, reason)
-        if cancel and cell.task is not None:
+        if cancel and cell.task is not None and not (cell.lent and cell.task is asyncio.current_task(self._loop)):
+            cell.called_off = True
             cell.task.cancel()
         self._cells.pop(name, None)
 

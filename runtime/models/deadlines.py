@@ -29,9 +29,9 @@ class Deadlines:
 
     def begin(self) -> Deadline:
         """Return the deadline of the request that the current task is about to make; it must be ended."""
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - coroutines run in tasks
-        loop = task.get_loop()
         deadline = Deadline(task, loop.time() + self._seconds)
         self._open[deadline] = None
         if self._timer is None:

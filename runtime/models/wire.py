@@ -84,7 +84,7 @@ def request(endpoint: Endpoint, call: ModelCall, tier: Tier) -> dict[str, Any]:
     content: dict[str, Any] = {
         "model": endpoint.model,
         "messages": [{"role": message.role, "content": message.content} for message in call.messages],
-        **call.settings.sampling(),
+        **call.settings.sampling,
     }
     if endpoint.longest_answer is not None:
         content.setdefault("max_tokens", endpoint.longest_answer)
