@@ -1,6 +1,5 @@
 """What all agents share: they listen, they speak through a model, and each role answers its own commands."""
 
-from functools import lru_cache
 from hashlib import blake2b
 from typing import ClassVar
 
@@ -107,7 +106,6 @@ class Agent:
         return tuple((heard.speaker, said) for heard in fresh if (said := heard.fact.said(order)))
 
 
-@lru_cache(maxsize=256)
 def _prompt_with(role: type[Agent], block: str) -> Prompt:
     """Return the prompt that has a block, the role's own or that of a class it extends; raises KeyError."""
     for kind in role.__mro__:

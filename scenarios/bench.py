@@ -4,36 +4,40 @@ Without faults it says what a call costs beside a hand-written loop that sends t
 what became of every item, and compares our accounts with what the endpoint billed.
 """
 
-import asyncio
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import aiohttp
+import anyio
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict
 
-from ..protocols.errors import ExecutionError
+from ..protocols.errors import ExecutionError, UnknownName
 from ..protocols.identity import ItemId
 from ..protocols.items import Candidate, Item
+from ..runtime.loop import BACKEND
 from ..runtime.models import PriceTable, Retries
 from ..runtime.models.pace import MINUTE_S
 from ..runtime.models.retries import TABLE
 from ..runtime.session import Access, Limits
+from ..runtime.testing.faults import FAULTS, Misbehaviour
 from ..runtime.testing.serve import Serving
 from .loading import load
 from .outcomes import Status
 from .planning import plan
 from .run import Settings, play
 
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 MODEL = "bench/m"
 PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}})
 SCALE = 20
@@ -142,7 +146,26 @@ class Load:
     repetitions: int = 1
 
 
-def bench(test: Load) -> Measured:
+def choices(faults: str | None) -> dict[str, tuple[Misbehaviour, ...]]:
+    """Return the load tests that a choice of faults stands for: each by itself, then all of them mixed.
+
+    Raises:
+        DeclarationError: there is no such fault.
+    """
+    if faults is None:
+        return {"no faults": ()}
+    chosen = FAULTS if faults == "all" else tuple(dict.fromkeys(name.strip() for name in faults.split(",")))
+    sorts: dict[str, tuple[Misbehaviour, ...]] = {}
+    for name in chosen:
+        if name not in FAULTS:
+            raise UnknownName("fault", name, (*FAULTS, "all"))
+        sorts[name] = (name,)
+    if len(sorts) > 1:
+        sorts["mix"] = tuple(sort for (sort,) in sorts.values())
+    return sorts
+
+
+def measure(test: Load) -> Measured:
     """Run a load test; blocks until it is done."""
     ours: list[tuple[float, float, Status]] = []
     bare: list[float] = []
@@ -151,7 +174,7 @@ def bench(test: Load) -> Measured:
     with serving(test.serving) as server:
         for _ in range(test.repetitions):
             if not test.serving.share:
-                bare.append(asyncio.run(_bare(server.base_url, test.items, test.limits.concurrency)))
+                bare.append(_run(_bare, server.base_url, test.items, test.limits.concurrency))
             before = server.totals()
             with tempfile.TemporaryDirectory() as folder:
                 ours.append(_timed(test, server.base_url, Path(folder) / "run"))
@@ -198,8 +221,12 @@ def _timed(test: Load, base_url: str, out: Path) -> tuple[float, float, Status]:
         limits=test.limits, environ={"BENCH_BASE_URL": base_url}, access=Access(prices=PRICES), seed=test.serving.seed
     )
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    status = asyncio.run(play(made, MadeUp(test.items), out, settings))
+    status = _run(play, made, MadeUp(test.items), out, settings)
     return time.perf_counter() - begun, time.process_time() - begun_cpu, status
+
+
+def _run(function: Callable[[Unpack[Arguments]], Awaitable[Result]], *arguments: *Arguments) -> Result:
+    return anyio.run(function, *arguments, backend_options=BACKEND)
 
 
 async def _bare(base_url: str, count: int, in_flight: int) -> float:
@@ -217,9 +244,9 @@ async def _bare(base_url: str, count: int, in_flight: int) -> float:
                 ) as response:
                     ChatCompletion.model_validate_json(await response.read())
 
-        async with asyncio.TaskGroup() as workers:
+        async with anyio.create_task_group() as workers:
             for _ in range(min(in_flight, count)):
-                workers.create_task(work())
+                workers.start_soon(work)
     return time.process_time() - begun
 
 

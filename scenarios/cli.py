@@ -16,6 +16,7 @@ from dotenv import find_dotenv, load_dotenv
 
 if TYPE_CHECKING:
     from ..runtime.session import Rate
+    from .bench import Measured
     from .datasets import Dataset
     from .outcomes import Status
     from .run import Progress, Settings
@@ -286,6 +287,53 @@ def show_status(run: Run, as_json: AsJson = False) -> None:  # noqa: FBT002 - ty
 
 @app.command()
 @_plainly
+def bench(
+    items: Annotated[int, typer.Option(min=1, help="Judge calls.")] = 2000,
+    concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight.")] = 64,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            help="What the endpoint does wrong: all, or names with commas; each by itself, then all of them mixed. "
+            "[default: nothing, and the CPU of a call is compared with a bare loop's]",
+            show_default=False,
+        ),
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the requests that a fault hits.")] = 0.2,
+    latency: Annotated[float, typer.Option(min=0, help="Of the endpoint, in seconds.")] = 0.0,
+    deadline: Annotated[float, typer.Option(min=0.1, help="The longest a request may take, in seconds.")] = 3.0,
+    repetitions: Annotated[int, typer.Option(min=1, help="Medians are shown.")] = 1,
+    seed: Annotated[int, typer.Option(help="For everything that is left to chance.")] = 0,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Load-test this package on this machine, against an endpoint of its own: no key, no network, no cost."""
+    import logging
+
+    from rich.text import Text
+
+    from ..runtime import tracing
+    from ..runtime.session import Limits
+    from ..runtime.testing.serve import Serving
+    from . import terminal
+    from .bench import Load, choices, impatient, measure
+
+    tracing.configure(json=False, level=logging.ERROR)  # failures are what is counted here
+    found: dict[str, Measured] = {}
+    for name, chosen in choices(faults).items():
+        if not as_json:
+            terminal.err().print(Text(f"{name} …"))
+        serving = Serving(faults=chosen, share=share if chosen else 0.0, latency_s=latency, seed=seed)
+        limits = impatient(concurrency, deadline) if chosen else Limits(concurrency=concurrency, deadline_s=deadline)
+        found[name] = measure(Load(items, serving, limits, repetitions))
+    if as_json:
+        _print_json({name: {**measured.model_dump(), "equal": measured.equal} for name, measured in found.items()})
+    else:
+        terminal.out().print(terminal.measured(found))
+    right = all(measured.equal and measured.done + measured.failed == items for measured in found.values())
+    raise typer.Exit(DONE if right else WITH_FAILURES)
+
+
+@app.command()
+@_plainly
 def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's id.")] = None) -> None:
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
@@ -403,6 +451,7 @@ def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings
 
     import anyio
 
+    from ..runtime.loop import BACKEND
     from . import terminal
     from .progress import ProgressLine
     from .run import play
@@ -433,7 +482,7 @@ def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings
         return result
 
     try:
-        status = anyio.run(whole)
+        status = anyio.run(whole, backend_options=BACKEND)
     except BaseExceptionGroup as group:
         raise _only(group) from group
     if status is None:

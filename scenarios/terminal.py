@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -30,6 +31,9 @@ from ..runtime.tracing import plain
 from .live import Live
 from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
+
+if TYPE_CHECKING:
+    from .bench import Measured
 
 PIPED_WIDTH = 160
 """Columns where nobody is looking: paths are not broken."""
@@ -155,6 +159,37 @@ def _live(live: Live) -> Iterator[tuple[str, str]]:
             "oldest call",
             f"{stall.seconds:.1f} s for {whom} at {stall.model}: {stall.stage}, {stall.attempts} requests",
         )
+
+
+def measured(found: "Mapping[str, Measured]") -> RenderableType:
+    """Return what load tests found: a row each, and below what went wrong in them."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    against = any(test.ratio is not None for test in found.values())
+    last = ("CPU a call", "bare loop", "ratio") if against else ("tokens, ours = billed", "usd, ours = billed")
+    for title in ("load", "done", "failed", "unread", "requests", "seconds", "calls/s", *last):
+        table.add_column(title, justify="left" if title == "load" else "right")
+    remarks: list[str] = []
+    for name, test in found.items():
+        counts = (f"{test.done:,}", f"{test.failed:,}", f"{test.unread:,}", f"{test.requests:,}")
+        row = [name, *counts, f"{test.seconds:.1f}", f"{test.calls_per_second:,.0f}"]
+        if test.ratio is not None:
+            row += [f"{test.cpu_us_per_call:.0f} us", f"{test.bare_us_per_call:.0f} us", f"{test.ratio:.2f}"]
+        else:
+            row += [
+                _both(f"{test.tokens:,}", f"{test.tokens_billed:,}"),
+                _both(f"{test.cost_usd:.4f}", f"{test.cost_billed_usd:.4f}"),
+            ]
+        table.add_row(*row)
+        remarks += [f"{name}: {count:,} failed by {error}" for error, count in test.failures.items()]
+        if test.done + test.failed != test.items:
+            remarks.append(f"{name}: {test.items - test.done - test.failed:,} items have no outcome")
+        if not test.equal:
+            remarks.append(f"{name}: our accounts are not the endpoint's")
+    return Group(table, *[Text(remark) for remark in remarks])
+
+
+def _both(ours: str, theirs: str) -> str:
+    return f"{ours} = {theirs}" if ours == theirs else f"{ours}, not {theirs}"
 
 
 def items(outcomes: Iterable[Outcome]) -> RenderableType:

@@ -224,7 +224,8 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
     """Return a reply that does not fit the published model, where what is needed of it is there."""
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
-    malformed = MalformedReply(f"not a chat completion: {place}: {problem['msg']}"[:LONGEST_ERROR])
+    words = ": ".join(filter(None, ("not a chat completion", place, problem["msg"])))
+    malformed = MalformedReply(words[:LONGEST_ERROR])
     try:
         content: Any = orjson.loads(raw)
         usage: Any = content.get("usage")
