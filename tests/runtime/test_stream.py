@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from rich.console import Console
@@ -121,6 +121,7 @@ def written(draw: st.DrawFn) -> tuple[bytes, list[Event]]:
     return raw, found
 
 
+@settings(deadline=None)
 @given(written(), CUTS)
 def test_any_division_of_the_bytes_gives_the_same_events(made: tuple[bytes, list[Event]], cuts: list[int]) -> None:
     raw, expected = made
@@ -147,6 +148,7 @@ def test_an_event_that_nothing_ends_is_an_event() -> None:
 # Answers
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=40), st.booleans(), CUTS)
 def test_any_division_of_a_stream_gives_the_answer_that_would_have_come_whole(
     text: str,
@@ -161,6 +163,7 @@ def test_any_division_of_a_stream_gives_the_answer_that_would_have_come_whole(
     assert "".join(heard) == (f"{text} hm" if thinks else "") + text
 
 
+@settings(deadline=None)
 @given(CUTS)
 def test_an_endpoint_that_does_not_stream_is_read_all_the_same(cuts: list[int]) -> None:
     raw = b"\n \t" + orjson.dumps(whole(), option=orjson.OPT_INDENT_2)
@@ -168,6 +171,7 @@ def test_an_endpoint_that_does_not_stream_is_read_all_the_same(cuts: list[int]) 
         assert read(*divided(raw, cuts), label=label) == completion(raw)
 
 
+@settings(deadline=None)
 @given(CUTS)
 def test_events_are_read_whatever_they_are_labelled(cuts: list[int]) -> None:
     for begin in (b"", b"\n", b": processing\n\n", b"event: message\n", b"retry: 3\n\n", b"id: 1\n"):
@@ -436,6 +440,8 @@ async def test_streams_one_after_another_share_a_connection(opening: Open) -> No
         response = await begun(request, *(stream(chunk({"content": "so"})) for _ in range(5)))
         await response.write(stream(chunk(finish="stop")))
         await response.write(DONE)
+        for _ in range(50):  # the client has read the last event before the body ends
+            await asyncio.sleep(0)
         await response.write_eof()
         return response
 
@@ -575,8 +581,8 @@ async def test_status_from_another_shell_shows_the_words_on_their_way(
     candidates = (Candidate(slot="a", text="one"), Candidate(slot="b", text="two"))
     item = Item(id=ItemId("i0"), prompt="Why?", candidates=candidates)
     async with asyncio.timeout(20), serving(handler) as base_url, asyncio.TaskGroup() as tasks:
-        settings = Settings(environ={"ACME_BASE_URL": base_url}, access=Access(stream=True))
-        run = tasks.create_task(play(made, [item], tmp_path / "run", settings))
+        streaming = Settings(environ={"ACME_BASE_URL": base_url}, access=Access(stream=True))
+        run = tasks.create_task(play(made, [item], tmp_path / "run", streaming))
         found = await seen()
         looked.set()
     assert run.result().verdicts == {"b": 1}
