@@ -138,6 +138,9 @@ class Attempt(BaseModel):
     """From sending the request to having the reply, or the error."""
     waited_s: float = 0.0
     """From being ready to be sent to being sent: limits, budget, and the wait after the attempt before."""
+    first_token_s: float | None = None
+    """From sending the request to the first words of the answer, or of what the model thinks; none where answers do not
+    stream, or nothing came."""
     error: str | None = None
     """What went wrong, where something did."""
     usage: Usage | None = None

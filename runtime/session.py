@@ -96,8 +96,10 @@ class Access:
     """Straight over aiohttp, or through the openai client."""
     batch: bool = False
     """Whether calls go through the provider's Batch API."""
+    stream: bool = False
+    """Whether answers are received word by word, so that those on their way can be looked at; it costs CPU."""
     transport: Transport | None = None
-    """In place of both; it is opened and closed by whoever made it."""
+    """In place of both; it is opened and closed by whoever made it, and streams if it was made to."""
     prices: PriceTable = field(default_factory=PriceTable.shipped)
     cache: Path | None = None
     """A file of answers that were paid for; none for none."""
@@ -105,6 +107,10 @@ class Access:
     """Whether answers of endpoints on this machine are kept, too."""
     admissions: Admissions | None = None
     """Controllers shared with others; none shares them with all of the process."""
+
+    def __post_init__(self) -> None:
+        if self.batch and self.stream:
+            raise DeclarationError("--batch and --stream exclude each other: a batch is answered as a whole")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +226,16 @@ class _Opening:
             purse=purse,
             cache=await self._cache(),
             cache_here=self._access.cache_here,
+            stream=self._access.stream,
             seed=seed,
         )
 
     async def _transport(self) -> Transport:
         if self._access.way == "sdk":
-            return await self._stack.enter_async_context(SdkTransport())
+            return await self._stack.enter_async_context(SdkTransport(stream=self._access.stream))
         proxied = any(name.lower() in PROXIES and value for name, value in self._environ.items())
-        return await self._stack.enter_async_context(LeanTransport(proxied=proxied))
+        transport = LeanTransport(proxied=proxied, stream=self._access.stream)
+        return await self._stack.enter_async_context(transport)
 
     async def _cache(self) -> AnswerCache | None:
         path = self._access.cache

@@ -202,6 +202,12 @@ def run(
         Way, typer.Option(help="How requests travel: straight over aiohttp, or through the openai client.")
     ] = Way.LEAN,
     batch: Annotated[bool, typer.Option("--batch", help="Through the provider's Batch API: slower, cheaper.")] = False,  # noqa: FBT002 - typer's way
+    stream: Annotated[  # noqa: FBT002 - typer's way
+        bool,
+        typer.Option(
+            "--stream", help="Receive answers word by word, so that `status` shows those on their way; costs CPU."
+        ),
+    ] = False,
     cache: Annotated[
         bool | None,
         typer.Option(help="Keep and use answers that were paid for. [default: not for endpoints on this machine]"),
@@ -240,6 +246,7 @@ def run(
     access = Access(
         way=transport.value,
         batch=batch,
+        stream=stream,
         prices=PriceTable.read(prices) if prices else PriceTable.shipped(),
         cache=None if cache is False else weights.cache() / "answers.db",
         cache_here=cache is True,

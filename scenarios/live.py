@@ -25,6 +25,10 @@ class Stall(BaseModel):
     stage: str
     """waiting for its turn, sent, or putting off another try."""
     attempts: int
+    words: str = ""
+    """The last words so far, where answers stream."""
+    quiet_s: float | None = None
+    """Since these came; none where nothing has."""
 
 
 class EndpointState(BaseModel):
@@ -105,6 +109,8 @@ def _stalls(session: Session) -> tuple[Stall, ...]:
                 seconds=now_s - pending.since_s,
                 stage=pending.stage,
                 attempts=pending.attempts,
+                words=pending.words,
+                quiet_s=None if pending.last_word_s is None else now_s - pending.last_word_s,
             )
         )
     return tuple(found)

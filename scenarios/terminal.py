@@ -28,7 +28,7 @@ from ..protocols.messages import Message
 from ..protocols.review import FeedbackGiven
 from ..runtime.models.endpoints import EMBEDDED
 from ..runtime.tracing import plain
-from .live import Live
+from .live import Live, Stall
 from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 160
 """Columns where nobody is looking: paths are not broken."""
+LONGEST_WORDS = 60
+"""Characters shown of an answer on its way."""
 TOO_SMALL = (
     f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, "
     "and nothing else."
@@ -155,10 +157,17 @@ def _live(live: Live) -> Iterator[tuple[str, str]]:
         yield state.endpoint, ", ".join(facts)
     for stall in live.stalls:
         whom = f"{stall.agent} of {stall.conversation.rpartition('~')[0]}"
-        yield (
-            "oldest call",
-            f"{stall.seconds:.1f} s for {whom} at {stall.model}: {stall.stage}, {stall.attempts} requests",
-        )
+        way = f"{stall.stage}, {stall.attempts} requests"
+        yield "oldest call", f"{stall.seconds:.1f} s for {whom} at {stall.model}: {way}{_heard(stall)}"
+
+
+def _heard(stall: Stall) -> str:
+    """Return the end of what has come of an answer, on one line."""
+    if stall.quiet_s is None:
+        return ""
+    words = " ".join(stall.words.split())
+    words = words if len(words) <= LONGEST_WORDS else f"…{words[-LONGEST_WORDS:]}"
+    return f", last words {stall.quiet_s:.1f} s ago: {words}"
 
 
 def measured(found: "Mapping[str, Measured]") -> RenderableType:

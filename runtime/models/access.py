@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from ...protocols.errors import CallRefused, CallTimedOut, ModelError
@@ -23,6 +24,8 @@ LONGEST_WORD = 200
 """Characters of an error that are kept with its attempt."""
 LETTERS_A_TOKEN = 4.0
 """To begin with; what an endpoint counts corrects it."""
+LONGEST_TAIL = 200
+"""Characters of an answer on its way that are kept, the last ones."""
 MEMORY = 0.05
 """Weight of the newest answer in what the next is expected to use."""
 
@@ -39,6 +42,12 @@ class Pending:
     stage: Stage = "waiting"
     """waiting: for its turn; sent: for the endpoint; putting off: for another try."""
     attempts: int = 0
+    words: str = ""
+    """The last words so far of an answer that streams in."""
+    first_word_s: float | None = None
+    """When its first words came, on the clock's monotonic time."""
+    last_word_s: float | None = None
+    """When these last words came."""
 
 
 class Route:
@@ -115,6 +124,7 @@ class ModelAccess:
         purse: Purse | None = None,
         cache: AnswerCache | None = None,
         cache_here: bool = False,
+        stream: bool = False,
         seed: int = 0,
     ) -> None:
         """Make an access.
@@ -127,6 +137,7 @@ class ModelAccess:
             purse: What may be spent.
             cache: Answers that were paid for.
             cache_here: Whether answers of endpoints on this machine are kept, too.
+            stream: Whether to listen to answers as they come, over transports that stream.
             seed: For the chance in waits.
         """
         self._clock = clock
@@ -136,6 +147,7 @@ class ModelAccess:
         self._purse = purse
         self._cache = cache
         self._cache_here = cache_here
+        self._stream = stream
         self._rng = random.Random(f"{seed}/retries")  # noqa: S311 - not a secret
         self._routes = {_address(settings): route for settings, route in routes.items()}
         self._pending: dict[int, Pending] = {}
@@ -226,7 +238,7 @@ class ModelAccess:
         pending.attempts += 1
         begun_s = self._clock.monotonic_s()
         try:
-            reply = await self._once(route, call, course.tier)
+            reply = await self._once(course)
         except ModelError as error:
             lease.failed(error)
             now_s = self._clock.monotonic_s()
@@ -234,10 +246,12 @@ class ModelAccess:
                 Attempt(
                     latency_s=now_s - begun_s,
                     waited_s=begun_s - course.ready_s,
+                    first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
                     error=_in_short(error),
                     usage=error.usage,
                 )
             )
+            pending.words, pending.first_word_s, pending.last_word_s = "", None, None
             raise
         except BaseException:
             lease.end()
@@ -245,10 +259,15 @@ class ModelAccess:
         lease.answered(reply.headers, reply.completion.usage)
         return self._finished(course, reply, begun_s)
 
-    async def _once(self, route: Route, call: ModelCall, tier: Tier) -> Reply:
+    async def _once(self, course: Course) -> Reply:
+        route, call = course.route, course.call
         deadline = self._deadlines.begin()
         try:
-            return await route.transport.send(route.endpoint, call, tier)
+            if self._stream:
+                return await route.transport.send(
+                    route.endpoint, call, course.tier, partial(self._hear, course.pending)
+                )
+            return await route.transport.send(route.endpoint, call, course.tier)
         except asyncio.CancelledError as error:
             if deadline.passed():
                 raise CallTimedOut(f"{route.endpoint.name} gave no answer within {self._deadline_s:g} s") from error
@@ -256,9 +275,17 @@ class ModelAccess:
         finally:
             self._deadlines.end(deadline)
 
+    def _hear(self, pending: Pending, words: str) -> None:
+        pending.last_word_s = self._clock.monotonic_s()
+        if pending.first_word_s is None:
+            pending.first_word_s = pending.last_word_s
+        pending.words = (pending.words + words)[-LONGEST_TAIL:]
+
     def _finished(self, course: Course, reply: Reply, begun_s: float) -> Completion:
         completion, route = reply.completion, course.route
         attempt = Attempt(latency_s=self._clock.monotonic_s() - begun_s, waited_s=begun_s - course.ready_s)
+        if course.pending.first_word_s is not None:
+            attempt = attempt.model_copy(update={"first_token_s": course.pending.first_word_s - begun_s})
         route.learn(course.call, completion.usage)
         if course.call.answer is not None:
             route.structure.answered(course.tier, completion)

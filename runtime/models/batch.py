@@ -38,7 +38,7 @@ from .batch_course import POLL_S, Course, Surroundings
 from .batch_journal import EarlierBatch, Journal
 from .batch_tickets import Batch, Numbers, Ticket, Wave
 from .endpoints import Endpoint
-from .wire import Reply
+from .wire import Hear, Reply
 
 MOST_CALLS = 50_000
 """Lines of a batch: the limit that OpenAI publishes."""
@@ -140,8 +140,9 @@ class BatchTransport:
         counts = self._counts
         return BatchStatistics(counts["batches"], counts["calls"], counts["found"], counts["strange_lines"])
 
-    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
-        """Ask once, together with others; see Transport."""
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
+        """Ask once, together with others; see Transport. A batch is answered as a whole: nothing is heard before."""
+        del hear
         if self._stack is None:
             raise RuntimeError("the transport is not open: use it with `async with`")
         if endpoint.dialect != "openai":

@@ -7,19 +7,22 @@ import aiohttp
 from ...protocols.errors import ConnectionFailed, TruncatedReply
 from ...protocols.models import ModelCall, Tier
 from .endpoints import Endpoint
-from .wire import LARGEST_REPLY, Reply, body, clean, completion, not_json, refusal, too_large
+from .stream import Incoming, read
+from .wire import LARGEST_REPLY, Hear, Reply, answer, body, clean, refusal, too_large
 
 
 class LeanTransport:
     """Sends calls over pooled connections; an async context manager."""
 
-    def __init__(self, *, proxied: bool = False) -> None:
+    def __init__(self, *, proxied: bool = False, stream: bool = False) -> None:
         """Make a transport.
 
         Args:
             proxied: Whether to go through the proxies that the environment names; it costs some CPU a call.
+            stream: Whether to receive answers word by word; it costs CPU with every word.
         """
         self._proxied = proxied
+        self._stream = stream
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -42,16 +45,20 @@ class LeanTransport:
             await self._session.close()
             self._session = None
 
-    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
         """Ask once; see Transport."""
         if self._session is None:
             raise RuntimeError("the transport is not open: use it with `async with`")
-        content = body(endpoint, call, tier)
+        content = body(endpoint, call, tier, stream=self._stream)
         try:
             response = await self._session.post(
                 endpoint.url, data=content, headers=endpoint.authorization, allow_redirects=False
             )
             try:
+                if self._stream and response.status == 200:
+                    incoming = Incoming(endpoint, response.headers, response.content_type, hear)
+                    await read(response.content.iter_any(), incoming)
+                    return Reply(incoming.completion(tier if call.answer else None), response.headers)
                 raw = await _whole(response)
             finally:
                 response.release()
@@ -63,9 +70,7 @@ class LeanTransport:
             raise ConnectionFailed(f"no connection to {endpoint.base_url}: {words}", sent=sent) from error
         if response.status != 200:
             raise refusal(response.status, raw, response.headers, endpoint)
-        if raw.lstrip()[:1] != b"{" and "json" not in response.content_type:
-            raise not_json(response.content_type)
-        return Reply(completion(raw, tier if call.answer else None), response.headers)
+        return Reply(answer(raw, response.content_type, tier if call.answer else None), response.headers)
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

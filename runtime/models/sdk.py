@@ -28,7 +28,8 @@ from ...protocols.errors import (
 )
 from ...protocols.models import ModelCall, Tier
 from .endpoints import Endpoint
-from .wire import LARGEST_REPLY, Reply, body, clean, completion, not_json, refusal, request, too_large
+from .stream import Incoming, read
+from .wire import LARGEST_REPLY, Hear, Reply, answer, body, clean, refusal, request, too_large
 
 PATH = "/chat/completions"
 NO_KEY = "none"
@@ -48,13 +49,20 @@ LIMITS = httpx2.Limits(max_connections=2**20, max_keepalive_connections=2**20, k
 class SdkTransport:
     """Sends calls through clients of the openai package; an async context manager."""
 
-    def __init__(self, client: AsyncOpenAI | None = None, *, token: Callable[[], Awaitable[str]] | None = None) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenAI | None = None,
+        *,
+        token: Callable[[], Awaitable[str]] | None = None,
+        stream: bool = False,
+    ) -> None:
         """Make a transport.
 
         Args:
             client: Asks every endpoint, at its own address and in its own name, in place of clients made here; whoever
                 made it closes it. For proxies, and for ways to authorise that are not known here.
             token: Gives the bearer token of a request, in place of the endpoint's key; as of Microsoft Entra at Azure.
+            stream: Whether to receive answers word by word; it costs CPU with every word.
 
         Raises:
             DeclarationError: there are both.
@@ -63,6 +71,7 @@ class SdkTransport:
             raise DeclarationError("a client brings its own credentials: give the token to the client")
         self._given = client
         self._token = token
+        self._stream = stream
         self._stack: AsyncExitStack | None = None
         self._clients: dict[tuple[str, str | None, str], AsyncOpenAI] = {}
 
@@ -77,20 +86,22 @@ class SdkTransport:
             self._stack = None
             self._clients.clear()
 
-    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
         """Ask once; see Transport."""
         response = await self._answered(endpoint, call, tier)
+        form = tier if call.answer else None
+        content_type = response.headers.get("Content-Type", "application/octet-stream").partition(";")[0]
+        if self._stream and response.status_code == 200:
+            incoming = Incoming(_as_sent(endpoint, response.request), response.headers, content_type, hear)
+            await _streamed(response, incoming, endpoint)
+            return Reply(incoming.completion(form), response.headers)
         try:
             raw = await _whole(response)
         except _BrokenOff as error:
             raise _truncated(error, _as_sent(endpoint, response.request)) from error
         if response.status_code != 200:
             raise refusal(response.status_code, raw, response.headers, _as_sent(endpoint, response.request))
-        if raw.lstrip()[:1] != b"{":
-            content_type = response.headers.get("Content-Type", "application/octet-stream").partition(";")[0]
-            if "json" not in content_type:
-                raise not_json(content_type)
-        return Reply(completion(raw, tier if call.answer else None), response.headers)
+        return Reply(answer(raw, content_type, form), response.headers)
 
     async def _answered(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> httpx2.Response:
         """Return a response whose body is still to come; raises ModelError when there is none."""
@@ -118,7 +129,9 @@ class SdkTransport:
         if self._given is not None:
             reply = await self._given.post(
                 PATH,
-                body=request(endpoint, call, tier),  # Azure's client and others find the address in it
+                body=request(
+                    endpoint, call, tier, stream=self._stream
+                ),  # Azure's client and others find the address in it
                 cast_to=httpx2.Response,
                 options={"max_retries": 0, "timeout": TIMEOUT},
                 stream=True,
@@ -128,7 +141,7 @@ class SdkTransport:
             client = self._clients.get(endpoint.identity) or self._opened(self._stack, endpoint)
             reply = await client.post(
                 PATH,
-                content=body(endpoint, call, tier),
+                content=body(endpoint, call, tier, stream=self._stream),
                 cast_to=httpx2.Response,
                 options={} if endpoint.key or self._token else {"headers": UNAUTHORISED},
                 stream=True,
@@ -228,6 +241,17 @@ async def _whole(response: httpx2.Response) -> bytes:
     except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
         raise _BrokenOff from error
     return bytes(whole)
+
+
+async def _streamed(response: httpx2.Response, incoming: Incoming, endpoint: Endpoint) -> None:
+    """Read the body of a response as it comes, and close it; raises TruncatedReply, and as `read` does."""
+    try:
+        async with aclosing(response.aiter_bytes()) as parts:
+            await read(parts, incoming)
+    except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+        raise _truncated(error, _as_sent(endpoint, response.request)) from error
+    finally:
+        await response.aclose()
 
 
 def _as_sent(endpoint: Endpoint, sent: httpx2.Request) -> Endpoint:

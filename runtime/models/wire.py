@@ -1,7 +1,7 @@
 """What goes over the wire: the body of a request, the reading of a reply, the meaning of an error."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, cast, get_args
 
 import orjson
@@ -53,6 +53,10 @@ LIMITS: tuple[tuple[Limit, tuple[str, ...]], ...] = (
     ("requests", ("requests per min", "request rate", "rpm", "requests/min", "requests per second")),
 )
 """Words by which a 429 says what it counts."""
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+"""What asks for an answer word by word."""
+Hear = Callable[[str], None]
+"""Is told the words of an answer as they come."""
 
 
 class Reply(NamedTuple):
@@ -65,13 +69,14 @@ class Reply(NamedTuple):
 class Transport(Protocol):
     """A way to an endpoint. One contract test runs over all of them."""
 
-    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
         """Ask once.
 
         Args:
             endpoint: Whom.
             call: What.
             tier: How it is held to the form of the answer, where the call has one.
+            hear: Is told the words as they come, by a transport that streams; others have no use for it.
 
         Raises:
             ModelError: there is no answer; its class says why.
@@ -79,13 +84,15 @@ class Transport(Protocol):
         ...
 
 
-def request(endpoint: Endpoint, call: ModelCall, tier: Tier) -> dict[str, Any]:
+def request(endpoint: Endpoint, call: ModelCall, tier: Tier, *, stream: bool = False) -> dict[str, Any]:
     """Return a chat completions request."""
     content: dict[str, Any] = {
         "model": endpoint.model,
         "messages": [{"role": message.role, "content": message.content} for message in call.messages],
         **call.settings.sampling,
     }
+    if stream:
+        content |= STREAMED
     if endpoint.longest_answer is not None:
         content.setdefault("max_tokens", endpoint.longest_answer)
     if endpoint.max_tokens != "max_tokens" and "max_tokens" in content:
@@ -108,12 +115,19 @@ def request(endpoint: Endpoint, call: ModelCall, tier: Tier) -> dict[str, Any]:
     return content
 
 
-def body(endpoint: Endpoint, call: ModelCall, tier: Tier) -> bytes:
+def body(endpoint: Endpoint, call: ModelCall, tier: Tier, *, stream: bool = False) -> bytes:
     """Return the JSON of a chat completions request; raises CallRefused where a message cannot be written."""
     try:
-        return orjson.dumps(request(endpoint, call, tier))
+        return orjson.dumps(request(endpoint, call, tier, stream=stream))
     except TypeError as error:  # orjson's, for half a surrogate pair
         raise CallRefused(f"a message for {endpoint.name} cannot be sent: {error}") from error
+
+
+def answer(raw: bytes, content_type: str, tier: Tier | None = None) -> Completion:
+    """Read a reply whatever it is labelled; raises as `completion` does, and MalformedReply for a web page."""
+    if raw.lstrip()[:1] != b"{" and "json" not in content_type:
+        raise not_json(content_type)
+    return completion(raw, tier)
 
 
 def completion(raw: bytes, tier: Tier | None = None) -> Completion:

@@ -9,7 +9,7 @@ import orjson
 
 from ...protocols.models import Attempt, Completion, ModelCall, Tier, Usage
 from ..models.endpoints import Endpoint
-from ..models.wire import Reply, refusal
+from ..models.wire import Hear, Reply, refusal
 from .enforcement import Enforced, Enforcer
 from .latency import Latency, constant
 
@@ -87,8 +87,9 @@ class SimulatedEndpoint:
         self._usage = usage
         self._rng = Random(seed)  # noqa: S311 - chance, not secrets
 
-    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
-        """Answer once; raises RateLimited, and what else the limits say."""
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
+        """Answer once, as a whole; raises RateLimited, and what else the limits say."""
+        del hear
         usage = self._usage(self._rng)
         refused = self.enforcer.enter(usage.input_tokens + usage.output_tokens, endpoint.model)
         if refused is not None:

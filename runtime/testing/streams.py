@@ -35,7 +35,8 @@ def _steps(choice: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the choices of the chunks, from the one that says who speaks to the one that says why it ends."""
     message: dict[str, Any] = choice["message"]
     steps = [_step({"role": "assistant", "content": ""})]
-    steps += [_step({"reasoning_content": word}) for word in _words(message.get("reasoning_content"))]
+    for name in ("reasoning_content", "reasoning"):
+        steps += [_step({name: word}) for word in _words(message.get(name))]
     if "tool_calls" in message:
         steps += [_step({"tool_calls": [part]}) for part in _parts(message["tool_calls"][0])]
     elif "refusal" in message:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import openai
@@ -38,8 +39,9 @@ from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.sdk import SdkTransport
 from fellowship.runtime.models.wire import Reply
 from fellowship.runtime.testing import Fault, LoopbackEndpoint
+from fellowship.runtime.testing.streams import events
 
-Open = type[LeanTransport | SdkTransport]
+Open = Callable[[], LeanTransport | SdkTransport]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -49,7 +51,10 @@ SCORED = ModelCall(SETTINGS, CALL.messages, AnswerSchema("score", SCHEMA))
 KEY = "sk-secret-0123456789"
 
 
-@pytest.fixture(params=[LeanTransport, SdkTransport], ids=["lean", "sdk"])
+@pytest.fixture(
+    params=[LeanTransport, SdkTransport, partial(LeanTransport, stream=True), partial(SdkTransport, stream=True)],
+    ids=["lean", "sdk", "lean-streamed", "sdk-streamed"],
+)
 def opening(request: pytest.FixtureRequest) -> Open:
     kind: Open = request.param
     return kind
@@ -133,11 +138,24 @@ def reply(**change: Any) -> dict[str, Any]:
 
 
 def always(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
-    async def handler(_: web.Request) -> web.Response:
+    """Answer with these bytes; with a completion, as events to those who ask for them."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if isinstance(content, dict) and "choices" in content and orjson.loads(await request.read()).get("stream"):
+            label = {"Content-Type": "text/event-stream"} | (headers or {})
+            return web.Response(body=b"".join(events(content, counted=True)), status=status, headers=label)
         body = content if isinstance(content, bytes) else orjson.dumps(content)
         return web.Response(body=body, status=status, headers={"Content-Type": "application/json"} | (headers or {}))
 
     return handler
+
+
+def asked(raw: bytes) -> dict[str, Any]:
+    """Return a request without what asks for a stream."""
+    content: dict[str, Any] = orjson.loads(raw)
+    if content.pop("stream", False):
+        assert content.pop("stream_options") == {"include_usage": True}
+    return content
 
 
 async def ask(opening: Open, base_url: str, call: ModelCall = CALL, tier: Tier = "text", **facts: Any) -> Reply:
@@ -171,7 +189,7 @@ async def test_a_dialogue_is_sent_as_it_is(opening: Open) -> None:
     )
     async with serving(always(reply())) as server:
         await ask(opening, server.base_url, ModelCall(SETTINGS, messages))
-    assert orjson.loads(server.bodies[0]) == {
+    assert asked(server.bodies[0]) == {
         "model": "m",
         "messages": [{"role": message.role, "content": message.content} for message in messages],
         "temperature": 0.0,
@@ -196,7 +214,7 @@ async def test_all_parameters_are_sent(opening: Open) -> None:
     )
     async with serving(always(reply())) as server:
         await ask(opening, server.base_url, ModelCall(settings, CALL.messages), max_tokens="max_completion_tokens")
-    sent = orjson.loads(server.bodies[0])
+    sent = asked(server.bodies[0])
     assert {name: value for name, value in sent.items() if name not in ("model", "messages")} == {
         "temperature": 0.5,
         "max_completion_tokens": 9,
@@ -235,7 +253,7 @@ async def test_all_parameters_are_sent(opening: Open) -> None:
 async def test_a_tier_says_how_the_answer_is_held_to_its_form(opening: Open, tier: Tier, form: dict[str, Any]) -> None:
     async with serving(always(reply())) as server:
         answer = await ask(opening, server.base_url, SCORED, tier)
-    sent = orjson.loads(server.bodies[0])
+    sent = asked(server.bodies[0])
     assert {name: sent[name] for name in sent if name not in ("model", "messages", "temperature")} == form
     assert answer.completion.tier == tier
 
@@ -294,7 +312,7 @@ async def test_an_answer_is_read_with_its_usage_and_its_headers(opening: Open) -
     assert (answer.completion.finish_reason, answer.completion.served_by) == ("stop", "m")
     assert answer.completion.usage == Usage(input_tokens=6, output_tokens=2)
     assert answer.completion.tier is None
-    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["content-type"].startswith(("application/json", "text/event-stream"))
 
 
 async def test_headers_are_found_however_they_are_written(opening: Open) -> None:
@@ -523,7 +541,7 @@ async def test_a_web_page_is_malformed(opening: Open) -> None:
 async def test_a_body_that_does_not_end_is_not_read_to_its_end(
     opening: Open, way: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("lean", "sdk"):
+    for module in ("lean", "sdk", "stream"):
         monkeypatch.setattr(f"fellowship.runtime.models.{module}.LARGEST_REPLY", 2**16)
     part = b'{"choices": [' + b" " * 2**16
     ended: list[int] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from fellowship.runtime.log import LogReader
 from fellowship.scenarios.cli import app
 
 PROMPT = "Why is the [bold]sky[/bold] blue?\x1b[31m"
@@ -107,6 +108,23 @@ def test_json_is_one_document_on_stdout_and_nothing_else(data: Path, quick: str,
     assert {line["item"] for line in logged if line["event"] == "item_finished"} == {"i0", "i1", "i2", "i3"}
     assert json.loads(fellowship("status", out, "--json").stdout)["verdicts"] == {"tie": 4}
     assert {scenario["scenario"] for scenario in json.loads(fellowship("list", "--json").stdout)} >= {"judge", "jury"}
+
+
+@pytest.mark.parametrize("transport", ["lean", "sdk"])
+def test_a_streamed_run_tells_in_its_log_when_the_first_words_came(
+    transport: str, tmp_path: Path, data: Path, quick: str, finished: Path
+) -> None:
+    out = tmp_path / "streamed"
+    mine = ("judge", "--data", data, "--model", "acme/m", "--base-url", quick, "--transport", transport)
+    assert fellowship("run", *mine, "--out", out, "--stream").exit_code == 0
+    for run, streamed in ((out, True), (finished, False)):
+        with LogReader(run / "run.db") as log:
+            calls = [json.loads(body) for _, _, _, body in log.bodies(("model_called",))]
+        attempts = [attempt for call in calls for attempt in call["attempts"]]
+        assert len(attempts) == 4
+        assert all(("first_token_s" in attempt) == streamed for attempt in attempts)
+        assert all(attempt.get("first_token_s", 0.001) > 0 for attempt in attempts)
+    assert (out / "results.jsonl").read_bytes() == (finished / "results.jsonl").read_bytes()
 
 
 def test_trace_shows_a_conversation_as_text_whatever_is_in_it(finished: Path) -> None:
@@ -211,6 +229,7 @@ def test_list_check_models_and_schema(tmp_path: Path) -> None:
         ("run judge --data {data} --map prompt=q", "no column 'q' for prompt"),
         ("run judge --data {data} --set judging.scal=3", "unknown key 'scal'; did you mean 'scale'?"),
         ("run judge --data {data} --out {folder}", "is there already and is not a run"),
+        ("run judge --data {data} --batch --stream", "--batch and --stream exclude each other"),
         ("run judge --data {folder}", "is a directory"),
         ("status {folder}", "is not a run: it has no run.db"),
         ("status {folder}/none", "there is no directory"),
