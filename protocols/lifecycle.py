@@ -157,7 +157,7 @@ class ModelCalled(Fact):
     usage: Usage = Usage()
     """All that was billed, attempts that went wrong included."""
     cost_usd: float | None = None
-    """Money for that usage; none where no price is known, or the endpoint did not report its usage."""
+    """Money for that usage, as far as the endpoint reported it; none where it reported none, or no price is known."""
     attempts: tuple[Attempt, ...]
 
 

@@ -269,8 +269,9 @@ def run(
         terminal.out().print(terminal.summary(status, [directory / RESULTS, directory / LOG]))
     if status.state == "stopped":
         if status.why:
-            terminal.err().print(Text(tracing.plain(f"fellowship: {status.why}")))
-        terminal.err().print(Text(f"Stopped. The same command, with --out {directory}, goes on where this left off."))
+            terminal.err().print(Text(tracing.plain(f"fellowship: {status.why}")), soft_wrap=True)
+        go_on = f"Stopped. The same command, with --out {directory}, goes on where this left off."
+        terminal.err().print(Text(go_on), soft_wrap=True)
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)
 

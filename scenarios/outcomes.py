@@ -81,10 +81,14 @@ class Spend:
         self.cached_tokens += usage["cached_tokens"]
         self.reasoning_tokens += usage["reasoning_tokens"]
         self.unmetered += not usage["reported"]
-        if "cost_usd" in called:
-            self.cost_usd += called["cost_usd"]
-        else:
-            self.unpriced += bool(usage["input_tokens"] or not usage["reported"])
+        self.cost_usd += called.get("cost_usd", 0.0)
+        self.unpriced += _unpriced(called)
+
+
+def _unpriced(called: dict[str, Any]) -> bool:
+    """Return whether a call used tokens whose cost, or number, nobody knows."""
+    usage = called["usage"]
+    return not usage["reported"] or ("cost_usd" not in called and usage["input_tokens"] > 0)
 
 
 class Status(BaseModel):
@@ -187,10 +191,8 @@ class Fold:
         usage = called["usage"]
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
-        if "cost_usd" in called:
-            tally.cost_usd += called["cost_usd"]
-        elif usage["input_tokens"] or not usage["reported"]:
-            tally.priced = False
+        tally.cost_usd += called.get("cost_usd", 0.0)
+        tally.priced = tally.priced and not _unpriced(called)
         if "tier" in called:
             self.tiers[called["tier"]] += 1
         key = (called["model"], agent, called.get("round"))

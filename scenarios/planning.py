@@ -7,7 +7,7 @@ from typing import TypeVar
 from ..agents import PERSONAS, ROLES, Agent, Profile
 from ..protocols.aggregation import RULES
 from ..protocols.debate import ArgumentMade
-from ..protocols.errors import DeclarationError, ExecutionError, Problem, nearest
+from ..protocols.errors import DeclarationError, ExecutionError, Problem, RunStopping, nearest
 from ..protocols.generation import DraftWritten
 from ..protocols.identity import CONDUCTOR
 from ..protocols.judging import Judging
@@ -378,5 +378,8 @@ def _renamed(model: spec.Model, name: str) -> spec.Model:
 
 
 def _policy(failing: spec.Failing) -> Policy:
-    """Return the table for an agent: only what the world does is tried again or excused, a bug never is."""
-    return Policy((PolicyRule(ExecutionError, failing.retry, failing.then),))
+    """Return the table for an agent: only what the world does is tried again or excused, a bug never is.
+
+    What stops the run is no failure of an agent's: nobody is recused for it, and the item stays open.
+    """
+    return Policy((PolicyRule(RunStopping, 0, "fail"), PolicyRule(ExecutionError, failing.retry, failing.then)))

@@ -135,10 +135,8 @@ class _Counting:
 
     def _count(self, usage: Usage, cost_usd: float | None) -> None:
         self._progress.tokens += usage.input_tokens + usage.output_tokens
-        if cost_usd is None:
-            self._progress.unpriced += 1
-        else:
-            self._progress.cost_usd += cost_usd
+        self._progress.cost_usd += cost_usd or 0.0
+        self._progress.unpriced += not usage.reported or (cost_usd is None and usage.input_tokens > 0)
 
 
 async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = None) -> Status:

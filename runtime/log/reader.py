@@ -28,11 +28,11 @@ class LogReader:
             raise LogError(f"{path} is not there: no run has written its log here")
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
-            version = schema.check(self._connection, str(path))
+            self._version = schema.check(self._connection, str(path))
         except LogError:
             self._connection.close()
             raise
-        if version == 0:
+        if self._version == 0:
             self._connection.close()
             raise LogError(f"{path} is empty")
 
@@ -56,7 +56,7 @@ class LogReader:
             where.append("sequence BETWEEN ? AND ? AND conversation = ?")
             values += [*self._range(conversation), conversation]
         if kinds:
-            where.append(_of(kinds))
+            where.append(self._of(kinds))
             values += kinds
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         query = f"SELECT {COLUMNS} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
@@ -65,19 +65,19 @@ class LogReader:
 
     def _range(self, conversation: ConversationId) -> tuple[int, int]:
         """Return between which events those of a conversation lie."""
-        query = f"SELECT kind, sequence FROM events WHERE {ENDS} AND landmark IS NOT NULL AND conversation = ?"  # noqa: S608 - constants
+        query = f"SELECT kind, sequence FROM events WHERE {ENDS}{self._marked} AND conversation = ?"  # noqa: S608 - constants
         found = dict(self._connection.execute(query, (conversation,)))
         first = int(found.pop("item_opened", 0))
         return first, max((int(last) for last in found.values()), default=schema.NO_END)
 
     def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
         """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""
-        query = f"SELECT conversation, sender, kind, body FROM events WHERE {_of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
+        query = f"SELECT conversation, sender, kind, body FROM events WHERE {self._of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
         yield from self._connection.execute(query, kinds)
 
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
-        values = f"SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE {_of((kind,))}"  # noqa: S608 - placeholders only
+        values = f"SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE {self._of((kind,))}"  # noqa: S608 - placeholders only
         query = f"{values} GROUP BY 1 ORDER BY 1"
         return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
 
@@ -93,7 +93,7 @@ class LogReader:
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
-        query = f"SELECT {COLUMNS} FROM events WHERE {_of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
+        query = f"SELECT {COLUMNS} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
         row = self._connection.execute(query, (kind,)).fetchone()
         return None if row is None else _event(row)
 
@@ -109,11 +109,15 @@ class LogReader:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
+    def _of(self, kinds: tuple[str, ...]) -> str:
+        """Return the condition for some kinds, in a form that finds the index where there is one for them."""
+        condition = f"kind IN ({','.join('?' * len(kinds))})"
+        return f"{condition}{self._marked}" if schema.LANDMARKS.issuperset(kinds) else condition
 
-def _of(kinds: tuple[str, ...]) -> str:
-    """Return the condition for some kinds, in a form that finds the index where there is one for them."""
-    condition = f"kind IN ({','.join('?' * len(kinds))})"
-    return f"{condition} AND landmark IS NOT NULL" if schema.LANDMARKS.issuperset(kinds) else condition
+    @property
+    def _marked(self) -> str:
+        """The condition that landmarks are marked: a log that nobody has gone on with since version 1 has no marks."""
+        return " AND landmark IS NOT NULL" if self._version > 1 else ""
 
 
 def _event(row: tuple[int, str, int | None, str, str, str, str, float]) -> Event:

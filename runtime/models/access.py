@@ -316,12 +316,15 @@ class ModelAccess:
             error = course.refused
         error.attempts = tuple(course.attempts)
         error.usage = course.billed
-        error.cost_usd = _cost(course.route.price, course.billed) if course.billed is not None else None
+        batch = course.route.batch
+        error.cost_usd = _cost(course.route.price, course.billed, batch=batch) if course.billed is not None else None
         return error
 
 
 def _cost(price: Price | None, usage: Usage, *, batch: bool = False) -> float | None:
-    return None if price is None or not usage.reported else price.cost_usd(usage, batch=batch)
+    """Return what is known of the money: of attempts that were billed also where the last one told no usage."""
+    known = usage.reported or usage.input_tokens > 0
+    return price.cost_usd(usage, batch=batch) if price is not None and known else None
 
 
 def _address(settings: ModelSettings) -> tuple[str | None, ...]:

@@ -13,6 +13,7 @@ from fellowship.protocols.errors import (
     MalformedReply,
     ModelError,
     ModelNotFound,
+    ModelRefused,
     Overloaded,
     PromptTooLong,
     QuotaExhausted,
@@ -20,11 +21,11 @@ from fellowship.protocols.errors import (
     TruncatedReply,
     Unauthorised,
 )
-from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Usage
-from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Retries, Route
+from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
+from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.retries import TABLE, Rule
-from fellowship.runtime.models.wire import completion
+from fellowship.runtime.models.wire import Reply, completion
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -286,3 +287,23 @@ def test_cached_input_is_part_of_the_input_and_reasoning_of_the_output(
     usage: dict[str, object], expected: Usage
 ) -> None:
     assert completion(orjson.dumps({**WELL, "usage": usage})).usage == expected
+
+
+async def test_a_call_in_a_batch_that_was_billed_and_given_up_costs_what_batches_cost() -> None:
+    class Refusing:
+        async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+            error = ModelRefused("no")
+            error.usage = Usage(input_tokens=10, output_tokens=2)
+            raise error
+
+    price = Price(
+        input_cost_per_token=4.0,
+        output_cost_per_token=6.0,
+        input_cost_per_token_batches=2.0,
+        output_cost_per_token_batches=3.0,
+    )
+    clock, endpoint = ManualClock(), Endpoint("loopback/m", "m", "http://127.0.0.1:9/v1")
+    route = Route(endpoint, Refusing(), Admission(endpoint.name, 1, clock=clock), price, batch=True)
+    with pytest.raises(ModelRefused) as caught:
+        await ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5).complete(CALL)
+    assert caught.value.cost_usd == 26.0

@@ -8,14 +8,18 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playing import items, library
 
-from fellowship.protocols.errors import DeclarationError, LogError
+from fellowship.protocols.errors import DeclarationError, LogError, Overloaded
 from fellowship.protocols.generation import DraftWritten
 from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.lifecycle import RunEnded
+from fellowship.protocols.models import ModelCall
 from fellowship.protocols.ports import EventLog
 from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, open_log, schema
-from fellowship.runtime.testing import ManualClock
+from fellowship.runtime.testing import ManualClock, ScriptedModel, as_reply
+from fellowship.scenarios import Outcome, Settings, Status, play
+from fellowship.scenarios.outcomes import Fold, in_order, status
 
 Opener = Callable[[], AbstractAsyncContextManager[EventLog]]
 
@@ -183,7 +187,8 @@ async def test_a_log_of_a_newer_version_is_refused_for_reading_and_writing(tmp_p
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    with pytest.raises(LogError, match="newer version"):
+    words = rf"newer version \(log version {schema.VERSION + 1}, this one knows up to {schema.VERSION}\): upgrade"
+    with pytest.raises(LogError, match=words):
         LogReader(path)
     with pytest.raises(LogError, match="newer version"):
         async with open_log(path):
@@ -295,3 +300,91 @@ async def test_groups_gather_only_while_many_talk_at_once(tmp_path: Path, monkey
                 last = log.append(draft("many"), sender="a")
             await log.durable(last)
         assert len(naps) == 2
+
+
+# version 1: an index over all events, and no landmarks
+
+
+def as_version_1(path: Path) -> None:
+    """Write a log as version 1 would have written it."""
+    old = path.with_suffix(".old")
+    with sqlite3.connect(old) as connection:
+        connection.executescript(schema.MIGRATIONS[0])
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("ATTACH ? AS new", (str(path),))
+        columns = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
+        connection.execute(f"INSERT INTO events SELECT {columns} FROM new.events")  # noqa: S608 - constants
+        connection.execute("INSERT INTO meta SELECT * FROM new.meta")
+        connection.execute("INSERT INTO texts SELECT * FROM new.texts")
+    connection.close()
+    old.replace(path)
+
+
+def shape(path: Path) -> tuple[int, set[str]]:
+    """Return a log's version and its indexes."""
+    with sqlite3.connect(path) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        found = int(version), {str(name) for (name,) in names}
+    connection.close()
+    return found
+
+
+@pytest.fixture
+async def old(tmp_path: Path) -> tuple[Path, list[Outcome], Status]:
+    """A run of which two items failed, in a log of version 1; with it what its log said before."""
+    await play(library("jury"), items(5), tmp_path / "run", Settings(client=ScriptedModel(failing_every_third)))
+    path = tmp_path / "run" / "run.db"
+    outcomes, state = folded(path)
+    as_version_1(path)
+    assert shape(path) == (1, {"events_by_conversation", "events_by_kind"})
+    return path, outcomes, state
+
+
+def failing_every_third(call: ModelCall) -> str | Exception:
+    number = int(call.messages[1].content.split("Question ")[1].split("?")[0])
+    return Overloaded("on fire") if number % 3 == 1 else as_reply(call)
+
+
+def folded(path: Path) -> tuple[list[Outcome], Status]:
+    with LogReader(path) as reader:
+        return list(in_order(Fold(reader).outcomes())), status(reader, "run")
+
+
+async def test_a_log_of_version_1_says_the_same_to_whoever_only_reads_it(
+    old: tuple[Path, list[Outcome], Status],
+) -> None:
+    path, outcomes, state = old
+    assert [outcome.status for outcome in outcomes] == ["done", "failed", "done", "done", "failed"]
+    assert folded(path) == (outcomes, state)
+    with LogReader(path) as reader:
+        kinds = [event.kind for event in reader.events(ConversationId("i1~1"))]
+    assert (kinds[0], kinds[-1]) == ("item_opened", "item_failed")
+    assert shape(path)[0] == 1
+
+
+async def test_a_log_of_version_1_is_migrated_when_it_is_opened_and_says_the_same(
+    old: tuple[Path, list[Outcome], Status],
+) -> None:
+    path, outcomes, state = old
+    async with open_log(path):
+        pass
+    assert shape(path) == (schema.VERSION, {"landmarks"})
+    assert folded(path) == (outcomes, state)
+    with sqlite3.connect(path) as connection:
+        marked = connection.execute("SELECT DISTINCT kind FROM events WHERE landmark IS NOT NULL").fetchall()
+        plain = connection.execute("SELECT DISTINCT kind FROM events WHERE landmark IS NULL").fetchall()
+    connection.close()
+    assert {kind for (kind,) in marked} == {"run_started", "run_ended", "item_opened", "item_finished", "item_failed"}
+    assert "model_called" in {kind for (kind,) in plain}
+    assert not schema.LANDMARKS & {kind for (kind,) in plain}
+
+
+async def test_a_run_whose_log_is_of_version_1_goes_on(old: tuple[Path, list[Outcome], Status]) -> None:
+    path, outcomes, _ = old
+    model = ScriptedModel()
+    found = await play(library("jury"), items(7), path.parent, Settings(client=model))
+    assert (found.state, found.done, found.failed) == ("done", 5, 2)
+    assert len(model.calls) == 6
+    assert folded(path)[0][:5] == outcomes
