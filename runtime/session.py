@@ -12,12 +12,13 @@ from ..protocols.models import ModelSettings
 from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
 from .log import LogReader, SqliteLog, open_log
+from .log.reader import WRITTEN_OFF
 from .models import weights
 from .models.access import ModelAccess, Route
 from .models.admission import Admission, Admissions, everybody
 from .models.batch import BatchTransport
 from .models.batch_journal import LogJournal, submitted
-from .models.budget import LONGEST_ANSWER, Budget, Purse
+from .models.budget import LONGEST_ANSWER, Budget, Purse, Reservation
 from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import EMBEDDED, Endpoint, resolve, split
@@ -155,7 +156,6 @@ async def open_session(
     client: ModelClient | None = None,
     clock: Clock | None = None,
     access: Access | None = None,
-    spent: tuple[float, int] = (0.0, 0),
 ) -> AsyncGenerator[Session, None]:
     """Open a run: transport, embedded engines, log and actor system.
 
@@ -168,7 +168,6 @@ async def open_session(
         client: Answers calls in place of real endpoints.
         clock: In place of the machine's.
         access: By which way models are reached.
-        spent: US dollars and tokens of earlier starts, which count against the budget.
 
     Raises:
         DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
@@ -177,12 +176,25 @@ async def open_session(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         written = await stack.enter_async_context(open_log(log, clock=clock))
-        purse = Purse(limits.budget, spent_usd=spent[0], spent_tokens=spent[1]) if limits.budget else None
+        purse = _purse(limits.budget, written) if limits.budget else None
         reached: ModelAccess | None = None
         if client is None:
             opening = _Opening(stack, environ, limits, access or Access(), clock, written)
             client = reached = await opening.access(models, purse, seed)
         yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+
+
+def _purse(budget: Budget, log: SqliteLog) -> Purse:
+    """Return what is left of a budget, what earlier starts have spent taken off."""
+    with LogReader(log.path) as reader:
+        (usd, tokens), (off_usd, off_tokens) = reader.spent(), reader.written_off()
+
+    def write_off(most: Reservation) -> None:
+        nonlocal off_usd, off_tokens
+        off_usd, off_tokens = off_usd + most.usd, off_tokens + most.tokens
+        log.note(**{WRITTEN_OFF: f"{off_usd} {off_tokens}"})
+
+    return Purse(budget, spent_usd=usd, spent_tokens=tokens, write_off=write_off)
 
 
 class _Opening:

@@ -3,7 +3,6 @@
 import heapq
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from ..protocols.errors import LogError
 from ..protocols.judging import Verdict
 from ..protocols.lifecycle import RunEnded, RunStarted
-from ..runtime.log import LogReader
+from ..runtime.log import LogReader, being_written
 from .live import Live
 
 FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
-SILENT_S = 15.0
-"""After this long without a word a run is taken to have been broken off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,14 +279,14 @@ def write_results(log: LogReader, path: Path) -> Fold:
 def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
     """Return the state of a run, from a fold over its whole log, made anew where there is none."""
     fold = fold or Fold(log).whole()
-    ended, started, now = log.newest("run_ended"), log.newest("run_started"), _live(log)
+    ended, started = log.newest("run_ended"), log.newest("run_started")
     start = started.message() if started is not None else None
     end = ended.message() if ended is not None and started is not None and ended.sequence > started.sequence else None
     state: Literal["running", "broken off", "done", "stopped", "failed"]
     if isinstance(end, RunEnded):
-        state, cause, now = end.reason, end.cause, None
+        state, cause = end.reason, end.cause
     else:
-        state, cause, now = ("running", None, now) if now is not None else ("broken off", None, None)
+        state, cause = "running" if being_written(log.path) else "broken off", None
     total = fold.total()
     return Status(
         run=run,
@@ -311,17 +308,14 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         models=tuple(sorted({model for model, _, _ in fold.spend})),
         tiers=dict(sorted(fold.tiers.items())),
         spend=fold.by(_roles(log)),
-        live=now,
+        live=_live(log) if state == "running" else None,
     )
 
 
 def _live(log: LogReader) -> Live | None:
-    """Return how the run stands, where it has said so of late."""
+    """Return how the run stands, as it said last."""
     noted = log.meta("live")
-    if noted is None:
-        return None
-    live = Live.model_validate_json(noted)
-    return live if time.time() - live.time_s < SILENT_S else None
+    return Live.model_validate_json(noted) if noted is not None else None
 
 
 def _roles(log: LogReader) -> dict[str, str]:

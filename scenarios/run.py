@@ -110,8 +110,6 @@ class _Earlier:
     """How often an item was begun."""
     done: int = 0
     failed: int = 0
-    spent: tuple[float, int] = (0.0, 0)
-    """US dollars and tokens."""
 
 
 class _Counting:
@@ -199,7 +197,6 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         client=settings.client,
         clock=settings.clock,
         access=settings.access,
-        spent=earlier.spent,
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)
@@ -215,13 +212,16 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
             async with _attended(session, progress, settings.limits), asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(items))):
                     workers.create_task(_work(todo, plan, session, progress, settings, log))
-            reason = "stopped" if progress.draining else "done"
+            all_ended = progress.done + progress.failed == len(items)
+            reason = "stopped" if progress.draining and not all_ended else "done"
         except asyncio.CancelledError:
             reason = "stopped"
             raise
         finally:
             if not session.log.closed:
-                session.log.append(RunEnded(reason=reason, cause=progress.stopped_by), sender=CONDUCTOR)
+                session.log.append(
+                    RunEnded(reason=reason, cause=None if reason == "done" else progress.stopped_by), sender=CONDUCTOR
+                )
             log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
 
 
@@ -370,8 +370,6 @@ def _prepare(plan: Plan, items: Items, out: Path, settings: Settings) -> _Earlie
             if played is not None:
                 _same(json.loads(played), _played(plan, settings), out)
             earlier = _left(reader)
-            if settings.limits.budget is not None:
-                earlier.spent = reader.spent()
     elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
         raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
     _look_at(items, earlier, out)

@@ -2,6 +2,6 @@
 
 from .memory import MemoryLog, NoLog
 from .reader import LogReader
-from .sqlite import SqliteLog, open_log
+from .sqlite import SqliteLog, being_written, open_log
 
-__all__ = ["LogReader", "MemoryLog", "NoLog", "SqliteLog", "open_log"]
+__all__ = ["LogReader", "MemoryLog", "NoLog", "SqliteLog", "being_written", "open_log"]

@@ -12,6 +12,8 @@ from ...protocols.identity import ConversationId
 from . import schema
 
 ENDS = "kind IN ('item_opened', 'item_finished', 'item_failed')"
+WRITTEN_OFF = "written_off"
+"""Key of a note: US dollars and tokens, with a space between them."""
 COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
 
 
@@ -24,6 +26,7 @@ class LogReader:
         Raises:
             LogError: there is no log at this path, or none that this version can read.
         """
+        self.path = path
         if not path.is_file():
             raise LogError(f"{path} is not there: no run has written its log here")
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
@@ -82,13 +85,22 @@ class LogReader:
         return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
 
     def spent(self) -> tuple[float, int]:
-        """Return US dollars, as far as they are known, and tokens of all calls."""
+        """Return US dollars and tokens of all calls, as far as they are known, and what was written off beside them."""
         query = (
             "SELECT coalesce(total(json_extract(body, '$.cost_usd')), 0), coalesce(sum("
             "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
             "FROM events WHERE kind = 'model_called'"
         )
         usd, tokens = self._connection.execute(query).fetchone()
+        off_usd, off_tokens = self.written_off()
+        return float(usd) + off_usd, int(tokens) + off_tokens
+
+    def written_off(self) -> tuple[float, int]:
+        """Return US dollars and tokens of requests that may have been billed, and nobody says how much."""
+        noted = self.meta(WRITTEN_OFF)
+        if noted is None:
+            return 0.0, 0
+        usd, tokens = noted.split()
         return float(usd), int(tokens)
 
     def newest(self, kind: str) -> Event | None:

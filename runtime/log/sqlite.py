@@ -207,6 +207,23 @@ class SqliteLog:
             waiter.set_exception(error)
 
 
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
+
+
+def being_written(path: Path) -> bool:
+    """Return whether a process is writing the log at a path now; a dead one keeps no lock."""
+    if not _lock_of(path).exists():
+        return False
+    try:
+        with FileLock(_lock_of(path), timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read: nobody writes there, either
+        return False
+
+
 @asynccontextmanager
 async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
@@ -215,7 +232,7 @@ async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[
         DeclarationError: another process writes it.
         LogError: the file is not a log, is of a newer version, or cannot be written.
     """
-    lock = FileLock(path.with_suffix(".lock"), timeout=0)
+    lock = FileLock(_lock_of(path), timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

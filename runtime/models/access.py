@@ -224,7 +224,7 @@ class ModelAccess:
     def _settle(self, most: Reservation, route: Route, spent: Usage | None) -> None:
         assert self._purse is not None  # noqa: S101 - reserved from it
         if spent is None or not spent.reported:
-            self._purse.settle(most, most.usd, most.tokens)
+            self._purse.write_off(most)
         else:
             usd = route.price.cost_usd(spent, batch=route.batch) if route.price is not None else 0.0
             self._purse.settle(most, usd, spent.input_tokens + spent.output_tokens)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -66,8 +67,24 @@ class Reservation:
 class Purse:
     """What is left of a budget."""
 
-    def __init__(self, budget: Budget, *, spent_usd: float = 0.0, spent_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        spent_usd: float = 0.0,
+        spent_tokens: int = 0,
+        write_off: Callable[[Reservation], None] | None = None,
+    ) -> None:
+        """Make a purse.
+
+        Args:
+            budget: What may be spent.
+            spent_usd: What earlier starts have spent.
+            spent_tokens: The same.
+            write_off: Is told of every request that counts as its reservation because nobody knows its cost.
+        """
         self.budget = budget
+        self._write_off = write_off
         self.spent_usd = spent_usd
         self.spent_tokens = spent_tokens
         self._held_usd = 0.0
@@ -107,6 +124,12 @@ class Purse:
         self.spent_usd += usd
         self.spent_tokens += tokens
         self._returned.set()
+
+    def write_off(self, most: Reservation) -> None:
+        """Count a request in full: it may have been billed, and nobody says how much."""
+        self.settle(most, most.usd, most.tokens)
+        if self._write_off is not None:
+            self._write_off(most)
 
     def _fits(self, most: Reservation) -> bool:
         usd, tokens = self.budget.usd, self.budget.tokens
