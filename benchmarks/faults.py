@@ -7,12 +7,14 @@ with 1 where they differ, or where an item has no outcome.
     python benchmarks/faults.py [ITEMS]
 """
 
+import logging
 import sys
 
 from common import arguments
 
 from fellowship.runtime.testing import FAULTS, Misbehaviour
 from fellowship.runtime.testing.serve import Serving
+from fellowship.runtime.tracing import configure
 from fellowship.scenarios.bench import Load, Measured, bench, impatient
 
 SHARE = 0.2
@@ -42,6 +44,7 @@ def line(name: str, measured: Measured) -> str:
 
 
 def main(count: int) -> int:
+    configure(level=logging.ERROR)  # an item that fails has its place in the table
     print(f"{count} items, {100 * SHARE:.0f} % of the requests meet a fault, {IN_FLIGHT} in flight")
     print(f"{'':48} {'tokens':>19} {'US dollars':>19} {'unmetered':>11}")
     print(

@@ -7,12 +7,12 @@ bus, model access, transport and log, against the zero-latency endpoint in anoth
 connections opened before.
 
 The bare loop sends the same messages with orjson and aiohttp, holds all dialogues in lists, and takes turns with it.
+Growth is taken within each repetition.
 
     python benchmarks/history.py [CONVERSATIONS] [REPETITIONS] [--uvloop]
 """
 
 import asyncio
-import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -140,9 +140,9 @@ async def main(conversations: int, repetitions: int) -> None:
             print(
                 f"    {length:2} messages  {middle([1e6 * seconds / conversations for seconds in by_length[length]])}"
             )
-        growth = statistics.median(by_length[LENGTHS[-1]]) / statistics.median(by_length[LENGTHS[0]])
-        goal = f"   goal: at most {GOAL}" if name.startswith("fellowship") else ""
-        print(f"    growth {growth:.2f}{goal}")
+        growth = [run[-1] / run[0] for run in runs]
+        goal = f"; goal: at most {GOAL}" if name.startswith("fellowship") else ""
+        print(f"    growth       {middle(growth, '6.2f', 'fold')}{goal}")
 
 
 if __name__ == "__main__":
