@@ -41,6 +41,12 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bus.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/judge.py --uvloop
+	$(BIN)/python benchmarks/concurrency.py
+	$(BIN)/python benchmarks/debates.py
+	$(BIN)/python benchmarks/history.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/faults.py
 
 docs: $(VENV)/.dev
 	$(BIN)/fellowship schema > docs/scenario.schema.json

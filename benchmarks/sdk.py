@@ -3,19 +3,16 @@
 Both ask the same zero-latency endpoint in another process, whose CPU is not counted, over the SDK's own aiohttp
 transport; the lean transport goes beside them. They take turns; medians are printed, and each over the bare loop's.
 
-    python benchmarks/sdk.py [CALLS] [REPETITIONS]
+    python benchmarks/sdk.py [CALLS] [REPETITIONS] [--uvloop]
 """
 
 import asyncio
-import json
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from common import ANSWER, TEXT, arguments, run, serving
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from fellowship.protocols.models import ChatMessage, ModelCall, ModelSettings
@@ -26,41 +23,6 @@ from fellowship.runtime.models.wire import Transport
 
 IN_FLIGHT = 64
 HISTORIES = (2, 32)
-TEXT = "The sky looks blue because short waves are scattered more than long ones. " * 8
-ANSWER = json.dumps({"reason": "Because it answers the question. " * 6, "score_a": 7, "score_b": 4})
-# A server of few lines: its own cost must not be what is measured, nor starve the client of its core.
-SERVER = f"""
-import asyncio, json
-BODY = json.dumps({{
-    "id": "x", "object": "chat.completion", "created": 1, "model": "m",
-    "choices": [{{"index": 0, "finish_reason": "stop", "message": {{"role": "assistant", "content": {ANSWER!r}}}}}],
-    "usage": {{"prompt_tokens": 300, "completion_tokens": 60, "total_tokens": 360}},
-}}).encode()
-REPLY = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(BODY) + BODY
-
-class Endpoint(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport, self.buffer = transport, b""
-    def data_received(self, data):
-        self.buffer += data
-        while True:
-            head, found, rest = self.buffer.partition(b"\\r\\n\\r\\n")
-            if not found:
-                return
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\\r\\n")[0])
-            if len(rest) < length:
-                return
-            self.buffer = rest[length:]
-            self.transport.write(REPLY)
-
-async def main():
-    server = await asyncio.get_running_loop().create_server(Endpoint, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-asyncio.run(main())
-"""
-
 Asking = Callable[[], Awaitable[str]]
 
 
@@ -101,15 +63,6 @@ async def cpu_us(ask: Asking, calls: int) -> float:
     return 1e6 * (time.process_time() - begun) / calls
 
 
-@contextmanager
-def killing(server: "subprocess.Popen[str]") -> Iterator[None]:
-    """Kill the server when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        server.kill()
-
-
 async def measure(base_url: str, calls: int, repetitions: int) -> None:
     endpoint = Endpoint("bench/m", "m", base_url, key="sk-none")
     async with (
@@ -141,10 +94,9 @@ async def measure(base_url: str, calls: int, repetitions: int) -> None:
 
 
 async def main(calls: int, repetitions: int) -> None:
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server, killing(server):
-        await measure(f"http://127.0.0.1:{server.stdout.readline().strip()}/v1", calls, repetitions)
+    with serving() as server:
+        await measure(server.base_url, calls, repetitions)
 
 
 if __name__ == "__main__":
-    arguments = [int(argument) for argument in sys.argv[1:]]
-    asyncio.run(main(*(arguments + [500, 5][len(arguments) :])))
+    run(main(*arguments(500, 5)))
