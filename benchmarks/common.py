@@ -244,8 +244,8 @@ def capturing() -> Iterator[list[bytes]]:
     bodies: list[bytes] = []
     build = lean.body
 
-    def noting(endpoint: Endpoint, call: ModelCall, tier: Tier) -> bytes:
-        bodies.append(build(endpoint, call, tier))
+    def noting(endpoint: Endpoint, call: ModelCall, tier: Tier, *, stream: bool = False) -> bytes:
+        bodies.append(build(endpoint, call, tier, stream=stream))
         return bodies[-1]
 
     lean.body = noting

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ COLLECT_EVERY = 50_000
 """Objects made, less those gone, after which the garbage collector looks at them."""
 NOTED_EVERY_S = 2.0
 """How often a run notes how it stands, for `status` from elsewhere."""
+MOST_WARNINGS = 5
+"""Failures of one sort that are told of as they happen."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 
@@ -66,6 +69,8 @@ class Progress:
     """Items that an earlier start had ended."""
     done: int = 0
     failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter[str])
+    """Those of this start, by class of error."""
     in_flight: int = 0
     calls: int = 0
     tokens: int = 0
@@ -280,10 +285,19 @@ async def _work(
             progress.in_flight -= 1
         if isinstance(end, ItemFailed):
             progress.failed += 1
-            log.warning("item_failed", item=item.id, error=end.cause.error, reason=end.cause.reason)
+            _warn(log, progress, item.id, end.cause)
         else:
             progress.done += 1
             log.info("item_finished", item=item.id, verdict=end.verdict)
+
+
+def _warn(log: Log, progress: Progress, item: ItemId, cause: Failure) -> None:
+    """Tell of a failure; of the many that are alike, of the first few."""
+    progress.failures[cause.error] += 1
+    number = progress.failures[cause.error]
+    tell = log.warning if number <= MOST_WARNINGS else log.info
+    more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
+    tell("item_failed", item=item, error=cause.error, reason=cause.reason, **more)
 
 
 async def _play_item(

@@ -32,7 +32,7 @@ GATHER_S = 0.003
 """How long a group gathers while many talk at once: a commit has its cost, however few events are in it."""
 MANY = 16
 """Events in a group from which on many talk at once; a lone conversation never waits to be joined."""
-REMEMBERED_TEXTS = 65_536
+REMEMBERED_TEXTS = 4_096
 """Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
 
 Row = tuple[int, str, int | None, str, str, str, str, float, int | None]
