@@ -205,6 +205,10 @@ class ModelAccess:
         except ModelError as error:
             spent = error.usage if error.usage is not None else None if error.maybe_billed else Usage()
             raise
+        except BaseException:
+            if course.pending.stage != "sent":  # broken off while it waited for its turn
+                spent = Usage()
+            raise
         finally:
             self._settle(most, route, spent)
         return completion
