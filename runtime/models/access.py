@@ -293,7 +293,8 @@ class ModelAccess:
             error = course.refused
         error.attempts = tuple(course.attempts)
         error.usage = course.billed
-        error.cost_usd = _cost(course.route.price, course.billed) if course.billed is not None else None
+        if course.billed is not None:
+            error.cost_usd = _cost(course.route.price, course.billed, batch=course.route.batch)
         return error
 
 
