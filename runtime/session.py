@@ -51,14 +51,15 @@ def read_rate(text: str) -> tuple[str, Rate]:
     Raises:
         DeclarationError: it is of another form.
     """
-    model, equals, amounts = text.rpartition("=")
+    name, equals, amounts = text.rpartition("=")
+    model = name.strip() if equals else "*"
     found: dict[str, float | None] = {"rpm": None, "tpm": None}
     for amount in amounts.split(","):
         part = RATE.fullmatch(amount.strip())
-        if part is None or float(part[1]) <= 0 or found[part[3].lower()] is not None:
+        if not model or part is None or float(part[1]) <= 0 or found[part[3].lower()] is not None:
             raise DeclarationError(f"{text!r} is no rate: write 600rpm, 100ktpm, or openai/gpt-4o=600rpm,2Mtpm")
         found[part[3].lower()] = float(part[1]) * THOUSANDS[part[2].lower()]
-    return model if equals else "*", Rate(found["rpm"], found["tpm"])
+    return model, Rate(found["rpm"], found["tpm"])
 
 
 @dataclass(frozen=True, slots=True)
