@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ..protocols.errors import DeclarationError, Problem
+from ..protocols.errors import DeclarationError, FellowshipError, Problem
 from ..protocols.models import ModelSettings
 from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
@@ -170,14 +170,21 @@ async def open_session(
         LogError: the log cannot be opened.
     """
     clock = clock or SystemClock()
+    reason: FellowshipError | None = None
     async with AsyncExitStack() as stack:
         written = await stack.enter_async_context(open_log(log, clock=clock))
         purse = Purse(limits.budget, spent_usd=spent[0], spent_tokens=spent[1]) if limits.budget else None
         reached: ModelAccess | None = None
-        if client is None:
-            opening = _Opening(stack, environ, limits, access or Access(), clock, written)
-            client = reached = await opening.access(models, purse, seed)
-        yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+        try:
+            if client is None:
+                opening = _Opening(stack, environ, limits, access or Access(), clock, written)
+                client = reached = await opening.access(models, purse, seed)
+        except FellowshipError as error:  # on its way through the log's task group it would become a group
+            reason = error
+        else:
+            yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+    if reason is not None:
+        raise reason
 
 
 class _Opening:
