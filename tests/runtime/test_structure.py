@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from asking import CALL, FAR, SCORED, SETTINGS, access_to
+from asking import CALL, FAR, SCORED, SETTINGS, access_to, said
 
 from fellowship.protocols.errors import CallRefused, ModelError, ModelNotFound, Overloaded, PromptTooLong, Unauthorised
 from fellowship.protocols.models import ModelCall, ModelSettings, Tier
-from fellowship.runtime.models import LeanTransport, ModelAccess, resolve
+from fellowship.runtime.models import Endpoint, LeanTransport, ModelAccess, resolve
 from fellowship.runtime.models.structure import TIERS
+from fellowship.runtime.models.wire import Reply
 from fellowship.runtime.session import Access, Limits, open_session
 from fellowship.runtime.testing import Fault, LoopbackEndpoint
 
@@ -79,6 +81,34 @@ async def test_calls_at_once_all_find_their_way_and_the_next_know_it() -> None:
         before = len(server.ledger)
         await access.complete(SCORED)
     assert ways(server)[before:] == ["json-object"]
+
+
+class Late:
+    """A Transport that knows no forms, and is slow to say so to the first who asks."""
+
+    def __init__(self) -> None:
+        self.ways: list[Tier] = []
+        self.gate = asyncio.Event()
+
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+        self.ways.append(tier)
+        if len(self.ways) == 1:
+            await self.gate.wait()
+        if tier != "text":
+            raise CallRefused("no forms")
+        return Reply(said(JSON, tier=tier), {})
+
+
+async def test_a_call_that_is_refused_late_takes_the_way_that_others_have_found() -> None:
+    transport = Late()
+    access = access_to(transport)
+    async with asyncio.TaskGroup() as calls:
+        first = calls.create_task(access.complete(SCORED))
+        await anyio.wait_all_tasks_blocked()
+        await access.complete(SCORED)
+        transport.gate.set()
+    assert transport.ways == ["json-schema", *TIERS, "text"]
+    assert first.result().tier == "text"
 
 
 async def test_free_text_is_held_to_nothing_and_teaches_nothing() -> None:
