@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ..protocols.errors import DeclarationError, Problem
+from ..protocols.errors import DeclarationError, FellowshipError, Problem
 from ..protocols.models import ModelSettings
 from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
@@ -52,14 +52,15 @@ def read_rate(text: str) -> tuple[str, Rate]:
     Raises:
         DeclarationError: it is of another form.
     """
-    model, equals, amounts = text.rpartition("=")
+    name, equals, amounts = text.rpartition("=")
+    model = name.strip() if equals else "*"
     found: dict[str, float | None] = {"rpm": None, "tpm": None}
     for amount in amounts.split(","):
         part = RATE.fullmatch(amount.strip())
-        if part is None or float(part[1]) <= 0 or found[part[3].lower()] is not None:
+        if not model or part is None or float(part[1]) <= 0 or found[part[3].lower()] is not None:
             raise DeclarationError(f"{text!r} is no rate: write 600rpm, 100ktpm, or openai/gpt-4o=600rpm,2Mtpm")
         found[part[3].lower()] = float(part[1]) * THOUSANDS[part[2].lower()]
-    return model if equals else "*", Rate(found["rpm"], found["tpm"])
+    return model, Rate(found["rpm"], found["tpm"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +175,21 @@ async def open_session(
         LogError: the log cannot be opened.
     """
     clock = clock or SystemClock()
+    reason: FellowshipError | None = None
     async with AsyncExitStack() as stack:
         written = await stack.enter_async_context(open_log(log, clock=clock))
         purse = _purse(limits.budget, written) if limits.budget else None
         reached: ModelAccess | None = None
-        if client is None:
-            opening = _Opening(stack, environ, limits, access or Access(), clock, written)
-            client = reached = await opening.access(models, purse, seed)
-        yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+        try:
+            if client is None:
+                opening = _Opening(stack, environ, limits, access or Access(), clock, written)
+                client = reached = await opening.access(models, purse, seed)
+        except FellowshipError as error:  # on its way through the log's task group it would become a group
+            reason = error
+        else:
+            yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+    if reason is not None:
+        raise reason
 
 
 def _purse(budget: Budget, log: SqliteLog) -> Purse:

@@ -217,6 +217,10 @@ class ModelAccess:
         except ModelError as error:
             spent = error.usage if error.usage is not None else None if error.maybe_billed else Usage()
             raise
+        except BaseException:
+            if course.pending.stage != "sent":  # broken off while it waited for its turn
+                spent = Usage()
+            raise
         finally:
             self._settle(most, route, spent)
         return completion
@@ -316,8 +320,8 @@ class ModelAccess:
             error = course.refused
         error.attempts = tuple(course.attempts)
         error.usage = course.billed
-        batch = course.route.batch
-        error.cost_usd = _cost(course.route.price, course.billed, batch=batch) if course.billed is not None else None
+        if course.billed is not None:
+            error.cost_usd = _cost(course.route.price, course.billed, batch=course.route.batch)
         return error
 
 

@@ -1,6 +1,7 @@
 """A run's budget: money and tokens are reserved before a request and settled after it, so that nothing overshoots."""
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,25 +36,27 @@ class Budget:
         Raises:
             DeclarationError: it is none of these.
         """
-        usd: float | None = None
-        tokens: int | None = None
+        found: dict[str, float] = {}
         for part in text.split(","):
-            amount = part.strip()
-            amount = f"{amount[1:]}usd" if amount.startswith("$") else amount
-            found = AMOUNT.fullmatch(amount)
-            if found is None or float(found[1]) <= 0:
+            unit, number = _amount(part.strip())
+            if unit in found or not 0 < number < math.inf or (unit == "tok" and number < 1):
                 raise DeclarationError(f"{text!r} is no budget: write 5usd, 500ktok or 2Mtok")
-            unit = found[2].lower()
-            if unit in TOKENS:
-                tokens = round(float(found[1]) * TOKENS[unit])
-            else:
-                usd = float(found[1])
-        return cls(usd, tokens)
+            found[unit] = number
+        return cls(found.get("usd"), round(found["tok"]) if "tok" in found else None)
 
     def __str__(self) -> str:
         parts = [f"{self.usd:g} usd"] if self.usd is not None else []
         parts += [f"{self.tokens:,} tokens"] if self.tokens is not None else []
         return " and ".join(parts)
+
+
+def _amount(text: str) -> tuple[str, float]:
+    """Return `usd` or `tok`, and how much of it; 0 where it is nothing of the kind."""
+    found = AMOUNT.fullmatch(f"{text[1:]}usd" if text.startswith("$") else text)
+    if found is None:
+        return "", 0.0
+    factor = TOKENS.get(found[2].lower())
+    return ("usd", float(found[1])) if factor is None else ("tok", float(found[1]) * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def most_of(call: ModelCall, price: Price | None, longest_answer: int) -> Reserv
     for message in call.messages:
         sent += BYTES_A_MESSAGE + len(message.content.encode("utf-8", "surrogatepass"))
     if call.answer is not None:
-        sent += len(str(call.answer.schema))
+        sent += len(str(call.answer.schema).encode("utf-8", "surrogatepass"))
     usage = Usage(input_tokens=sent, output_tokens=longest_answer)
     dearest = price.cost_usd(usage) if price else 0.0
     if price is not None and price.output_cost_per_reasoning_token is not None:

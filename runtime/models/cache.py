@@ -19,7 +19,7 @@ from ...protocols.errors import LogError
 from ...protocols.models import Completion, ModelCall, ModelSettings, TokenLogprob, Usage
 from ..tracing import logger
 from .endpoints import Endpoint
-from .wire import request
+from .wire import body
 
 LARGEST = 2**30
 """Bytes of a cache; past them the answers not used for longest go."""
@@ -41,10 +41,16 @@ def repeatable(settings: ModelSettings) -> bool:
 
 
 def address(endpoint: Endpoint, call: ModelCall) -> bytes:
-    """Return the digest, 16 bytes, of all that makes an answer what it is; who pays is no part of it."""
+    """Return the digest, 16 bytes, of all that makes an answer what it is; who pays is no part of it.
+
+    The request is taken byte by byte: a model answers the fields of a schema in their order.
+
+    Raises:
+        CallRefused: a message cannot be written.
+    """
     where = endpoint.weights or endpoint.base_url.rstrip("/")
-    content = [where, endpoint.api_version, request(endpoint, call, endpoint.tier), call.settings.sample]
-    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    beside = orjson.dumps([where, endpoint.api_version, str(call.settings.sample)])
+    return blake2b(beside + b"\n" + body(endpoint, call, endpoint.tier), digest_size=16).digest()
 
 
 class AnswerCache:
@@ -55,28 +61,23 @@ class AnswerCache:
         self._connection = connection
         self._largest = largest
         self._fresh: dict[bytes, bytes] = {}
+        self._leaving: dict[bytes, bytes] = {}
+        """Answers that are being written."""
+        self._warned = False
         self._used: set[bytes] = set()
         self.hits = 0
 
     def get(self, where: bytes) -> Completion | None:
-        """Return an answer, as it costs now: nothing."""
-        answer = self._fresh.get(where) or self._read(where)
-        if answer is None:
+        """Return an answer, as it costs now: nothing. What a damaged file does not give back is not there."""
+        try:
+            answer = self._fresh.get(where) or self._leaving.get(where) or self._read(where)
+            known = _restored(answer) if answer is not None else None
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            self._warn(error)
             return None
-        self.hits += 1
-        facts = orjson.loads(answer)
-        logprobs = facts["logprobs"]
-        return Completion(
-            text=facts["text"],
-            finish_reason=facts["finish_reason"],
-            served_by=facts["served_by"],
-            usage=Usage(),
-            reasoning=facts["reasoning"],
-            logprobs=tuple(TokenLogprob.model_validate(token) for token in logprobs) if logprobs else None,
-            tier=facts["tier"],
-            cost_usd=0.0,
-            source="cache",
-        )
+        if known is not None:
+            self.hits += 1
+        return known
 
     def put(self, where: bytes, completion: Completion) -> None:
         """Keep an answer, where it is whole; it is written soon."""
@@ -104,12 +105,20 @@ class AnswerCache:
         if not fresh and not used:
             return
         self._used = set()
-        self._fresh = {}
+        self._fresh, self._leaving = {}, fresh
         try:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._write, fresh, used)
         except sqlite3.Error as error:  # what cannot be kept has to be asked for again: no reason to end a run
             logger().warning("cache_not_written", path=str(self.path), answers=len(fresh), reason=str(error))
+        finally:
+            self._leaving = {}
+
+    def _warn(self, error: Exception) -> None:
+        """Say once that the file does not give back all it was given."""
+        if not self._warned:
+            self._warned = True
+            logger().warning("cache_not_read", path=str(self.path), reason=f"{type(error).__name__}: {error}")
 
     def _read(self, where: bytes) -> bytes | None:
         # On the loop's thread: an indexed read takes 10 us, handing it to another thread 130.
@@ -148,6 +157,32 @@ class AnswerCache:
             )
 
 
+def _restored(answer: bytes) -> Completion:
+    facts = orjson.loads(answer)
+    logprobs = facts["logprobs"]
+    return Completion(
+        text=facts["text"],
+        finish_reason=facts["finish_reason"],
+        served_by=facts["served_by"],
+        usage=Usage(),
+        reasoning=facts["reasoning"],
+        logprobs=tuple(TokenLogprob.model_validate(token) for token in logprobs) if logprobs else None,
+        tier=facts["tier"],
+        cost_usd=0.0,
+        source="cache",
+    )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the table where there is none; raises sqlite3.DatabaseError before it touches a file of something else."""
+    tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables - {"answers", "sqlite_sequence"}:
+        raise sqlite3.DatabaseError("it is a database of something else")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(SCHEMA)
+    connection.execute("SELECT address, answer, used FROM answers LIMIT 0")
+
+
 @asynccontextmanager
 async def open_cache(path: Path, *, largest: int = LARGEST) -> AsyncGenerator[AnswerCache, None]:
     """Open a cache, new or with what it holds, and close it with everything written.
@@ -159,8 +194,7 @@ async def open_cache(path: Path, *, largest: int = LARGEST) -> AsyncGenerator[An
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
+            _prepare(connection)
         except BaseException:
             connection.close()
             raise

@@ -59,8 +59,7 @@ class PriceTable:
     """Prices by model. A user's own table is looked into first, then the one that comes along."""
 
     def __init__(self, rows: Mapping[str, Any], source: str = "") -> None:
-        self._rows = rows
-        self._source = source
+        self._tables = ((rows, source), (_shipped(), str(SHIPPED)))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -77,12 +76,12 @@ class PriceTable:
             raise DeclarationError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
         if not isinstance(rows, dict):
             raise DeclarationError(f"{path}: prices are one JSON object, with an object for each model")
-        return cls({**_shipped(), **cast("dict[str, Any]", rows)}, str(path))
+        return cls(cast("dict[str, Any]", rows), str(path))
 
     @classmethod
     def shipped(cls) -> Self:
         """Return the table that comes along; `as_of` says from when it is."""
-        return cls(_shipped(), str(SHIPPED))
+        return cls({})
 
     @property
     def as_of(self) -> str:
@@ -99,17 +98,22 @@ class PriceTable:
         if provider == EMBEDDED:
             return FREE
         also = [theirs for theirs, ours in ALSO_CALLED.items() if ours == provider]
-        for key in (model, f"{provider}/{name}", *(f"{other}/{name}" for other in also), name):
-            row = self._rows.get(key)
-            if not isinstance(row, dict) or "input_cost_per_token" not in row:
-                continue
-            try:
-                return Price.model_validate(row)
-            except ValidationError as error:
-                problem = error.errors(include_url=False)[0]
-                place = ".".join(str(part) for part in problem["loc"])
-                raise DeclarationError(f"{self._source}: {key}.{place}: {problem['msg']}") from error
+        keys = (model, f"{provider}/{name}", *(f"{other}/{name}" for other in also), name)
+        for rows, source in self._tables:  # a bare name in the first wins over provider/name in the second
+            for key in keys:
+                row = rows.get(key)
+                if isinstance(row, dict) and "input_cost_per_token" in row:
+                    return _price(row, f"{source}: {key}")
         return None
+
+
+def _price(row: Any, place: str) -> Price:  # noqa: ANN401 - whatever a file holds
+    try:
+        return Price.model_validate(row)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise DeclarationError(f"{place}.{field}: {problem['msg']}") from error
 
 
 @cache

@@ -40,11 +40,16 @@ class Structure:
 
     def answered(self, tier: Tier, completion: Completion) -> None:
         """Take in an answer: the way works, unless what comes is never JSON."""
+        weaker = TIERS.index(tier) > TIERS.index(self.tier)
         if completion.text.lstrip().startswith(LIKE_JSON):
             self._ignored = 0
-            if not self._proven or TIERS.index(tier) > TIERS.index(self.tier):
+            if not self._proven or weaker:
                 self.tier, self._proven = tier, True
             return
+        if weaker:  # every stricter way was refused, whatever is made of this one
+            self.tier, self._proven, self._ignored = tier, False, 0
+        if tier != self.tier:
+            return  # it was asked for before the others found out
         self._ignored += 1
-        if self._ignored >= IGNORED and tier == self.tier != "text" and not self._proven:
+        if self._ignored >= IGNORED and tier != "text" and not self._proven:
             self.tier, self._ignored = TIERS[TIERS.index(tier) + 1], 0

@@ -266,6 +266,7 @@ def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
 
 def _billed(error: ModelError, usage: Usage) -> ModelError:
     error.usage = usage if usage.reported else None
+    error.maybe_billed = not usage.reported
     return error
 
 
