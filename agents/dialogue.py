@@ -9,7 +9,7 @@ from ..protocols.models import ChatMessage, Completion, ModelCall, ModelSettings
 from ..protocols.ports import ModelClient
 from .replies import Form, Reply, Unreadable
 
-FURTHER_REQUESTS = 2
+FURTHER_REQUESTS = 1
 """How often an answer that cannot be read is asked for again, in the same dialogue."""
 
 ReplyT = TypeVar("ReplyT", bound=Reply)

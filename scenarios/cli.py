@@ -240,7 +240,7 @@ def run(
         deadline_s=deadline,
         item_deadline_s=item_deadline,
         run_deadline_s=run_deadline,
-        rates=_rates(rate or ()),
+        rates=_rates(rate or (), plan),
         budget=Budget.parse(budget) if budget else None,
     )
     access = Access(
@@ -441,10 +441,22 @@ def _environment(plan: "Plan", base_url: str | None) -> Mapping[str, str]:
     return {**os.environ, **{f"{variable_of(provider)}_BASE_URL": base_url for provider in providers}}
 
 
-def _rates(texts: "Sequence[str]") -> "Mapping[str, Rate]":
+def _rates(texts: "Sequence[str]", plan: "Plan") -> "Mapping[str, Rate]":
+    from ..protocols.errors import DeclarationError, UnknownName
+    from ..runtime.models.endpoints import split
     from ..runtime.session import read_rate
 
-    return dict(read_rate(text) for text in texts)
+    models = [settings.model for settings in plan.models]
+    known = {"*", *models, *(split(model)[0] for model in models)}
+    rates: dict[str, Rate] = {}
+    for text in texts:
+        name, allowed = read_rate(text)
+        if name not in known:
+            raise UnknownName("model of --rate", name, sorted(known))
+        if name in rates:
+            raise DeclarationError(f"--rate stands twice for {'all models' if name == '*' else name}")
+        rates[name] = allowed
+    return rates
 
 
 def _new_directory(name: str) -> Path:

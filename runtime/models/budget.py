@@ -111,7 +111,7 @@ class Purse:
 
     async def _until_it_fits(self, most: Reservation) -> None:
         while not self._fits(most):
-            if self._open == 0:
+            if self._open == 0 or not self._fits(most, held=False):
                 raise BudgetExhausted(
                     f"the budget of {self.budget} is used up: {self.spent_usd:.4f} usd and {self.spent_tokens:,} tokens"
                     f" are spent, and the next request can cost {most.usd:.4f} usd and {most.tokens:,} tokens"
@@ -134,10 +134,12 @@ class Purse:
         if self._write_off is not None:
             self._write_off(most)
 
-    def _fits(self, most: Reservation) -> bool:
+    def _fits(self, most: Reservation, *, held: bool = True) -> bool:
+        """Whether a request fits beside what is spent, and beside what is held unless all of that came back."""
         usd, tokens = self.budget.usd, self.budget.tokens
-        return (usd is None or self.spent_usd + self._held_usd + most.usd <= usd + 1e-12) and (
-            tokens is None or self.spent_tokens + self._held_tokens + most.tokens <= tokens
+        held_usd, held_tokens = (self._held_usd, self._held_tokens) if held else (0.0, 0)
+        return (usd is None or self.spent_usd + held_usd + most.usd <= usd + 1e-12) and (
+            tokens is None or self.spent_tokens + held_tokens + most.tokens <= tokens
         )
 
 

@@ -409,6 +409,21 @@ def test_a_rate_or_budget_of_another_form_is_wrong_use(option: tuple[str, str], 
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--rate", "acme/typo=600rpm"), "unknown model of --rate 'acme/typo'"),
+        (("--rate", "600rpm", "--rate", "700rpm"), "--rate stands twice for all models"),
+    ],
+)
+def test_a_rate_that_nothing_would_keep_is_wrong_use(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
+    address = ("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1")
+    result = fellowship("run", "judge", "--data", data, *address, "--out", out, *options)
+    assert (result.exit_code, out.exists()) == (2, False)
+    assert said in result.stderr
+
+
 def test_a_budget_in_money_needs_a_price(tmp_path: Path) -> None:
     data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
     with beside(LoopbackEndpoint()) as server:

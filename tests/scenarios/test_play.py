@@ -265,7 +265,7 @@ async def test_with_every_juror_recused_the_item_fails_with_its_reason(tmp_path:
 
 async def test_unread_votes_are_counted_and_never_guessed(tmp_path: Path) -> None:
     status = await played(library("jury"), tmp_path / "run", ScriptedModel(lambda _: "A, of course"))
-    assert (status.verdicts, status.unread_votes, status.calls) == ({"unread": 1}, 3, 9)
+    assert (status.verdicts, status.unread_votes, status.calls) == ({"unread": 1}, 3, 6)
     assert results(tmp_path / "run")[0].verdict == "unread"
 
 
