@@ -28,7 +28,7 @@ from ...protocols.errors import (
 from ...protocols.models import Usage
 from ...protocols.ports import Clock
 from .endpoints import Endpoint
-from .pace import MINUTE_S, Origin, Pace, requests_news, tokens_news
+from .pace import LIMIT_HEADERS, MINUTE_S, Origin, Pace, requests_news, tokens_news
 
 START = 64
 """Calls in flight to begin with; from there they double with every clean round."""
@@ -396,7 +396,7 @@ class Admission:
 
     @staticmethod
     def _announces(headers: Mapping[str, str]) -> bool:
-        return "x-ratelimit-limit-requests" in headers or "anthropic-ratelimit-requests-limit" in headers
+        return any(name in headers for name in LIMIT_HEADERS)
 
     # growth and cuts
 

@@ -17,6 +17,13 @@ BURST_S = 0.5
 """Seconds' worth of the limit that may leave at once."""
 NOTHING = 1e-9
 """Less than that is missing only by rounding."""
+LIMIT_HEADERS = (
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-tokens-limit",
+)
+"""Where one of them is, an answer says something of limits."""
 Origin = Literal["none", "configured", "announced", "learned"]
 SPAN = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(\d+(?:\.\d+)?)?",
