@@ -65,15 +65,19 @@ class Pace:
         """Return how long a request of so many units has to wait, as far as is known now."""
         if self.limit is None:
             return 0.0
+        self._refill(self.limit, now_s)
         rate, burst = self._rate, self._burst
-        self._level = min(burst, self._level + (now_s - self._at_s) * rate) if self._level < burst else burst
-        if self._remaining is not None:
-            self._remaining = min(self.limit, self._remaining + (now_s - self._at_s) * rate)
-        self._at_s = now_s
         short = min(need, burst) - self._level
         if self._remaining is not None:
             short = max(short, min(need, self.limit) + self.on_the_way - self._remaining)
         return max(0.0, short / rate) if short > NOTHING else 0.0
+
+    def _refill(self, limit: float, now_s: float) -> None:
+        rate, burst = self._rate, self._burst
+        self._level = min(burst, self._level + (now_s - self._at_s) * rate) if self._level < burst else burst
+        if self._remaining is not None:
+            self._remaining = min(limit, self._remaining + (now_s - self._at_s) * rate)
+        self._at_s = now_s
 
     def take(self, need: float) -> None:
         """Count a request that is being sent."""
@@ -105,6 +109,8 @@ class Pace:
         """Take what the endpoint says of the limit. A configured one is kept where it is the lower."""
         if news.reset_s is not None and news.reset_s > 1.5 * self.minute_s:
             return  # counted over hours or days: nothing to pace a minute by
+        if self.limit is not None:
+            self._refill(self.limit, now_s)  # what remains is what remains now
         if self.origin != "configured" or (self.limit is not None and news.limit < self.limit):
             if self.limit is None:
                 self._level = 1.0
