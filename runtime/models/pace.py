@@ -40,11 +40,12 @@ class Pace:
     granted alone, never left waiting.
     """
 
-    __slots__ = ("_at_s", "_level", "_remaining", "limit", "minute_s", "on_the_way", "origin")
+    __slots__ = ("_at_s", "_configured", "_level", "_remaining", "limit", "minute_s", "on_the_way", "origin")
 
     def __init__(self, limit: float | None, *, minute_s: float = MINUTE_S) -> None:
         self.minute_s = minute_s
         self.limit = limit
+        self._configured = math.inf if limit is None else limit
         self.origin: Origin = "none" if limit is None else "configured"
         self.on_the_way = 0.0
         """Units of requests that were sent and not answered."""
@@ -111,11 +112,11 @@ class Pace:
             return  # counted over hours or days: nothing to pace a minute by
         if self.limit is not None:
             self._refill(self.limit, now_s)  # what remains is what remains now
-        if self.origin != "configured" or (self.limit is not None and news.limit < self.limit):
-            if self.limit is None:
-                self._level = 1.0
-                self._at_s = now_s
-            self.limit, self.origin = news.limit, "announced"
+        if self.limit is None:
+            self._level = 1.0
+            self._at_s = now_s
+        told = news.limit < self._configured
+        self.limit, self.origin = (news.limit, "announced") if told else (self._configured, "configured")
         if news.remaining is not None:
             self._remaining = news.remaining
 
