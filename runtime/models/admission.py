@@ -526,6 +526,7 @@ class Admission:
         if self._doubts >= DOUBTS:
             self._doubts, self._at_random = 0, True
             self.requests.forget()
+            self._slow_start = True
             self._allowed = max(self._allowed, self._allowed_before)
 
     def _learn(self, now_s: float) -> None:
