@@ -539,8 +539,8 @@ class Admission:
         self._doubt(at_once=at_once)
         passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
         if self._at_random:
-            pass
-        elif passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
+            return  # should it be a limit after all, what was counted is of use
+        if passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
             self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
         elif self.requests.limit is not None and not at_once:
             self.requests.learned(self.requests.limit * LITTLE_CUT)
