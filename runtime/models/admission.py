@@ -28,7 +28,7 @@ from ...protocols.errors import (
 from ...protocols.models import Usage
 from ...protocols.ports import Clock
 from .endpoints import Endpoint
-from .pace import MINUTE_S, Origin, Pace, requests_news, tokens_news
+from .pace import LIMIT_HEADERS, MINUTE_S, Origin, Pace, requests_news, tokens_news
 
 START = 64
 """Calls in flight to begin with; from there they double with every clean round."""
@@ -179,6 +179,8 @@ class Admission:
         self._room: asyncio.Future[None] | None = None
         self._epoch = 0
         """Number of the last cut: what was sent before it says nothing new."""
+        self._sent_since = 0
+        """Of the calls in flight, those that were sent after the last cut."""
         self._held_until_s = -math.inf
         self._probing = False
         self._holds = 0
@@ -251,6 +253,7 @@ class Admission:
         self.requests.take(1.0)
         self.tokens.take(tokens)
         self._given += 1
+        self._sent_since += 1
         return Lease(self, tokens, self._given, self._epoch, self.in_flight)
 
     # what becomes of leases
@@ -357,9 +360,16 @@ class Admission:
     def _cap(self) -> int:
         return 1 if self._probing else min(self.most, max(1, int(self._allowed)))
 
+    @property
+    def _full(self) -> bool:
+        """Whether a call has to end first. One that goes ahead waits for none that were sent before: they may stall."""
+        if self._probing:
+            return self._sent_since > 0 or self.in_flight >= self.most
+        return self.in_flight >= self._cap
+
     def _delay_s(self, tokens: float) -> float:
         """Return how long the next request has to wait: infinity where it waits for another to end."""
-        if self.in_flight >= self._cap:
+        if self._full:
             return math.inf
         if self._held_until_s == -math.inf and not self.paced:
             return 0.0
@@ -373,6 +383,8 @@ class Admission:
 
     def _left(self, lease: Lease, used: float) -> None:
         self.in_flight -= 1
+        if lease.epoch == self._epoch:
+            self._sent_since -= 1
         self.requests.settle(1.0, 1.0)
         self.tokens.settle(lease.tokens, used)
 
@@ -384,7 +396,7 @@ class Admission:
 
     @staticmethod
     def _announces(headers: Mapping[str, str]) -> bool:
-        return "x-ratelimit-limit-requests" in headers or "anthropic-ratelimit-requests-limit" in headers
+        return any(name in headers for name in LIMIT_HEADERS)
 
     # growth and cuts
 
@@ -428,11 +440,11 @@ class Admission:
                 self._later_refused += lease.number > self._refused_number
                 self._hold(now_s, error.retry_after_s or 0.0)
         elif error.limit == "concurrency":
-            self._epoch += 1
+            self._begin_epoch()
             self._cut(lease.in_flight)
             self._hold(now_s, error.retry_after_s or SHORT_HOLD_S * self._scale)
         else:
-            self._epoch += 1
+            self._begin_epoch()
             self._begin_episode(error, lease, now_s)
 
     def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
@@ -478,12 +490,16 @@ class Admission:
             down.__cause__ = error
             self._fatal = down
             return
-        self._epoch += 1
+        self._begin_epoch()
         self._probing = True
         asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
         backoff_s = self._scale * min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))
         self._hold(now_s, max(asked_for_s or 0.0, backoff_s))
         self._breaks += 1
+
+    def _begin_epoch(self) -> None:
+        self._epoch += 1
+        self._sent_since = 0
 
     def _cut(self, in_flight: int) -> None:
         self._slow_start = False
@@ -510,6 +526,7 @@ class Admission:
         if self._doubts >= DOUBTS:
             self._doubts, self._at_random = 0, True
             self.requests.forget()
+            self._slow_start = True
             self._allowed = max(self._allowed, self._allowed_before)
 
     def _learn(self, now_s: float) -> None:
@@ -522,8 +539,8 @@ class Admission:
         self._doubt(at_once=at_once)
         passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
         if self._at_random:
-            pass
-        elif passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
+            return  # should it be a limit after all, what was counted is of use
+        if passed_s > 0 and (self._accepted >= ENOUGH or self.requests.limit is None):
             self.requests.learned(self.requests.minute_s * self._accepted / passed_s)
         elif self.requests.limit is not None and not at_once:
             self.requests.learned(self.requests.limit * LITTLE_CUT)

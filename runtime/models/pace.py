@@ -17,6 +17,13 @@ BURST_S = 0.5
 """Seconds' worth of the limit that may leave at once."""
 NOTHING = 1e-9
 """Less than that is missing only by rounding."""
+LIMIT_HEADERS = (
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-tokens-limit",
+)
+"""Where one of them is, an answer says something of limits."""
 Origin = Literal["none", "configured", "announced", "learned"]
 SPAN = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(\d+(?:\.\d+)?)?",
@@ -33,11 +40,12 @@ class Pace:
     granted alone, never left waiting.
     """
 
-    __slots__ = ("_at_s", "_level", "_remaining", "limit", "minute_s", "on_the_way", "origin")
+    __slots__ = ("_at_s", "_configured", "_level", "_remaining", "limit", "minute_s", "on_the_way", "origin")
 
     def __init__(self, limit: float | None, *, minute_s: float = MINUTE_S) -> None:
         self.minute_s = minute_s
         self.limit = limit
+        self._configured = math.inf if limit is None else limit
         self.origin: Origin = "none" if limit is None else "configured"
         self.on_the_way = 0.0
         """Units of requests that were sent and not answered."""
@@ -58,15 +66,19 @@ class Pace:
         """Return how long a request of so many units has to wait, as far as is known now."""
         if self.limit is None:
             return 0.0
+        self._refill(self.limit, now_s)
         rate, burst = self._rate, self._burst
-        self._level = min(burst, self._level + (now_s - self._at_s) * rate) if self._level < burst else burst
-        if self._remaining is not None:
-            self._remaining = min(self.limit, self._remaining + (now_s - self._at_s) * rate)
-        self._at_s = now_s
         short = min(need, burst) - self._level
         if self._remaining is not None:
             short = max(short, min(need, self.limit) + self.on_the_way - self._remaining)
         return max(0.0, short / rate) if short > NOTHING else 0.0
+
+    def _refill(self, limit: float, now_s: float) -> None:
+        rate, burst = self._rate, self._burst
+        self._level = min(burst, self._level + (now_s - self._at_s) * rate) if self._level < burst else burst
+        if self._remaining is not None:
+            self._remaining = min(limit, self._remaining + (now_s - self._at_s) * rate)
+        self._at_s = now_s
 
     def take(self, need: float) -> None:
         """Count a request that is being sent."""
@@ -98,11 +110,13 @@ class Pace:
         """Take what the endpoint says of the limit. A configured one is kept where it is the lower."""
         if news.reset_s is not None and news.reset_s > 1.5 * self.minute_s:
             return  # counted over hours or days: nothing to pace a minute by
-        if self.origin != "configured" or (self.limit is not None and news.limit < self.limit):
-            if self.limit is None:
-                self._level = 1.0
-                self._at_s = now_s
-            self.limit, self.origin = news.limit, "announced"
+        if self.limit is not None:
+            self._refill(self.limit, now_s)  # what remains is what remains now
+        if self.limit is None:
+            self._level = 1.0
+            self._at_s = now_s
+        told = news.limit < self._configured
+        self.limit, self.origin = (news.limit, "announced") if told else (self._configured, "configured")
         if news.remaining is not None:
             self._remaining = news.remaining
 
