@@ -46,7 +46,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/debates.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/faults.py
+	$(BIN)/fellowship bench --faults all --items 2000
 
 docs: $(VENV)/.dev
 	$(BIN)/fellowship schema > docs/scenario.schema.json

@@ -57,6 +57,9 @@ ENOUGH = 20
 """Answers from which on a learned limit is trusted."""
 SOON = 100
 """Requests within which an episode follows soon on another: no limit that is kept to is met as often."""
+SLOWER, FEWER, VAIN = 0.5, 2.0, 5
+"""A pace slower by so much should bring so many times the answers between two episodes; after so many episodes in a row
+in which it did not, pacing is given up."""
 DOUBTS = 5
 """Episodes in a row that look like chance, after which they are taken for it."""
 IN_A_ROW = 5
@@ -197,7 +200,12 @@ class Admission:
         self._why = ""
         self._first_episode_s: float | None = None
         self._since_s: float | None = None
-        self._accepted = 0
+        self._accepted = self._between = 0
+        self._compared: tuple[float, float] | None = None
+        """A pace, and the answers there were at it from one episode to the next."""
+        self._vain = 0
+        self._unpaced = False
+        """Whether refusals come however slowly requests leave."""
         self._grown_s = 0.0
 
     @property
@@ -405,7 +413,9 @@ class Admission:
         self._answered_once = True
         self._refused_in_a_row = 0
         self._accepted += 1
+        self._between += 1
         if self._accepted >= FORGOTTEN and self.requests.origin == "none":
+            self._unpaced = False
             self._since_s, self._accepted = None, 0  # what is measured, once a limit is met, must be of late
         self._failures, self._breaks, self._failing_since_s = 0, 0, None
         if lease.epoch == self._epoch:
@@ -537,6 +547,9 @@ class Admission:
         """
         at_once = self._holds == 1
         self._doubt(at_once=at_once)
+        between, self._between = self._between, 0
+        if self._unpaced or (not self._settling(now_s) and self._in_vain(between)):
+            return
         passed_s = now_s - (self._since_s if self._since_s is not None else now_s)
         if self._at_random:
             return  # should it be a limit after all, what was counted is of use
@@ -548,14 +561,40 @@ class Admission:
             return  # too little to go by: counting goes on
         self._since_s, self._accepted, self._grown_s = now_s, 0, now_s
 
+    def _in_vain(self, between: int) -> bool:
+        """Whether a slower pace has brought no fewer refusals: then no limit a minute is behind them.
+
+        A limit that is kept to is hardly met; storms come as often a request, however slowly these leave, and learning
+        from them would make the pace slower and slower.
+        """
+        pace = self.requests.limit
+        if pace is None:
+            return False
+        if self._compared is None or pace >= SLOWER * self._compared[0]:
+            before = self._compared or (pace, float(between))
+            self._compared = max(before[0], pace), (before[1] + between) / 2
+        elif between > FEWER * self._compared[1]:
+            self._compared, self._vain = (pace, float(between)), 0
+        else:
+            self._vain += 1
+        self._unpaced = self._vain >= VAIN
+        if self._unpaced:
+            self.requests.forget()
+            self._compared, self._vain = None, 0
+            self._since_s, self._accepted = None, 0
+        return self._unpaced
+
     def _grow_limit(self) -> None:
         """Try a little more of a limit that was only learned, quickly while it is still a guess."""
         now_s = self._clock.monotonic_s()
-        settling = self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S * self._scale
+        settling = self._settling(now_s)
         every_s, growth = (QUICK_GROWTH_EVERY_S, QUICK_GROWTH) if settling else (GROWTH_EVERY_S, GROWTH)
         if now_s - self._grown_s >= every_s * self._scale and self.requests.limit is not None:
             self._grown_s = now_s
             self.requests.learned(self.requests.limit * growth)
+
+    def _settling(self, now_s: float) -> bool:
+        return self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S * self._scale
 
     def _last_word(self) -> ModelError:
         """Return the endpoint's last word, as an error of its own for every caller."""
