@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from weakref import WeakKeyDictionary
 
 from ...protocols.errors import (
@@ -57,9 +58,9 @@ ENOUGH = 20
 """Answers from which on a learned limit is trusted."""
 SOON = 100
 """Requests within which an episode follows soon on another: no limit that is kept to is met as often."""
-SLOWER, FEWER, VAIN = 0.5, 2.0, 5
-"""A pace slower by so much should bring so many times the answers between two episodes; after so many episodes in a row
-in which it did not, pacing is given up."""
+SLOWER, FEWER, VAIN = 0.7, 2.0, 5
+"""A pace slower by so much should bring so many times the answers between two episodes; after so many episodes at which
+it did not, pacing is given up."""
 DOUBTS = 5
 """Episodes in a row that look like chance, after which they are taken for it."""
 IN_A_ROW = 5
@@ -201,9 +202,12 @@ class Admission:
         self._first_episode_s: float | None = None
         self._since_s: float | None = None
         self._accepted = self._between = 0
-        self._compared: tuple[float, float] | None = None
-        """A pace, and the answers there were at it from one episode to the next."""
-        self._vain = 0
+        self._fastest = 0.0
+        """A learned pace at which a limit was met."""
+        self._at_pace: deque[int] = deque(maxlen=VAIN)
+        """Answers from one episode to the next at that pace."""
+        self._slower: deque[int] = deque(maxlen=VAIN)
+        """The same at slower paces."""
         self._unpaced = False
         """Whether refusals come however slowly requests leave."""
         self._grown_s = 0.0
@@ -466,7 +470,7 @@ class Admission:
             self._refused_number, self._later_answered, self._later_refused = lease.number, 0, 0
             self._allowed_before = self._allowed
         told = pace.limit is not None and pace.origin in ("configured", "announced")
-        if error.limit == "unknown" and not told and self._first_episode_s is None:
+        if self._unpaced or (error.limit == "unknown" and not told and self._first_episode_s is None):
             self._cut(lease.in_flight)
         if self._first_episode_s is None:
             self._first_episode_s = now_s
@@ -564,24 +568,26 @@ class Admission:
     def _in_vain(self, between: int) -> bool:
         """Whether a slower pace has brought no fewer refusals: then no limit a minute is behind them.
 
-        A limit that is kept to is hardly met; storms come as often a request, however slowly these leave, and learning
-        from them would make the pace slower and slower.
+        Storms come as often a request, however slowly these leave, and learning from them would make the pace slower
+        and slower. Calls in flight are cut for them instead.
         """
         pace = self.requests.limit
         if pace is None:
             return False
-        if self._compared is None or pace >= SLOWER * self._compared[0]:
-            before = self._compared or (pace, float(between))
-            self._compared = max(before[0], pace), (before[1] + between) / 2
-        elif between > FEWER * self._compared[1]:
-            self._compared, self._vain = (pace, float(between)), 0
-        else:
-            self._vain += 1
-        self._unpaced = self._vain >= VAIN
+        if pace >= SLOWER * self._fastest:
+            self._fastest = max(self._fastest, pace)
+            self._at_pace.append(between)
+            return False
+        self._slower.append(between)
+        if len(self._slower) < VAIN:
+            return False
+        self._unpaced = fmean(self._slower) < FEWER * fmean(self._at_pace)
         if self._unpaced:
             self.requests.forget()
-            self._compared, self._vain = None, 0
             self._since_s, self._accepted = None, 0
+        self._fastest = 0.0
+        self._at_pace.clear()
+        self._slower.clear()
         return self._unpaced
 
     def _grow_limit(self) -> None:

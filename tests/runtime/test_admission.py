@@ -145,6 +145,25 @@ class Fickle(SimulatedEndpoint):
         return await super().send(endpoint, call, tier)
 
 
+class Stormy(SimulatedEndpoint):
+    """Refuses everybody for a second, now and then: a part of the requests sets it off. It counts nothing."""
+
+    share = 0.2
+    until_s = 0.0
+
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+        if now_s() >= self.until_s and self._rng.random() < self.share:
+            self.until_s = now_s() + 1.0
+        if now_s() < self.until_s:
+            await asyncio.sleep(0.01)
+            raise limited()
+        return await super().send(endpoint, call, tier)
+
+
+class Showery(Stormy):
+    share = 0.02
+
+
 def calling(server: Transport, controller: Admission) -> ModelAccess:
     return ModelAccess({SETTINGS: Route(ENDPOINT, server, controller, None)}, clock=LoopClock(), deadline_s=300)
 
@@ -571,6 +590,14 @@ async def test_refusals_by_chance_throttle_nobody_else() -> None:
     assert server.refused > 400
     assert tally.admitted / (MINUTE_S / 2) >= 0.8 * unthrottled
     assert controller.state().requests_origin == "none"
+
+
+@pytest.mark.parametrize(("sort", "least"), [(Stormy, 80), (Showery, 500)])
+@in_virtual_time
+async def test_storms_of_refusals_do_not_slow_the_pace_down_for_good(sort: type[SimulatedEndpoint], least: int) -> None:
+    server = endpoint(Enforced(), sort=sort)
+    await work(server, admission(WORKERS), 6)
+    assert server.enforcer.between(5 * MINUTE_S, 6 * MINUTE_S).admitted >= least
 
 
 @in_virtual_time
