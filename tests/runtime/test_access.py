@@ -22,7 +22,9 @@ from fellowship.protocols.errors import (
     Unauthorised,
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
-from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route
+from fellowship.runtime.models import Admission, Budget, Endpoint, ModelAccess, Price, Retries, Route
+from fellowship.runtime.models.admission import Lane
+from fellowship.runtime.models.budget import Purse, Reservation
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.retries import TABLE, Rule
 from fellowship.runtime.models.wire import Reply, completion
@@ -307,3 +309,19 @@ async def test_a_call_in_a_batch_that_was_billed_and_given_up_costs_what_batches
     with pytest.raises(ModelRefused) as caught:
         await ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5).complete(CALL)
     assert caught.value.cost_usd == 26.0
+
+
+async def test_a_call_that_was_broken_off_before_it_was_sent_costs_nothing_of_a_budget() -> None:
+    written_off: list[Reservation] = []
+    clock, endpoint = ManualClock(), Endpoint("loopback/m", "m", "http://127.0.0.1:9/v1")
+    admission = Admission(endpoint.name, 1, clock=clock)
+    purse = Purse(Budget(tokens=100_000), write_off=written_off.append)
+    route = Route(endpoint, LeanTransport(), admission, None)
+    access = ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5, purse=purse)
+    await admission.lease(Lane(), 0.0)  # nobody else gets in
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(access.complete(CALL))
+        while not admission.state().waiting:
+            await asyncio.sleep(0)
+        waiting.cancel()
+    assert (purse.spent_tokens, written_off) == (0, [])

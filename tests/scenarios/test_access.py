@@ -267,6 +267,17 @@ def vars_of(spend: Spend) -> dict[str, Any]:
     return {field.name: getattr(spend, field.name) for field in fields(Spend)}
 
 
+async def test_what_was_billed_before_a_call_was_broken_off_is_counted(tmp_path: Path) -> None:
+    async with LoopbackEndpoint(faults=[Fault("no-choices"), Fault("stall")]) as server:
+        limits = Limits(item_deadline_s=1.5, budget=Budget(tokens=100_000))
+        found = await play(library("judge"), items(1), tmp_path / "run", settings(server, limits))
+    spend = summed(found, "model")
+    assert found.failures == {"ItemTimedOut": 1}
+    assert spend.input_tokens + spend.output_tokens == server.totals.input_tokens + server.totals.output_tokens > 0
+    assert spend.cost_usd == pytest.approx(price(server))
+    assert spend.attempts == server.totals.requests == 2
+
+
 async def test_what_is_known_of_a_calls_money_is_counted_though_its_last_answer_came_without_usage(
     tmp_path: Path,
 ) -> None:
@@ -311,12 +322,16 @@ async def test_a_run_through_batches_has_outcomes_at_batch_prices(tmp_path: Path
     assert found.cost_usd == pytest.approx(server.input_tokens * 1.5e-6 + server.output_tokens * 5e-6)
 
 
-async def test_a_run_that_goes_on_finds_the_batches_it_had_submitted(tmp_path: Path) -> None:
-    access, out = Access(batch=True, prices=PRICES), tmp_path / "run"
+@pytest.mark.parametrize("budget", [None, Budget(tokens=170_000)], ids=str)
+async def test_a_run_that_goes_on_finds_the_batches_it_had_submitted_and_counts_them_once(
+    budget: Budget | None, tmp_path: Path
+) -> None:
+    access, limits, out = Access(batch=True, prices=PRICES), Limits(budget=budget), tmp_path / "run"
     async with LoopbackBatches(polls=10**9) as server:
 
         async def played() -> Status:
-            return await play(library("judge"), items(9), out, settings(server, access=access, clock=ManualClock()))
+            made = settings(server, limits, access=access, clock=ManualClock())
+            return await play(library("judge"), items(9), out, made)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(played)
