@@ -384,7 +384,12 @@ class Admission:
 
     @staticmethod
     def _announces(headers: Mapping[str, str]) -> bool:
-        return "x-ratelimit-limit-requests" in headers or "anthropic-ratelimit-requests-limit" in headers
+        return (
+            "x-ratelimit-limit-requests" in headers
+            or "anthropic-ratelimit-requests-limit" in headers
+            or "x-ratelimit-limit-tokens" in headers
+            or "anthropic-ratelimit-tokens-limit" in headers
+        )
 
     # growth and cuts
 

@@ -17,8 +17,8 @@ BYTES_A_MESSAGE = 32
 BYTES_A_REQUEST = 256
 """Bound on what it puts around all of them."""
 LONGEST_ANSWER = 16_384
-"""Tokens of an answer that are asked for under a budget where the scenario sets no limit: without one no request would
-have a bound."""
+"""Tokens of an answer that are asked for under a budget where the scenario sets no limit, and the price table knows of
+none that is lower: without one no request would have a bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import orjson
 import pytest
+from acting import settle
 
 from fellowship.protocols.errors import (
     CallRefused,
@@ -27,7 +28,7 @@ from fellowship.runtime.models.admission import Lane
 from fellowship.runtime.models.budget import Purse, Reservation
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.retries import TABLE, Rule
-from fellowship.runtime.models.wire import Reply, completion
+from fellowship.runtime.models.wire import Reply, completion, refusal
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -226,10 +227,12 @@ WELL = {
         {"created": None, "object": "text"},
         {"choices": [{"finish_reason": "eos", "message": {"role": "assistant", "content": "so"}}]},
         {"choices": [{"finish_reason": None, "message": {"content": "so"}}]},
+        {"choices": [{"finish_reason": ["stop"], "message": {"content": "so"}}]},
+        {"choices": [{"finish_reason": "eos", "message": {"content": "so", "tool_calls": {"a": 1}}}]},
     ],
 )
 def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, object]) -> None:
-    read = completion(orjson.dumps({**WELL, **change}))
+    read = completion(orjson.dumps({**WELL, **change}), "tool")
     assert (read.text, read.usage.input_tokens, read.usage.output_tokens) == ("so", 3, 1)
     assert read.finish_reason == ("other" if "choices" in change else "stop")
 
@@ -246,6 +249,32 @@ def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, ob
 def test_a_reply_without_what_is_needed_is_malformed(change: dict[str, object]) -> None:
     with pytest.raises(MalformedReply):
         completion(orjson.dumps({**WELL, **change}))
+
+
+def test_a_refusal_in_a_form_of_its_own_is_a_refusal() -> None:
+    message = {"content": None, "refusal": {"reason": "not this"}}
+    with pytest.raises(ModelRefused, match="not this"):
+        completion(orjson.dumps({**WELL, "choices": [{"finish_reason": "stop", "message": message}]}))
+
+
+GEMINI = "You exceeded your current quota, please check your plan and billing details. Please retry in 34.07s."
+
+
+@pytest.mark.parametrize(
+    ("period", "error"), [("PerMinutePerProject", RateLimited), ("PerDayPerProject", QuotaExhausted)]
+)
+def test_a_quota_of_a_minute_is_a_rate_and_one_of_a_day_is_a_quota(period: str, error: type[ModelError]) -> None:
+    violation = {"quotaId": f"GenerateRequests{period}PerModel-FreeTier"}
+    body = [{"error": {"code": 429, "message": GEMINI, "details": [{"violations": [violation]}]}}]
+    endpoint = Endpoint("gemini/m", "m", "http://127.0.0.1:9/v1")
+    assert type(refusal(429, orjson.dumps(body), {}, endpoint)) is error
+
+
+async def test_a_limit_of_tokens_is_heard_where_none_of_requests_is_announced() -> None:
+    admission = Admission("loopback/m", 8, clock=ManualClock())
+    lease = await admission.lease(Lane(), 0.0)
+    lease.answered({"x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "5"}, Usage())
+    assert (admission.tokens.limit, admission.requests.limit) == (1000, None)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +350,6 @@ async def test_a_call_that_was_broken_off_before_it_was_sent_costs_nothing_of_a_
     await admission.lease(Lane(), 0.0)  # nobody else gets in
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(access.complete(CALL))
-        while not admission.state().waiting:
-            await asyncio.sleep(0)
+        await settle()
         waiting.cancel()
     assert (purse.spent_tokens, written_off) == (0, [])

@@ -424,6 +424,14 @@ def test_a_rate_or_budget_of_another_form_is_wrong_use(option: tuple[str, str], 
     assert not out.exists()
 
 
+async def test_under_a_budget_no_longer_answer_is_asked_for_than_the_model_gives(tmp_path: Path) -> None:
+    access = Access(prices=PriceTable({MODEL: {**PRICE, "max_output_tokens": 4096}}))
+    async with LoopbackEndpoint() as server:
+        limits = Limits(budget=Budget(tokens=100_000))
+        await play(library("judge"), items(1), tmp_path / "run", settings(server, limits, access=access))
+    assert server.ledger[0].request["max_tokens"] == 4096
+
+
 def test_a_budget_in_money_needs_a_price(tmp_path: Path) -> None:
     data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
     with beside(LoopbackEndpoint()) as server:
