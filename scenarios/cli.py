@@ -240,7 +240,7 @@ def run(
         deadline_s=deadline,
         item_deadline_s=item_deadline,
         run_deadline_s=run_deadline,
-        rates=_rates(rate or ()),
+        rates=_rates(rate or (), plan),
         budget=Budget.parse(budget) if budget else None,
     )
     access = Access(
@@ -441,10 +441,23 @@ def _environment(plan: "Plan", base_url: str | None) -> Mapping[str, str]:
     return {**os.environ, **{f"{variable_of(provider)}_BASE_URL": base_url for provider in providers}}
 
 
-def _rates(texts: "Sequence[str]") -> "Mapping[str, Rate]":
+def _rates(texts: "Sequence[str]", plan: "Plan") -> "Mapping[str, Rate]":
+    """Return rates by model, by provider, or `*`; raises DeclarationError for one that nobody is limited by."""
+    from ..protocols.errors import DeclarationError, UnknownName
+    from ..runtime.models.endpoints import split
     from ..runtime.session import read_rate
 
-    return dict(read_rate(text) for text in texts)
+    models = {settings.model for settings in plan.models}
+    known = {"*", *models, *(split(model)[0] for model in models)}
+    rates: dict[str, Rate] = {}
+    for text in texts:
+        name, rate = read_rate(text)
+        if name not in known:
+            raise UnknownName("model of a --rate", name, known)
+        if name in rates:
+            raise DeclarationError(f"--rate names {name!r} twice: write 600rpm,100ktpm")
+        rates[name] = rate
+    return rates
 
 
 def _new_directory(name: str) -> Path:

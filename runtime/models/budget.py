@@ -44,6 +44,8 @@ class Budget:
             if found is None or float(found[1]) <= 0:
                 raise DeclarationError(f"{text!r} is no budget: write 5usd, 500ktok or 2Mtok")
             unit = found[2].lower()
+            if (tokens if unit in TOKENS else usd) is not None:
+                raise DeclarationError(f"{text!r} names two budgets of one sort")
             if unit in TOKENS:
                 tokens = round(float(found[1]) * TOKENS[unit])
             else:

@@ -424,6 +424,22 @@ def test_a_rate_or_budget_of_another_form_is_wrong_use(option: tuple[str, str], 
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rate", "acme/n=600rpm"), "unknown model of a --rate 'acme/n'; did you mean 'acme/m'?"),
+        (("--rate", "600rpm", "--rate", "100ktpm"), "--rate names '*' twice: write 600rpm,100ktpm"),
+        (("--budget", "5usd,3usd"), "'5usd,3usd' names two budgets of one sort"),
+    ],
+)
+def test_a_limit_that_would_not_count_is_wrong_use(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
+    address = ("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1")
+    result = fellowship("run", "judge", "--data", data, *address, "--out", out, *options)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [f"fellowship: {words}"]
+
+
 async def test_under_a_budget_no_longer_answer_is_asked_for_than_the_model_gives(tmp_path: Path) -> None:
     access = Access(prices=PriceTable({MODEL: {**PRICE, "max_output_tokens": 4096}}))
     async with LoopbackEndpoint() as server:
