@@ -43,6 +43,8 @@ FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 FAILURES = 10
 """Failures in a row after which an endpoint is taken to fail everybody."""
 LONGEST_BREAK_S = 30.0
+LEFT_BEHIND_S = 5.0
+"""How long after a hold the calls from before it are waited for, before one goes ahead beside them."""
 NAP_S = 0.5
 """How long the first in the queue sleeps before it looks again."""
 SETTLING_S = 15.0
@@ -179,6 +181,8 @@ class Admission:
         self._room: asyncio.Future[None] | None = None
         self._epoch = 0
         """Number of the last cut: what was sent before it says nothing new."""
+        self._of_epoch = 0
+        """Leases that were given after it and have not ended."""
         self._held_until_s = -math.inf
         self._probing = False
         self._holds = 0
@@ -248,6 +252,7 @@ class Admission:
         if self._since_s is None:
             self._since_s = self._clock.monotonic_s()
         self.in_flight += 1
+        self._of_epoch += 1
         self.requests.take(1.0)
         self.tokens.take(tokens)
         self._given += 1
@@ -360,7 +365,9 @@ class Admission:
     def _delay_s(self, tokens: float) -> float:
         """Return how long the next request has to wait: infinity where it waits for another to end."""
         if self.in_flight >= self._cap:
-            return math.inf
+            left_behind_s = self._left_behind_s()
+            if left_behind_s > 0:
+                return left_behind_s
         if self._held_until_s == -math.inf and not self.paced:
             return 0.0
         now_s = self._clock.monotonic_s()
@@ -371,8 +378,15 @@ class Admission:
             delay_s = max(delay_s, self.tokens.delay_s(tokens, now_s))
         return delay_s
 
+    def _left_behind_s(self) -> float:
+        """Return how long calls in flight are waited for: those from before a hold may take for ever."""
+        if not self._probing or self._of_epoch or self.in_flight >= self.most:
+            return math.inf
+        return self._held_until_s + LEFT_BEHIND_S * self._scale - self._clock.monotonic_s()
+
     def _left(self, lease: Lease, used: float) -> None:
         self.in_flight -= 1
+        self._of_epoch -= lease.epoch == self._epoch
         self.requests.settle(1.0, 1.0)
         self.tokens.settle(lease.tokens, used)
 
@@ -433,11 +447,11 @@ class Admission:
                 self._later_refused += lease.number > self._refused_number
                 self._hold(now_s, error.retry_after_s or 0.0)
         elif error.limit == "concurrency":
-            self._epoch += 1
+            self._begin_epoch()
             self._cut(lease.in_flight)
             self._hold(now_s, error.retry_after_s or SHORT_HOLD_S * self._scale)
         else:
-            self._epoch += 1
+            self._begin_epoch()
             self._begin_episode(error, lease, now_s)
 
     def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
@@ -483,12 +497,17 @@ class Admission:
             down.__cause__ = error
             self._fatal = down
             return
-        self._epoch += 1
+        self._begin_epoch()
         self._probing = True
         asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
         backoff_s = self._scale * min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))
         self._hold(now_s, max(asked_for_s or 0.0, backoff_s))
         self._breaks += 1
+
+    def _begin_epoch(self) -> None:
+        """Count anew: calls that are still in flight, for how long nobody knows, do not keep one from going ahead."""
+        self._epoch += 1
+        self._of_epoch = 0
 
     def _cut(self, in_flight: int) -> None:
         self._slow_start = False

@@ -270,6 +270,23 @@ def test_a_quota_of_a_minute_is_a_rate_and_one_of_a_day_is_a_quota(period: str, 
     assert type(refusal(429, orjson.dumps(body), {}, endpoint)) is error
 
 
+async def test_after_a_refusal_one_goes_ahead_though_a_call_from_before_takes_for_ever() -> None:
+    clock, lane = ManualClock(), Lane()
+    admission = Admission("loopback/m", 8, clock=clock)
+    await admission.lease(lane, 0.0)  # is never answered
+    refused = await admission.lease(lane, 0.0)
+    refused.failed(RateLimited("slow down", retry_after_s=2.0, limit="requests"))
+    async with asyncio.timeout(5):
+        ahead = await admission.lease(lane, 0.0)
+    assert 2.0 < sum(clock.slept) < 10.0
+    async with asyncio.TaskGroup() as tasks:
+        behind = tasks.create_task(admission.lease(lane, 0.0))
+        await settle()
+        assert not behind.done()
+        ahead.answered({}, Usage())
+    assert admission.in_flight == 2
+
+
 async def test_a_limit_of_tokens_is_heard_where_none_of_requests_is_announced() -> None:
     admission = Admission("loopback/m", 8, clock=ManualClock())
     lease = await admission.lease(Lane(), 0.0)
