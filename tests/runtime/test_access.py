@@ -201,9 +201,10 @@ async def test_an_agent_that_asks_with_settings_of_its_own_reaches_the_same_endp
     assert server.ledger[0].request["temperature"] == 1.0
 
 
-async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for() -> None:
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for(status: int) -> None:
     clock = ManualClock()
-    async with LoopbackEndpoint(faults=[Fault(status=429, headers={"retry-after": "86400"})]) as server:
+    async with LoopbackEndpoint(faults=[Fault(status=status, headers={"retry-after": "86400"})]) as server:
         with pytest.raises(EndpointDown, match="86400 s of patience"):
             await ask(server, clock=clock)
     assert clock.slept == []
