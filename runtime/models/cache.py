@@ -55,12 +55,14 @@ class AnswerCache:
         self._connection = connection
         self._largest = largest
         self._fresh: dict[bytes, bytes] = {}
+        self._in_writing: dict[bytes, bytes] = {}
+        """What is being written at this moment, and not yet to be read."""
         self._used: set[bytes] = set()
         self.hits = 0
 
     def get(self, where: bytes) -> Completion | None:
         """Return an answer, as it costs now: nothing."""
-        answer = self._fresh.get(where) or self._read(where)
+        answer = self._fresh.get(where) or self._in_writing.get(where) or self._read(where)
         if answer is None:
             return None
         self.hits += 1
@@ -104,12 +106,14 @@ class AnswerCache:
         if not fresh and not used:
             return
         self._used = set()
-        self._fresh = {}
+        self._fresh, self._in_writing = {}, fresh
         try:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._write, fresh, used)
         except sqlite3.Error as error:  # what cannot be kept has to be asked for again: no reason to end a run
             logger().warning("cache_not_written", path=str(self.path), answers=len(fresh), reason=str(error))
+        finally:
+            self._in_writing = {}
 
     def _read(self, where: bytes) -> bytes | None:
         # On the loop's thread: an indexed read takes 10 us, handing it to another thread 130.

@@ -14,9 +14,10 @@ import anyio
 import pytest
 from playing import MODEL, answered, at, beside, fellowship, items, library, results, status, written
 
-from fellowship.protocols.models import ModelCall
+from fellowship.protocols.models import Completion, ModelCall, Usage
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.models import Budget, PriceTable, Retries, admission
+from fellowship.runtime.models.cache import open_cache
 from fellowship.runtime.session import Access, Limits
 from fellowship.runtime.testing import (
     FAULTS,
@@ -305,6 +306,20 @@ async def test_an_answer_from_the_cache_costs_nothing_and_asks_nobody(tmp_path: 
         line["verdict"] for line in results(tmp_path / "two")
     ]
     assert "5 from the cache" in fellowship("status", tmp_path / "two").stdout
+
+
+async def test_an_answer_is_known_while_it_is_being_written(tmp_path: Path) -> None:
+    looks: list[bool] = []
+    async with open_cache(tmp_path / "answers.db") as cache:
+        cache.put(b"where", Completion("so", "stop", "m", Usage()))
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(cache.flush())
+            while not writing.done():
+                looks.append(cache.get(b"where") is not None)
+                await asyncio.sleep(0)
+        looks.append(cache.get(b"where") is not None)
+    assert len(looks) > 2
+    assert all(looks)
 
 
 # other ways to travel
