@@ -164,11 +164,11 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
     text = message.content or ""
     if message.refusal:
         raise _billed(ModelRefused(f"the model declined: {_on_one_line(str(message.refusal))}"), usage)
-    named: object = choice.finish_reason
-    reason = named if isinstance(named, str) else None
+    named = cast("Any", choice.finish_reason)  # whatever a reply that deviates has in its place
+    reason: str | None = named if isinstance(named, str) else None
     if reason == "content_filter":
         raise _billed(ContentFiltered("a filter of the endpoint withheld the answer"), usage)
-    calls: object = message.tool_calls
+    calls = cast("Any", message.tool_calls)
     if tier == "tool" and calls and isinstance(calls, list):
         text, reason = _arguments(cast("list[object]", calls)[0]), "stop" if reason == "tool_calls" else reason
     return Completion(
