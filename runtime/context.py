@@ -114,7 +114,10 @@ def _answered(call: ModelCall, completion: Completion, round_: int | None) -> Mo
 
 
 def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> ModelCalled:
-    told = error if isinstance(error, ModelError) else ModelError()
+    told = error if isinstance(error, ModelError) else error.__cause__  # of a call that was broken off
+    if not isinstance(told, ModelError):
+        told = ModelError()
+        told.attempts = (Attempt(latency_s=0.0, error=f"{type(error).__name__}: {error}".rstrip(": ")),)
     return ModelCalled(
         round=round_,
         model=call.settings.model,
@@ -123,11 +126,5 @@ def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> Mo
         answer=call.answer.name if call.answer else None,
         usage=told.usage or Usage(),
         cost_usd=told.cost_usd,
-        attempts=_attempts(error),
+        attempts=told.attempts,
     )
-
-
-def _attempts(error: BaseException | None) -> tuple[Attempt, ...]:
-    if isinstance(error, ModelError):
-        return error.attempts
-    return (Attempt(latency_s=0.0, error=f"{type(error).__name__}: {error}".rstrip(": ")),)

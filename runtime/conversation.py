@@ -235,6 +235,9 @@ class Conversation:
             if not cell.called_off or task.uncancel() > cancelling:
                 raise
             letter.fail(AgentUnavailable(cell.address.agent, "was stopped"))
+        else:
+            if cell.called_off:  # and the handler made something else of it
+                task.uncancel()
         finally:
             cell.task, cell.lent = None, False
             if cell.mailbox:

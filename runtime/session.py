@@ -269,7 +269,11 @@ class _Opening:
                 self._engines[model] = await self._stack.enter_async_context(engine)
             return self._engines[model].endpoint
         endpoint = resolve(settings, self._environ)
-        return replace(endpoint, longest_answer=LONGEST_ANSWER) if self._limits.budget is not None else endpoint
+        if self._limits.budget is None:
+            return endpoint
+        price = self._access.prices.of(settings.model)
+        longest = (price.max_output_tokens if price is not None else None) or LONGEST_ANSWER
+        return replace(endpoint, longest_answer=min(longest, LONGEST_ANSWER))
 
     async def _batches(self, endpoints: Sequence[Endpoint]) -> Transport:
         with LogReader(self._log.path) as reader:

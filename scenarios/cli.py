@@ -454,7 +454,9 @@ def _rates(texts: "Sequence[str]", plan: "Plan") -> "Mapping[str, Rate]":
         if name not in known:
             raise UnknownName("model of --rate", name, sorted(known))
         if name in rates:
-            raise DeclarationError(f"--rate stands twice for {'all models' if name == '*' else name}")
+            raise DeclarationError(
+                f"--rate stands twice for {'all models' if name == '*' else name}: write 600rpm,100ktpm"
+            )
         rates[name] = allowed
     return rates
 

@@ -35,6 +35,9 @@ MANY = 16
 REMEMBERED_TEXTS = 4_096
 """Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
 
+LOOK_S = 1.0
+"""How long the lock of a log is waited for: whoever only looks whether a run is going has it for a moment."""
+
 Row = tuple[int, str, int | None, str, str, str, str, float, int | None]
 
 
@@ -232,9 +235,9 @@ async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[
         DeclarationError: another process writes it.
         LogError: the file is not a log, is of a newer version, or cannot be written.
     """
-    lock = FileLock(_lock_of(path), timeout=0)
+    lock = FileLock(_lock_of(path), timeout=LOOK_S)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.01)
     except Timeout as error:
         raise DeclarationError(f"{path.parent} is being played by another process") from error
     except OSError as error:

@@ -165,6 +165,7 @@ class ModelAccess:
 
         Raises:
             ModelError: no try brought an answer; `attempts` on it says what each one met.
+            CancelledError: the call was broken off; its cause is a ModelError that says as much.
         """
         route = self._routes.get(_address(call.settings))
         if route is None:
@@ -174,8 +175,11 @@ class ModelAccess:
             return known
         pending = Pending(call, self._clock.monotonic_s())
         self._pending[id(pending)] = pending
+        course = Course(call, route, pending, route.structure.tier)
         try:
-            completion = await self._ask(Course(call, route, pending, route.structure.tier))
+            completion = await self._ask(course)
+        except asyncio.CancelledError as error:  # what was paid for until then has to be told to somebody
+            raise error from self._given_up(course, ModelError("the call was broken off"))
         finally:
             del self._pending[id(pending)]
         if where is not None and self._cache is not None:
@@ -228,7 +232,8 @@ class ModelAccess:
     def _settle(self, most: Reservation, route: Route, spent: Usage | None) -> None:
         assert self._purse is not None  # noqa: S101 - reserved from it
         if spent is None or not spent.reported:
-            self._purse.write_off(most)
+            # What was asked in a batch is found again by the next start, and is counted there.
+            self._purse.write_off(most, for_good=not route.batch)
         else:
             usd = route.price.cost_usd(spent, batch=route.batch) if route.price is not None else 0.0
             self._purse.settle(most, usd, spent.input_tokens + spent.output_tokens)
@@ -245,23 +250,28 @@ class ModelAccess:
             reply = await self._once(course)
         except ModelError as error:
             lease.failed(error)
-            now_s = self._clock.monotonic_s()
-            course.attempts.append(
-                Attempt(
-                    latency_s=now_s - begun_s,
-                    waited_s=begun_s - course.ready_s,
-                    first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
-                    error=_in_short(error),
-                    usage=error.usage,
-                )
-            )
-            pending.words, pending.first_word_s, pending.last_word_s = "", None, None
+            self._failed(course, begun_s, error, error.usage)
             raise
-        except BaseException:
+        except BaseException as error:
             lease.end()
+            self._failed(course, begun_s, error, None)
             raise
         lease.answered(reply.headers, reply.completion.usage)
         return self._finished(course, reply, begun_s)
+
+    def _failed(self, course: Course, begun_s: float, error: BaseException, usage: Usage | None) -> None:
+        """Take down an attempt that brought no answer."""
+        pending = course.pending
+        course.attempts.append(
+            Attempt(
+                latency_s=self._clock.monotonic_s() - begun_s,
+                waited_s=begun_s - course.ready_s,
+                first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
+                error=_in_short(error),
+                usage=usage,
+            )
+        )
+        pending.words, pending.first_word_s, pending.last_word_s = "", None, None
 
     async def _once(self, course: Course) -> Reply:
         route, call = course.route, course.call
@@ -336,5 +346,5 @@ def _address(settings: ModelSettings) -> tuple[str | None, ...]:
     return settings.model, settings.base_url, settings.key_env, settings.tier
 
 
-def _in_short(error: ModelError) -> str:
-    return f"{type(error).__name__}: {error}"[:LONGEST_WORD]
+def _in_short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")[:LONGEST_WORD]

@@ -445,11 +445,11 @@ class Admission:
         self._refused_in_a_row += 1
         self._why = str(error)
         now_s = self._clock.monotonic_s()
-        if (error.retry_after_s or 0.0) > self._patience_s:
-            self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
-        elif self._at_random and self._refused_in_a_row < IN_A_ROW:
+        if self._asks_too_much(error):
             return
-        elif lease.epoch != self._epoch:
+        if self._at_random and self._refused_in_a_row < IN_A_ROW:
+            return
+        if lease.epoch != self._epoch:
             if self._meeting_limit:
                 self._later_refused += lease.number > self._refused_number
                 self._hold(now_s, error.retry_after_s or 0.0)
@@ -460,6 +460,13 @@ class Admission:
         else:
             self._begin_epoch()
             self._begin_episode(error, lease, now_s)
+
+    def _asks_too_much(self, error: RateLimited | Overloaded) -> bool:
+        """Give the endpoint up where it asks for more patience than there is; returns whether it does."""
+        if error.retry_after_s is None or error.retry_after_s <= self._patience_s:
+            return False
+        self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
+        return True
 
     def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
         """Hold everybody until the limit has room again; one goes ahead then."""
@@ -493,6 +500,8 @@ class Admission:
         now_s = self._clock.monotonic_s()
         self._failures += 1
         self._why = str(error)
+        if isinstance(error, Overloaded) and self._asks_too_much(error):
+            return
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         if self._failures < FAILURES or lease.epoch != self._epoch:

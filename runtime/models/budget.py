@@ -18,8 +18,8 @@ BYTES_A_MESSAGE = 32
 BYTES_A_REQUEST = 256
 """Bound on what it puts around all of them."""
 LONGEST_ANSWER = 16_384
-"""Tokens of an answer that are asked for under a budget where the scenario sets no limit: without one no request would
-have a bound."""
+"""Tokens of an answer that are asked for under a budget where the scenario sets no limit, and the price table knows of
+none that is lower: without one no request would have a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Purse:
             budget: What may be spent.
             spent_usd: What earlier starts have spent.
             spent_tokens: The same.
-            write_off: Is told of every request that counts as its reservation because nobody knows its cost.
+            write_off: Is told of every request that counts for good as its reservation because nobody knows its cost.
         """
         self.budget = budget
         self._write_off = write_off
@@ -128,10 +128,15 @@ class Purse:
         self.spent_tokens += tokens
         self._returned.set()
 
-    def write_off(self, most: Reservation) -> None:
-        """Count a request in full: it may have been billed, and nobody says how much."""
+    def write_off(self, most: Reservation, *, for_good: bool = True) -> None:
+        """Count a request in full: it may have been billed, and nobody says how much.
+
+        Args:
+            most: What was set aside for it.
+            for_good: Whether later starts of the run count it, too.
+        """
         self.settle(most, most.usd, most.tokens)
-        if self._write_off is not None:
+        if for_good and self._write_off is not None:
             self._write_off(most)
 
     def _fits(self, most: Reservation, *, held: bool = True) -> bool:

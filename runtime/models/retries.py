@@ -62,7 +62,6 @@ class Retries:
             return None
         asked_for_s = error.retry_after_s if isinstance(error, (Overloaded, RateLimited)) else None
         if asked_for_s is not None and asked_for_s > self.patience_s:
-            # A limit is admission's business: it says what becomes of all who ask.
-            return 0.0 if isinstance(error, RateLimited) else None
+            return 0.0  # admission's business: it says what becomes of all who ask
         backoff_s = min(rule.longest_s, rule.first_s * 2.0 ** min(tries - 1, 30)) * (0.5 + rng.random() / 2)
         return max(asked_for_s or 0.0, backoff_s)

@@ -193,7 +193,8 @@ class Assembly:
     def _tool(self, part: dict[str, Any], position: int) -> str:
         index: Any = part.get("index")
         call = self._tools.setdefault(index if isinstance(index, int) else position, _Tool())
-        function: Any = part.get("function") or {}
+        named: Any = part.get("function")
+        function = cast("dict[str, Any]", named) if isinstance(named, dict) else {}
         call.id = call.id or str(part.get("id") or "")
         call.name = call.name or str(function.get("name") or "")
         arguments = str(function.get("arguments") or "")

@@ -46,6 +46,8 @@ OUT_OF_QUOTA = (
     "credit balance is too low",
     "insufficient credits",
 )
+A_WHILE = ("retry in", "perminute", "per minute", "per-minute")
+"""Words of a limit that has room again soon: Gemini calls what it allows a minute a quota, too."""
 FILTERED = ("content_filter", "content management policy", "flagged by moderation", "requires moderation")
 LIMITS: tuple[tuple[Limit, tuple[str, ...]], ...] = (
     ("concurrency", ("concurren", "simultaneous", "in parallel", "at the same time")),
@@ -161,12 +163,14 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
     message = choice.message
     text = message.content or ""
     if message.refusal:
-        raise _billed(ModelRefused(f"the model declined: {_on_one_line(message.refusal)}"), usage)
-    reason: str | None = choice.finish_reason
+        raise _billed(ModelRefused(f"the model declined: {_on_one_line(str(message.refusal))}"), usage)
+    named = cast("Any", choice.finish_reason)  # whatever a reply that deviates has in its place
+    reason: str | None = named if isinstance(named, str) else None
     if reason == "content_filter":
         raise _billed(ContentFiltered("a filter of the endpoint withheld the answer"), usage)
-    if tier == "tool" and message.tool_calls:
-        text, reason = _arguments(message.tool_calls[0]), "stop" if reason == "tool_calls" else reason
+    calls = cast("Any", message.tool_calls)
+    if tier == "tool" and calls and isinstance(calls, list):
+        text, reason = _arguments(cast("list[object]", calls)[0]), "stop" if reason == "tool_calls" else reason
     return Completion(
         text=text,
         finish_reason=cast("FinishReason", reason) if reason in FINISH_REASONS else "other",
@@ -180,15 +184,18 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
 
 def refusal(status: int, raw: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> ModelError:
     """Return the error that a reply other than 200 stands for."""
-    error = _refusal(status, clean(_words(raw), endpoint), headers, endpoint)
+    error = _refusal(status, clean(_words(raw), endpoint), headers, endpoint, daily=b"PerDay" in raw)
     error.headers = headers
     return error
 
 
-def _refusal(status: int, words: str, headers: Mapping[str, str], endpoint: Endpoint) -> ModelError:  # noqa: PLR0911 - a table
+def _refusal(  # noqa: PLR0911 - a table
+    status: int, words: str, headers: Mapping[str, str], endpoint: Endpoint, *, daily: bool
+) -> ModelError:
     reason = f"{endpoint.name} answered {status}: {words}"
     lower = words.lower()
-    if status == 402 or (status in (400, 403, 429) and _has(lower, OUT_OF_QUOTA)):
+    soon = status == 429 and _has(lower, A_WHILE) and not daily
+    if status == 402 or (status in (400, 403, 429) and _has(lower, OUT_OF_QUOTA) and not soon):
         return QuotaExhausted(reason)
     if status in (400, 403) and _has(lower, FILTERED):
         return ContentFiltered(reason)
@@ -335,8 +342,8 @@ def _logprobs(choice: Choice) -> tuple[TokenLogprob, ...] | None:
 
 
 def _arguments(tool_call: Any) -> str:  # noqa: ANN401 - function and custom tools
-    function = getattr(tool_call, "function", None)
-    return str(function.arguments) if function is not None else ""
+    arguments = getattr(getattr(tool_call, "function", None), "arguments", None)
+    return str(arguments) if arguments is not None else ""
 
 
 def _limit(lower: str, headers: Mapping[str, str]) -> Limit:

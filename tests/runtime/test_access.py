@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import orjson
 import pytest
+from acting import settle
 
 from fellowship.protocols.errors import (
     CallRefused,
@@ -22,10 +23,12 @@ from fellowship.protocols.errors import (
     Unauthorised,
 )
 from fellowship.protocols.models import AnswerSchema, ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
-from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route
+from fellowship.runtime.models import Admission, Budget, Endpoint, ModelAccess, Price, Retries, Route
+from fellowship.runtime.models.admission import Lane
+from fellowship.runtime.models.budget import Purse, Reservation
 from fellowship.runtime.models.lean import LeanTransport
 from fellowship.runtime.models.retries import TABLE, Rule
-from fellowship.runtime.models.wire import Reply, completion
+from fellowship.runtime.models.wire import Reply, completion, refusal
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ManualClock
 
 SETTINGS = ModelSettings(model="loopback/m")
@@ -198,9 +201,10 @@ async def test_an_agent_that_asks_with_settings_of_its_own_reaches_the_same_endp
     assert server.ledger[0].request["temperature"] == 1.0
 
 
-async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for() -> None:
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_endpoint_that_asks_for_a_day_is_not_waited_for(status: int) -> None:
     clock = ManualClock()
-    async with LoopbackEndpoint(faults=[Fault(status=429, headers={"retry-after": "86400"})]) as server:
+    async with LoopbackEndpoint(faults=[Fault(status=status, headers={"retry-after": "86400"})]) as server:
         with pytest.raises(EndpointDown, match="86400 s of patience"):
             await ask(server, clock=clock)
     assert clock.slept == []
@@ -224,10 +228,12 @@ WELL = {
         {"created": None, "object": "text"},
         {"choices": [{"finish_reason": "eos", "message": {"role": "assistant", "content": "so"}}]},
         {"choices": [{"finish_reason": None, "message": {"content": "so"}}]},
+        {"choices": [{"finish_reason": ["stop"], "message": {"content": "so"}}]},
+        {"choices": [{"finish_reason": "eos", "message": {"content": "so", "tool_calls": {"a": 1}}}]},
     ],
 )
 def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, object]) -> None:
-    read = completion(orjson.dumps({**WELL, **change}))
+    read = completion(orjson.dumps({**WELL, **change}), "tool")
     assert (read.text, read.usage.input_tokens, read.usage.output_tokens) == ("so", 3, 1)
     assert read.finish_reason == ("other" if "choices" in change else "stop")
 
@@ -244,6 +250,49 @@ def test_a_reply_that_deviates_in_what_nobody_needs_is_read(change: dict[str, ob
 def test_a_reply_without_what_is_needed_is_malformed(change: dict[str, object]) -> None:
     with pytest.raises(MalformedReply):
         completion(orjson.dumps({**WELL, **change}))
+
+
+def test_a_refusal_in_a_form_of_its_own_is_a_refusal() -> None:
+    message = {"content": None, "refusal": {"reason": "not this"}}
+    with pytest.raises(ModelRefused, match="not this"):
+        completion(orjson.dumps({**WELL, "choices": [{"finish_reason": "stop", "message": message}]}))
+
+
+GEMINI = "You exceeded your current quota, please check your plan and billing details. Please retry in 34.07s."
+
+
+@pytest.mark.parametrize(
+    ("period", "error"), [("PerMinutePerProject", RateLimited), ("PerDayPerProject", QuotaExhausted)]
+)
+def test_a_quota_of_a_minute_is_a_rate_and_one_of_a_day_is_a_quota(period: str, error: type[ModelError]) -> None:
+    violation = {"quotaId": f"GenerateRequests{period}PerModel-FreeTier"}
+    body = [{"error": {"code": 429, "message": GEMINI, "details": [{"violations": [violation]}]}}]
+    endpoint = Endpoint("gemini/m", "m", "http://127.0.0.1:9/v1")
+    assert type(refusal(429, orjson.dumps(body), {}, endpoint)) is error
+
+
+async def test_after_a_refusal_one_goes_ahead_though_a_call_from_before_takes_for_ever() -> None:
+    clock, lane = ManualClock(), Lane()
+    admission = Admission("loopback/m", 8, clock=clock)
+    await admission.lease(lane, 0.0)  # is never answered
+    refused = await admission.lease(lane, 0.0)
+    refused.failed(RateLimited("slow down", retry_after_s=2.0, limit="requests"))
+    async with asyncio.timeout(5):
+        ahead = await admission.lease(lane, 0.0)
+    assert sum(clock.slept) == 2.0
+    async with asyncio.TaskGroup() as tasks:
+        behind = tasks.create_task(admission.lease(lane, 0.0))
+        await settle()
+        assert not behind.done()
+        ahead.answered({}, Usage())
+    assert admission.in_flight == 2
+
+
+async def test_a_limit_of_tokens_is_heard_where_none_of_requests_is_announced() -> None:
+    admission = Admission("loopback/m", 8, clock=ManualClock())
+    lease = await admission.lease(Lane(), 0.0)
+    lease.answered({"x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "5"}, Usage())
+    assert (admission.tokens.limit, admission.requests.limit) == (1000, None)
 
 
 @pytest.mark.parametrize(
@@ -307,3 +356,18 @@ async def test_a_call_in_a_batch_that_was_billed_and_given_up_costs_what_batches
     with pytest.raises(ModelRefused) as caught:
         await ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5).complete(CALL)
     assert caught.value.cost_usd == 26.0
+
+
+async def test_a_call_that_was_broken_off_before_it_was_sent_costs_nothing_of_a_budget() -> None:
+    written_off: list[Reservation] = []
+    clock, endpoint = ManualClock(), Endpoint("loopback/m", "m", "http://127.0.0.1:9/v1")
+    admission = Admission(endpoint.name, 1, clock=clock)
+    purse = Purse(Budget(tokens=100_000), write_off=written_off.append)
+    route = Route(endpoint, LeanTransport(), admission, None)
+    access = ModelAccess({SETTINGS: route}, clock=clock, deadline_s=5, purse=purse)
+    await admission.lease(Lane(), 0.0)  # nobody else gets in
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(access.complete(CALL))
+        await settle()
+        waiting.cancel()
+    assert (purse.spent_tokens, written_off) == (0, [])

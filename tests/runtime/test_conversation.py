@@ -171,6 +171,30 @@ async def test_stop_with_letters_in_flight_answers_every_asker() -> None:
     assert system.statistics().conversations == 0
 
 
+async def test_a_handler_that_makes_something_else_of_its_end_leaves_the_asker_as_it_was() -> None:
+    async def stubborn(message: object, context: Context) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("the end went wrong") from None
+
+    system = ActorSystem(MemoryLog())
+
+    async def converse() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(ValueError, match="the end went wrong"):
+            async with system.conversation(TALK, {"a": acting(stubborn)}) as talk:
+                await talk.ask("a", AskThing())
+        return task.cancelling()
+
+    async with asyncio.TaskGroup() as group:
+        talking = group.create_task(converse())
+        await settle()
+        await system.stop()
+    assert talking.result() == 0
+
+
 async def test_a_conversation_broken_off_cancels_its_handlers_and_raises_the_error_itself() -> None:
     cancelled = False
 

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.lifecycle import RunEnded
 from fellowship.protocols.models import ModelCall
 from fellowship.protocols.ports import EventLog
-from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, open_log, schema
+from fellowship.runtime.log import LogReader, MemoryLog, SqliteLog, being_written, open_log, schema
 from fellowship.runtime.testing import ManualClock, ScriptedModel, as_reply
 from fellowship.scenarios import Outcome, Settings, Status, play
 from fellowship.scenarios.outcomes import Fold, in_order, status
@@ -388,3 +389,24 @@ async def test_a_run_whose_log_is_of_version_1_goes_on(old: tuple[Path, list[Out
     assert (found.state, found.done, found.failed) == ("done", 5, 2)
     assert len(model.calls) == 6
     assert folded(path)[0][:5] == outcomes
+
+
+async def test_whoever_looks_whether_a_run_is_going_does_not_keep_it_from_going_on(tmp_path: Path) -> None:
+    path, enough = tmp_path / "run.db", threading.Event()
+
+    def look() -> None:
+        while not enough.is_set():
+            being_written(path)
+
+    async with open_log(path):
+        pass
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(50):
+            async with open_log(path) as log:
+                assert being_written(path)
+                assert not log.closed
+    finally:
+        enough.set()
+        looking.join()

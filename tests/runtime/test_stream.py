@@ -602,3 +602,9 @@ def shown(found: Status) -> str:
     console = Console(width=400, record=True, file=StringIO(), markup=False)
     console.print(summary(found, []))
     return next(line for line in console.export_text().splitlines() if line.startswith("oldest call")).rstrip()
+
+
+def test_a_tool_whose_function_is_no_object_is_passed_over() -> None:
+    incoming = Incoming(ENDPOINT, {}, EVENTS)
+    incoming.take(stream(chunk({"tool_calls": [{"index": 0, "function": "x"}]}), chunk({"content": "so"}, "stop")))
+    assert incoming.completion(None).text == "so"

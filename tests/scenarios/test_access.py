@@ -14,9 +14,10 @@ import anyio
 import pytest
 from playing import MODEL, answered, at, beside, fellowship, items, library, results, status, written
 
-from fellowship.protocols.models import ModelCall
+from fellowship.protocols.models import Completion, ModelCall, Usage
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.models import Budget, PriceTable, Retries, admission
+from fellowship.runtime.models.cache import open_cache
 from fellowship.runtime.session import Access, Limits
 from fellowship.runtime.testing import (
     FAULTS,
@@ -267,6 +268,17 @@ def vars_of(spend: Spend) -> dict[str, Any]:
     return {field.name: getattr(spend, field.name) for field in fields(Spend)}
 
 
+async def test_what_was_billed_before_a_call_was_broken_off_is_counted(tmp_path: Path) -> None:
+    async with LoopbackEndpoint(faults=[Fault("no-choices"), Fault("stall")]) as server:
+        limits = Limits(item_deadline_s=1.5, budget=Budget(tokens=100_000))
+        found = await play(library("judge"), items(1), tmp_path / "run", settings(server, limits))
+    spend = summed(found, "model")
+    assert found.failures == {"ItemTimedOut": 1}
+    assert spend.input_tokens + spend.output_tokens == server.totals.input_tokens + server.totals.output_tokens > 0
+    assert spend.cost_usd == pytest.approx(price(server))
+    assert spend.attempts == server.totals.requests == 2
+
+
 async def test_what_is_known_of_a_calls_money_is_counted_though_its_last_answer_came_without_usage(
     tmp_path: Path,
 ) -> None:
@@ -296,6 +308,20 @@ async def test_an_answer_from_the_cache_costs_nothing_and_asks_nobody(tmp_path: 
     assert "5 from the cache" in fellowship("status", tmp_path / "two").stdout
 
 
+async def test_an_answer_is_known_while_it_is_being_written(tmp_path: Path) -> None:
+    looks: list[bool] = []
+    async with open_cache(tmp_path / "answers.db") as cache:
+        cache.put(b"where", Completion("so", "stop", "m", Usage()))
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(cache.flush())
+            while not writing.done():
+                looks.append(cache.get(b"where") is not None)
+                await asyncio.sleep(0)
+        looks.append(cache.get(b"where") is not None)
+    assert len(looks) > 2
+    assert all(looks)
+
+
 # other ways to travel
 
 
@@ -311,12 +337,16 @@ async def test_a_run_through_batches_has_outcomes_at_batch_prices(tmp_path: Path
     assert found.cost_usd == pytest.approx(server.input_tokens * 1.5e-6 + server.output_tokens * 5e-6)
 
 
-async def test_a_run_that_goes_on_finds_the_batches_it_had_submitted(tmp_path: Path) -> None:
-    access, out = Access(batch=True, prices=PRICES), tmp_path / "run"
+@pytest.mark.parametrize("budget", [None, Budget(tokens=170_000)], ids=str)
+async def test_a_run_that_goes_on_finds_the_batches_it_had_submitted_and_counts_them_once(
+    budget: Budget | None, tmp_path: Path
+) -> None:
+    access, limits, out = Access(batch=True, prices=PRICES), Limits(budget=budget), tmp_path / "run"
     async with LoopbackBatches(polls=10**9) as server:
 
         async def played() -> Status:
-            return await play(library("judge"), items(9), out, settings(server, access=access, clock=ManualClock()))
+            made = settings(server, limits, access=access, clock=ManualClock())
+            return await play(library("judge"), items(9), out, made)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(played)
@@ -410,18 +440,27 @@ def test_a_rate_or_budget_of_another_form_is_wrong_use(option: tuple[str, str], 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "words"),
     [
-        (("--rate", "acme/typo=600rpm"), "unknown model of --rate 'acme/typo'"),
-        (("--rate", "600rpm", "--rate", "700rpm"), "--rate stands twice for all models"),
+        (("--rate", "acme/n=600rpm"), "unknown model of --rate 'acme/n'; did you mean 'acme/m'?"),
+        (("--rate", "600rpm", "--rate", "100ktpm"), "--rate stands twice for all models: write 600rpm,100ktpm"),
+        (("--budget", "5usd,3usd"), "'5usd,3usd' is no budget: write 5usd, 500ktok or 2Mtok"),
     ],
 )
-def test_a_rate_that_nothing_would_keep_is_wrong_use(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_a_limit_that_would_not_count_is_wrong_use(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
     data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
     address = ("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1")
     result = fellowship("run", "judge", "--data", data, *address, "--out", out, *options)
-    assert (result.exit_code, out.exists()) == (2, False)
-    assert said in result.stderr
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [f"fellowship: {words}"]
+
+
+async def test_under_a_budget_no_longer_answer_is_asked_for_than_the_model_gives(tmp_path: Path) -> None:
+    access = Access(prices=PriceTable({MODEL: {**PRICE, "max_output_tokens": 4096}}))
+    async with LoopbackEndpoint() as server:
+        limits = Limits(budget=Budget(tokens=100_000))
+        await play(library("judge"), items(1), tmp_path / "run", settings(server, limits, access=access))
+    assert server.ledger[0].request["max_tokens"] == 4096
 
 
 def test_a_budget_in_money_needs_a_price(tmp_path: Path) -> None:
