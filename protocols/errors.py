@@ -8,6 +8,7 @@ FellowshipError
   ├ ModelError
   │ ├ RateLimited           (retryable) the endpoint asks for patience
   │ ├ Overloaded            (retryable) the endpoint failed: 5xx
+  │ │ └ ServerError         (retryable) it failed on this request, perhaps because of it: 500
   │ ├ CallTimedOut          (retryable) no answer before the deadline
   │ ├ ConnectionFailed      (retryable) no connection, or it broke
   │ ├ MalformedReply        (retryable) an answer that is not a chat completion
@@ -137,6 +138,10 @@ class Overloaded(ModelError):
     def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+
+
+class ServerError(Overloaded):
+    """The endpoint failed with 500, which says nothing of an overload: it may be this very request that it fails on."""
 
 
 class CallTimedOut(ModelError):

@@ -145,6 +145,8 @@ class Attempt(BaseModel):
     """What went wrong, where something did."""
     usage: Usage | None = None
     """What the endpoint billed for an attempt that went wrong; none where it said nothing."""
+    maybe_billed: Literal[True] | None = None
+    """Set where it may have been billed, and nobody says how much."""
 
 
 class TokenLogprob(BaseModel):

@@ -225,6 +225,7 @@ class _Opening:
         self._log = log
         self._engines: dict[str, EmbeddedEngine] = {}
         self._admissions = access.admissions or everybody()
+        self._proxied = any(name.lower() in PROXIES and value for name, value in environ.items())
 
     async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
         endpoints = {settings: await self._endpoint(settings) for settings in models}
@@ -251,10 +252,8 @@ class _Opening:
         )
 
     async def _transport(self) -> Transport:
-        if self._access.way == "sdk":
-            return await self._stack.enter_async_context(SdkTransport(stream=self._access.stream))
-        proxied = any(name.lower() in PROXIES and value for name, value in self._environ.items())
-        transport = LeanTransport(proxied=proxied, stream=self._access.stream)
+        make = SdkTransport if self._access.way == "sdk" else LeanTransport
+        transport = make(proxied=self._proxied, stream=self._access.stream)
         return await self._stack.enter_async_context(transport)
 
     async def _cache(self) -> AnswerCache | None:
@@ -278,7 +277,9 @@ class _Opening:
     async def _batches(self, endpoints: Sequence[Endpoint]) -> Transport:
         with LogReader(self._log.path) as reader:
             earlier = submitted(reader)
-        batches = BatchTransport(LogJournal(self._log), clock=self._clock, earlier=earlier, endpoints=endpoints)
+        batches = BatchTransport(
+            LogJournal(self._log), clock=self._clock, earlier=earlier, endpoints=endpoints, proxied=self._proxied
+        )
         return await self._stack.enter_async_context(batches)
 
     def _batch_route(self, endpoint: Endpoint, transport: Transport) -> Route:
@@ -306,11 +307,11 @@ class _Opening:
                 endpoint.name,
                 most,
                 clock=self._clock,
-                requests_per_minute=rate.requests,
-                tokens_per_minute=rate.tokens,
                 minute_s=limits.minute_s,
                 patience_s=limits.retries.patience_s,
             ),
         )
-        admission.most = most
-        return Route(endpoint, transport, admission, price)
+        route = Route(endpoint, transport, admission, price)
+        admission.join(route.lane, most, requests_per_minute=rate.requests, tokens_per_minute=rate.tokens)
+        self._stack.callback(admission.leave, route.lane)
+        return route

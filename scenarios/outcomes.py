@@ -65,6 +65,8 @@ class Spend:
     """Calls that used tokens and whose cost nobody knows."""
     unmetered: int = 0
     """Calls for which the endpoint reported no usage, or one that cannot be."""
+    maybe_billed: int = 0
+    """Requests that broke off and may have been billed; nobody says how much."""
 
     def add(self, called: dict[str, Any]) -> None:
         """Count one call: the body of a `model_called`."""
@@ -78,6 +80,7 @@ class Spend:
         self.cached_tokens += usage["cached_tokens"]
         self.reasoning_tokens += usage["reasoning_tokens"]
         self.unmetered += not usage["reported"]
+        self.maybe_billed += sum("maybe_billed" in attempt for attempt in called["attempts"])
         self.cost_usd += called.get("cost_usd", 0.0)
         self.unpriced += _unpriced(called)
 

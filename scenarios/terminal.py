@@ -135,6 +135,9 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
     unmetered = sum(spend.unmetered for spend in spends)
     if unmetered:
         yield "not metered", f"{unmetered:,} calls whose usage the endpoint did not report"
+    broken_off = sum(spend.maybe_billed for spend in spends)
+    if broken_off:
+        yield "perhaps billed", f"{broken_off:,} requests that broke off; nobody says what they cost"
     if status.tiers:
         yield "answers by", ", ".join(f"{tier} {count:,}" for tier, count in status.tiers.items())
 

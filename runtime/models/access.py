@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from ...protocols.errors import CallRefused, CallTimedOut, ModelError
+from ...protocols.errors import CallRefused, CallTimedOut, ModelError, ServerError
 from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings, Tier, Usage
 from ...protocols.ports import Clock
 from .admission import Admission, AdmissionState, Lane
@@ -269,6 +269,7 @@ class ModelAccess:
                 first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
                 error=_in_short(error),
                 usage=usage,
+                maybe_billed=_maybe_billed(error) if usage is None else None,
             )
         )
         pending.words, pending.first_word_s, pending.last_word_s = "", None, None
@@ -321,7 +322,8 @@ class ModelAccess:
             if weaker is not None:
                 course.tier, course.refused = weaker, course.refused or error
                 return 0.0
-        if not course.route.admission.broken:  # a try at an endpoint that fails everybody is no fault of this call's
+        # A try at an endpoint that fails everybody is no fault of this call's, but one that it fails on might be.
+        if isinstance(error, ServerError) or not course.route.admission.broken:
             course.tries[type(error)] = course.tries.get(type(error), 0) + 1
         return self._retries.wait_s(error, course.tries.get(type(error), 1), self._rng)
 
@@ -344,6 +346,10 @@ def _cost(price: Price | None, usage: Usage, *, batch: bool = False) -> float | 
 def _address(settings: ModelSettings) -> tuple[str | None, ...]:
     """Return what leads to an endpoint; settings that differ in anything else share it."""
     return settings.model, settings.base_url, settings.key_env, settings.tier
+
+
+def _maybe_billed(error: BaseException) -> Literal[True] | None:
+    return True if not isinstance(error, ModelError) or error.maybe_billed else None
 
 
 def _in_short(error: BaseException) -> str:

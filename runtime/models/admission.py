@@ -24,6 +24,7 @@ from ...protocols.errors import (
     Overloaded,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     Unauthorised,
 )
 from ...protocols.models import Usage
@@ -41,9 +42,10 @@ SHORT_HOLD_S = 0.1
 """Wait after too many calls at once: some of them will have ended."""
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 """Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
-FAILURES = 10
-"""Failures in a row after which an endpoint is taken to fail everybody."""
-LONGEST_BREAK_S = 30.0
+FAILURES = 5
+"""Failures in a row after which an endpoint is taken to fail everybody: fewer than one call's own tries."""
+LONGEST_BREAK_S, LONGEST_DOUBT_S = 30.0, 5.0
+"""Waits of an endpoint that fails everybody; the shorter where it may be the last few requests that it fails on."""
 NAP_S = 0.5
 """How long the first in the queue sleeps before it looks again."""
 SETTLING_S = 15.0
@@ -129,12 +131,27 @@ class Lease:
 
 
 class Lane:
-    """Those of one run who wait for an endpoint. Runs take turns; within one, first come, first served."""
+    """Those of one run who wait for an endpoint. Runs take turns; within one, first come, first served.
 
-    __slots__ = ("waiting",)
+    Whoever was sent before has waited already, and goes before those who were not.
+    """
+
+    __slots__ = ("again", "fresh")
 
     def __init__(self) -> None:
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.fresh: deque[asyncio.Future[None]] = deque()
+        self.again: deque[asyncio.Future[None]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.again)
+
+    def take(self) -> "asyncio.Future[None] | None":
+        """Return who is next, of those who have not left; None where all have."""
+        while self:
+            turn = (self.again or self.fresh).popleft()
+            if not turn.done():
+                return turn
+        return None
 
 
 class Admission:
@@ -194,9 +211,11 @@ class Admission:
         self._given = self._resumed_at = 0
         self._at_random = False
         self._refused_in_a_row = self._doubts = 0
+        self._refusing_since_s: float | None = None
         self._failures = self._breaks = 0
         self._failing_since_s: float | None = None
         self._answered_once = False
+        self._users: dict[Lane, tuple[int, float | None, float | None]] = {}
         self._fatal: ModelError | None = None
         self._why = ""
         self._first_episode_s: float | None = None
@@ -211,6 +230,25 @@ class Admission:
         self._unpaced = False
         """Whether refusals come however slowly requests leave."""
         self._grown_s = 0.0
+
+    def join(
+        self, lane: Lane, most: int, *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Take a run on; what all that use the endpoint know of its limits is kept together, until they leave."""
+        self._users[lane] = (most, requests_per_minute, tokens_per_minute)
+        self._agree()
+
+    def leave(self, lane: Lane) -> None:
+        """Let a run go; the last one leaves things as they are."""
+        self._users.pop(lane, None)
+        if self._users:
+            self._agree()
+
+    def _agree(self) -> None:
+        users = self._users.values()
+        self.most = max(most for most, _, _ in users)
+        self.requests.configure(min((rate for _, rate, _ in users if rate is not None), default=None))
+        self.tokens.configure(min((rate for _, _, rate in users if rate is not None), default=None))
 
     @property
     def paced(self) -> bool:
@@ -303,12 +341,9 @@ class Admission:
 
     async def _queue(self, lane: Lane, tokens: float, *, again: bool) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not lane.waiting:
+        if not lane:
             self._lanes.append(lane)
-        if again:
-            lane.waiting.appendleft(turn)
-        else:
-            lane.waiting.append(turn)
+        (lane.again if again else lane.fresh).append(turn)
         self._queued += 1
         if not self._head:
             self._call_next()
@@ -316,7 +351,7 @@ class Admission:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._forget(lane, turn)
+                self._queued -= 1  # it is passed over when it would be next
             else:
                 self._call_next()
             raise
@@ -346,21 +381,14 @@ class Admission:
         self._head = False
         while self._lanes:
             lane = self._lanes.popleft()
-            turn = lane.waiting.popleft()
-            self._queued -= 1
-            if lane.waiting:
+            turn = lane.take()
+            if lane:
                 self._lanes.append(lane)
-            if not turn.done():
+            if turn is not None:
+                self._queued -= 1
                 self._head = True
                 turn.set_result(None)
                 return
-
-    def _forget(self, lane: Lane, turn: "asyncio.Future[None]") -> None:
-        if turn in lane.waiting:
-            lane.waiting.remove(turn)
-            self._queued -= 1
-            if not lane.waiting:
-                self._lanes.remove(lane)
 
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():
@@ -415,7 +443,7 @@ class Admission:
     def _well(self, lease: Lease) -> None:
         """Take in that the endpoint works."""
         self._answered_once = True
-        self._refused_in_a_row = 0
+        self._refused_in_a_row, self._refusing_since_s = 0, None
         self._accepted += 1
         self._between += 1
         if self._accepted >= FORGOTTEN and self.requests.origin == "none":
@@ -445,6 +473,14 @@ class Admission:
         self._refused_in_a_row += 1
         self._why = str(error)
         now_s = self._clock.monotonic_s()
+        if self._refusing_since_s is None:
+            self._refusing_since_s = now_s
+        refusing_s = now_s - self._refusing_since_s
+        if refusing_s >= self._patience_s:
+            self._fatal = EndpointDown(
+                f"{self.name} has refused every call for {refusing_s:.0f} s; the last one: {error}"
+            )
+            return
         if self._asks_too_much(error):
             return
         if self._at_random and self._refused_in_a_row < IN_A_ROW:
@@ -506,7 +542,8 @@ class Admission:
             self._failing_since_s = now_s
         if self._failures < FAILURES or lease.epoch != self._epoch:
             return
-        patience_s = self._patience_s if self._answered_once else min(NEVER_ANSWERED_S, self._patience_s)
+        there = self._answered_once or isinstance(error, ServerError)
+        patience_s = self._patience_s if there else min(NEVER_ANSWERED_S, self._patience_s)
         failing_s = now_s - self._failing_since_s
         if failing_s >= patience_s:
             down = EndpointDown(f"{self.name} has failed every call for {failing_s:.0f} s; the last one: {error}")
@@ -516,7 +553,8 @@ class Admission:
         self._begin_epoch()
         self._probing = True
         asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
-        backoff_s = self._scale * min(LONGEST_BREAK_S, 2.0 ** min(self._breaks, 10))
+        longest_s = LONGEST_DOUBT_S if isinstance(error, ServerError) else LONGEST_BREAK_S
+        backoff_s = self._scale * min(longest_s, 2.0 ** min(self._breaks, 10))
         self._hold(now_s, max(asked_for_s or 0.0, backoff_s))
         self._breaks += 1
 

@@ -93,6 +93,7 @@ class Purse:
         self._held_usd = 0.0
         self._held_tokens = 0
         self._open = 0
+        self._waiting = 0
         self._first = asyncio.Lock()
         self._returned = asyncio.Event()
 
@@ -102,9 +103,13 @@ class Purse:
         Raises:
             BudgetExhausted: it does not fit, and nothing will come back.
         """
-        if self._first.locked() or not self._fits(most):
-            async with self._first:
-                await self._until_it_fits(most)
+        if self._waiting or not self._fits(most):
+            self._waiting += 1
+            try:
+                async with self._first:
+                    await self._until_it_fits(most)
+            finally:
+                self._waiting -= 1
         self._open += 1
         self._held_usd += most.usd
         self._held_tokens += most.tokens

@@ -26,6 +26,8 @@ LARGEST = 2**30
 KEPT_SHARE = 0.8
 """What is left of a cache that has grown too large."""
 FLUSH_S = 1.0
+LOCKED_TRIES, LOCKED_S = 100, 0.05
+"""How often, and how far apart, it is tried to open a file that another process is making."""
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS answers (
         address BLOB NOT NULL UNIQUE,
@@ -183,6 +185,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT address, answer, used FROM answers LIMIT 0")
 
 
+async def _prepared(connection: sqlite3.Connection) -> None:
+    """Prepare a file, as soon as no other process does: SQLite does not wait for that by itself."""
+    for _ in range(LOCKED_TRIES):
+        try:
+            return _prepare(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+        await anyio.sleep(LOCKED_S)
+    return _prepare(connection)
+
+
 @asynccontextmanager
 async def open_cache(path: Path, *, largest: int = LARGEST) -> AsyncGenerator[AnswerCache, None]:
     """Open a cache, new or with what it holds, and close it with everything written.
@@ -194,7 +208,7 @@ async def open_cache(path: Path, *, largest: int = LARGEST) -> AsyncGenerator[An
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
         try:
-            _prepare(connection)
+            await _prepared(connection)
         except BaseException:
             connection.close()
             raise

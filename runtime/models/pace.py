@@ -106,6 +106,15 @@ class Pace:
         if self.origin == "learned":
             self.limit, self.origin, self._level = None, "none", math.inf
 
+    def configure(self, limit: float | None) -> None:
+        """Take a limit that the user knows, or that nobody knows one any more; the endpoint's own word stays."""
+        self._configured = math.inf if limit is None else limit
+        if limit is not None and (self.limit is None or self.origin != "announced" or limit < self.limit):
+            self._level = min(self._level, max(1.0, BURST_S * SHARE * limit / self.minute_s))
+            self.limit, self.origin = limit, "configured"
+        elif limit is None and self.origin == "configured":
+            self.limit, self.origin, self._level = None, "none", math.inf
+
     def announced(self, news: "News", now_s: float) -> None:
         """Take what the endpoint says of the limit. A configured one is kept where it is the lower."""
         if news.reset_s is not None and news.reset_s > 1.5 * self.minute_s:

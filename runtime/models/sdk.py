@@ -54,6 +54,7 @@ class SdkTransport:
         client: AsyncOpenAI | None = None,
         *,
         token: Callable[[], Awaitable[str]] | None = None,
+        proxied: bool = False,
         stream: bool = False,
     ) -> None:
         """Make a transport.
@@ -62,6 +63,7 @@ class SdkTransport:
             client: Asks every endpoint, at its own address and in its own name, in place of clients made here; whoever
                 made it closes it. For proxies, and for ways to authorise that are not known here.
             token: Gives the bearer token of a request, in place of the endpoint's key; as of Microsoft Entra at Azure.
+            proxied: Whether to go through the proxies that the environment names.
             stream: Whether to receive answers word by word; it costs CPU with every word.
 
         Raises:
@@ -71,6 +73,7 @@ class SdkTransport:
             raise DeclarationError("a client brings its own credentials: give the token to the client")
         self._given = client
         self._token = token
+        self._proxied = proxied
         self._stream = stream
         self._stack: AsyncExitStack | None = None
         self._clients: dict[tuple[str, str | None, str], AsyncOpenAI] = {}
@@ -156,7 +159,7 @@ class SdkTransport:
             limits=LIMITS,
             timeout=TIMEOUT,
             follow_redirects=False,
-            trust_env=False,
+            trust_env=self._proxied,
             event_hooks={"response": [_look]},
         )
         key = endpoint.key or NO_KEY

@@ -29,6 +29,7 @@ STATUSES = (
     ("rate_limit", 429),
     ("too_many_requests", 429),
     ("insufficient_quota", 429),
+    ("overloaded", 529),
     ("authentication", 401),
     ("invalid_api_key", 401),
     ("permission", 403),

@@ -21,6 +21,7 @@ from ...protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     Unauthorised,
 )
 from ...protocols.models import Completion, FinishReason, ModelCall, Tier, TokenLogprob, Usage
@@ -205,6 +206,8 @@ def _refusal(  # noqa: PLR0911 - a table
         return PromptTooLong(reason)
     if status == 429:
         return RateLimited(reason, retry_after_s=retry_after_s(headers), limit=_limit(lower, headers))
+    if status == 500:
+        return ServerError(reason, retry_after_s=retry_after_s(headers))
     if status >= 500 or status in (408, 409, 425):
         return Overloaded(reason, retry_after_s=retry_after_s(headers))
     if status == 404:

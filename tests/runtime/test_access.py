@@ -19,6 +19,7 @@ from fellowship.protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     TruncatedReply,
     Unauthorised,
 )
@@ -80,7 +81,7 @@ async def test_a_call_is_sent_as_chat_completions_and_its_answer_read() -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(status=500), Overloaded),
+        (Fault(status=500), ServerError),
         (Fault(status=503), Overloaded),
         (Fault(status=429), RateLimited),
         (Fault("reset"), ConnectionFailed),

@@ -23,6 +23,7 @@ from fellowship.protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     Unauthorised,
 )
 from fellowship.protocols.lifecycle import BatchEnded, BatchPrepared, BatchSubmitted
@@ -296,13 +297,13 @@ async def test_a_transport_that_is_not_open_says_so_and_another_dialect_is_refus
         (LineFault(status=400), CallRefused, "went wrong"),
         (LineFault(status=404), ModelNotFound, "went wrong"),
         (LineFault(status=429), RateLimited, "went wrong"),
-        (LineFault(status=500), Overloaded, "went wrong"),
+        (LineFault(status=500), ServerError, "went wrong"),
         (LineFault(status=400, error={"message": "m", "code": "context_length_exceeded"}), PromptTooLong, ""),
         (LineFault("error", error={"code": "batch_expired", "message": "m"}), Overloaded, "expired before"),
         (LineFault("error", error={"code": "request_timeout", "message": "m"}), Overloaded, ""),
         (LineFault("error", error={"code": "insufficient_quota", "message": "m"}), QuotaExhausted, ""),
         (LineFault("error", error={"code": "content_filter", "message": "m"}), ContentFiltered, ""),
-        (LineFault("error", error={"message": "oops"}), Overloaded, "oops"),
+        (LineFault("error", error={"message": "oops"}), ServerError, "oops"),
         (LineFault("malformed"), MalformedReply, "not a chat completion"),
         (LineFault("torn"), MalformedReply, "not a line of a batch"),
         (LineFault("nameless"), MalformedReply, "without a line"),

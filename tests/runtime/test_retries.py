@@ -22,6 +22,7 @@ from fellowship.protocols.errors import (
     QuotaExhausted,
     RateLimited,
     RunStopping,
+    ServerError,
     TruncatedReply,
     Unauthorised,
 )
@@ -39,6 +40,7 @@ AS_OFTEN_AS_IT_TAKES = None
 FURTHER_TRIES: dict[type[ModelError], int | None] = {
     RateLimited: AS_OFTEN_AS_IT_TAKES,
     Overloaded: 6,
+    ServerError: 6,
     ConnectionFailed: 6,
     TruncatedReply: 4,
     MalformedReply: 3,
@@ -91,7 +93,10 @@ def test_every_error_of_a_model_has_its_decision_and_says_whether_it_is_worth_an
 
 
 @pytest.mark.parametrize("kind", sorted(kinds(), key=lambda kind: kind.__name__))
-async def test_a_call_is_tried_as_often_as_its_class_of_error_says(kind: type[ModelError]) -> None:
+async def test_a_call_is_tried_as_often_as_its_class_of_error_says(
+    kind: type[ModelError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fellowship.runtime.models.admission.FAILURES", CURED)  # as where others are answered
     times = FURTHER_TRIES[kind]
     transport = Failing(lambda sent: kind("its own words") if sent <= CURED else None)
     asking = access(transport, ManualClock()).complete(CALL)
@@ -153,8 +158,8 @@ def test_those_that_failed_together_come_back_apart() -> None:
 async def test_waits_are_the_same_for_the_same_seed() -> None:
     async def slept(seed: int) -> list[float]:
         clock = ManualClock()
-        with pytest.raises(Overloaded):
-            await access(Failing(lambda _: Overloaded("x")), clock, seed=seed).complete(CALL)
+        with pytest.raises(MalformedReply):
+            await access(Failing(lambda _: MalformedReply("x")), clock, seed=seed).complete(CALL)
         return clock.slept
 
     assert await slept(1) == await slept(1) != await slept(2)
@@ -183,3 +188,24 @@ async def test_who_asks_for_more_than_there_is_patience_is_not_asked_again(asked
         assert len((await asking).attempts) == sent
         assert sum(clock.slept) == asked_for_s
     assert transport.sent == sent
+
+
+async def test_a_call_that_the_endpoint_fails_on_again_and_again_fails_though_nobody_else_asks() -> None:
+    transport = Failing(lambda _: ServerError("oops"))
+    with pytest.raises(ServerError):
+        await access(transport, ManualClock()).complete(CALL)
+    assert transport.sent == 1 + (FURTHER_TRIES[ServerError] or 0)
+
+
+async def test_an_outage_fails_no_call_though_nobody_else_asks() -> None:
+    transport = Failing(lambda sent: Overloaded("down") if 1 < sent < 20 else None)
+    asked = access(transport, ManualClock())
+    assert [(await asked.complete(CALL)).text for _ in range(2)] == ["so", "so"]
+    assert transport.sent == 20
+
+
+async def test_an_endpoint_that_refuses_everybody_without_end_is_given_up() -> None:
+    transport, clock = Failing(lambda _: RateLimited("come back tomorrow")), ManualClock()
+    with pytest.raises(EndpointDown, match="has refused every call for 6.. s; the last one: come back tomorrow"):
+        await access(transport, clock, Retries(patience_s=600.0)).complete(CALL)
+    assert 600 <= sum(clock.slept) < 700

@@ -29,6 +29,7 @@ from fellowship.protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     TruncatedReply,
     Unauthorised,
 )
@@ -306,8 +307,8 @@ def test_what_is_not_kept_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) ->
         ({"error": {"message": "no", "code": "content_filter"}}, ContentFiltered),
         ({"type": "error", "error": {"message": "busy", "type": "overloaded_error"}}, Overloaded),
         ({"object": "error", "message": "what", "type": "BadRequestError", "code": 400}, CallRefused),
-        ({"error": {"message": "oops", "code": 99999}}, Overloaded),
-        ({"error": "oops"}, Overloaded),
+        ({"error": {"message": "oops", "code": 99999}}, ServerError),
+        ({"error": "oops"}, ServerError),
         (chunk(finish="error", error={"message": "gone", "code": 502}), Overloaded),
     ],
 )

@@ -30,6 +30,7 @@ from fellowship.protocols.errors import (
     PromptTooLong,
     QuotaExhausted,
     RateLimited,
+    ServerError,
     TruncatedReply,
     Unauthorised,
 )
@@ -429,7 +430,7 @@ async def test_an_answer_in_pieces_is_read(opening: Open) -> None:
         (429, {"message": "slow down"}, RateLimited),
         (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, QuotaExhausted),
         (429, {"message": "Request too large for gpt-4 on tokens per min"}, PromptTooLong),
-        (500, {"message": "oops"}, Overloaded),
+        (500, {"message": "oops"}, ServerError),
         (502, {"message": "oops"}, Overloaded),
         (503, {"message": "oops"}, Overloaded),
         (504, {"message": "oops"}, Overloaded),
@@ -499,7 +500,7 @@ async def test_limits_are_told_apart(opening: Open, words: str, headers: dict[st
 )
 async def test_an_error_in_any_form_is_an_error(opening: Open, raw: bytes) -> None:
     error = await failed(opening, always(raw, 500))
-    assert type(error) is Overloaded
+    assert type(error) is ServerError
     assert str(error).startswith("loopback/m answered 500: ")
 
 
