@@ -935,9 +935,27 @@ async def test_two_runs_take_turns_whatever_their_backlog() -> None:
 @in_virtual_time
 async def test_who_comes_first_is_served_first_and_what_is_tried_again_before_all() -> None:
     lane = Lane()
-    asked = [("first", lane, False), ("second", lane, False), ("third", lane, False), ("again", lane, True)]
-    # The first stands at the head of the queue already when the one that is tried again comes.
-    assert await order(admission(1), asked) == ["first", "again", "second", "third"]
+    asked = [("first", lane, False), ("second", lane, False), ("third", lane, False)]
+    asked += [("again", lane, True), ("again, later", lane, True)]
+    # The first stands at the head of the queue already when those that are tried again come.
+    assert await order(admission(1), asked) == ["first", "again", "again, later", "second", "third"]
+
+
+@in_virtual_time
+async def test_what_runs_know_of_an_endpoint_holds_while_they_use_it() -> None:
+    controller, slow, quick = admission(8), Lane(), Lane()
+    controller.join(slow, 4, requests_per_minute=60)
+    assert (controller.most, controller.state().requests_per_minute) == (4, 60)
+    controller.join(quick, 16, requests_per_minute=600, tokens_per_minute=100_000)
+    assert (controller.most, controller.state().requests_per_minute) == (16, 60)
+    assert controller.state().tokens_per_minute == 100_000
+    controller.leave(slow)
+    assert (controller.most, controller.state().requests_per_minute) == (16, 600)
+    assert len(await times_s(controller, 30, {})) == 30
+    assert now_s() == pytest.approx(2.5, abs=0.6)  # ten a second, and half a second's worth at once
+    controller.leave(quick)
+    controller.join(slow, 4)
+    assert controller.state().requests_origin == "none"
 
 
 @in_virtual_time

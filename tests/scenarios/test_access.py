@@ -524,3 +524,16 @@ async def test_when_everything_goes_wrong_at_once_nothing_is_left_open(tmp_path:
     assert [(state.in_flight, state.waiting) for state in session.access.admissions()] == [(0, 0)]
     assert session.access.pending() == ()
     assert watch[0].in_flight == 0
+
+
+async def test_requests_that_broke_off_and_may_have_been_billed_are_told(tmp_path: Path) -> None:
+    async with LoopbackEndpoint(faults=[Fault("reset"), Fault(status=503)]) as server:
+        found = await play(library("judge"), items(2), tmp_path / "run", settings(server, impatient(1, 5.0)))
+    spend = found.spend["model"][MODEL]
+    assert (found.done, spend.attempts, spend.maybe_billed) == (2, 4, 1)
+
+
+async def test_prompts_that_an_endpoint_always_fails_on_fail_and_the_run_ends(tmp_path: Path) -> None:
+    async with LoopbackEndpoint(faults=chain([None] * 6, repeat(Fault(status=500)))) as server:
+        found = await play(library("judge"), items(8), tmp_path / "run", settings(server, impatient(2, 5.0)))
+    assert (found.state, found.done, found.failures) == ("done", 6, {"ServerError": 2})
