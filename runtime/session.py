@@ -68,7 +68,7 @@ class Limits:
     """How hard endpoints are worked, how patiently, and for how much."""
 
     concurrency: int = 64
-    """The most calls in flight at an endpoint, and conversations in flight in all."""
+    """The most calls in flight at an endpoint, and about as many conversations at once."""
     deadline_s: float = 300.0
     """The longest a single request may take."""
     item_deadline_s: float | None = None
