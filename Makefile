@@ -42,11 +42,13 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bus.py
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/judge.py --uvloop
+	$(BIN)/python benchmarks/sdk.py
+	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/concurrency.py
 	$(BIN)/python benchmarks/debates.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/memory.py
-	$(BIN)/fellowship bench --faults all --items 2000
+	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 docs: $(VENV)/.dev
 	$(BIN)/fellowship schema > docs/scenario.schema.json

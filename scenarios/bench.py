@@ -80,8 +80,17 @@ class Measured(BaseModel):
     @property
     def equal(self) -> bool:
         """Whether our accounts are the endpoint's, to the token and to a millionth of a cent."""
-        same_money = abs(self.cost_usd - self.cost_billed_usd) < CLOSE_USD
-        return self.tokens == self.tokens_billed and self.unmetered == self.unmetered_served and same_money
+        return self.same_tokens and self.same_money and self.unmetered == self.unmetered_served
+
+    @property
+    def same_tokens(self) -> bool:
+        """Whether we count the tokens that the endpoint billed."""
+        return self.tokens == self.tokens_billed
+
+    @property
+    def same_money(self) -> bool:
+        """Whether we count the money that they cost, but for rounding."""
+        return abs(self.cost_usd - self.cost_billed_usd) < CLOSE_USD
 
 
 class MadeUp:

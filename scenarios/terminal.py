@@ -188,8 +188,8 @@ def measured(found: "Mapping[str, Measured]") -> RenderableType:
             row += [f"{test.cpu_us_per_call:.0f} us", f"{test.bare_us_per_call:.0f} us", f"{test.ratio:.2f}"]
         else:
             row += [
-                _both(f"{test.tokens:,}", f"{test.tokens_billed:,}"),
-                _both(f"{test.cost_usd:.4f}", f"{test.cost_billed_usd:.4f}"),
+                f"{test.tokens:,} {'=' if test.same_tokens else 'not'} {test.tokens_billed:,}",
+                f"{test.cost_usd:.5f} {'=' if test.same_money else 'not'} {test.cost_billed_usd:.5f}",
             ]
         table.add_row(*row)
         remarks += [f"{name}: {count:,} failed by {error}" for error, count in test.failures.items()]
@@ -198,10 +198,6 @@ def measured(found: "Mapping[str, Measured]") -> RenderableType:
         if not test.equal:
             remarks.append(f"{name}: our accounts are not the endpoint's")
     return Group(table, *[Text(remark) for remark in remarks])
-
-
-def _both(ours: str, theirs: str) -> str:
-    return f"{ours} = {theirs}" if ours == theirs else f"{ours}, not {theirs}"
 
 
 def items(outcomes: Iterable[Outcome]) -> RenderableType:
