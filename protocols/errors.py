@@ -114,6 +114,8 @@ class ModelError(ExecutionError):
     maybe_billed: bool = False
     """Whether the endpoint may have billed for it without a word."""
     headers: Mapping[str, str] | None = None
+    status: int | None = None
+    """Of the answer, where it was an error."""
     cost_usd: float | None = None
     """Money for attempts that were billed, once the one who tried has given up."""
 

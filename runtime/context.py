@@ -1,9 +1,10 @@
 """What an agent sees of the world while it handles one letter."""
 
+import asyncio
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from ..protocols.errors import ModelError
+from ..protocols.errors import ModelError, RunStopping
 from ..protocols.identity import Address
 from ..protocols.lifecycle import ModelCalled
 from ..protocols.messages import Command, Fact, Message
@@ -68,8 +69,10 @@ class AgentContext:
         try:
             completion = await system.models.complete(call)
         except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
-            if not self._conversation.log.closed:
-                self._log(_unanswered(call, error, self._round), call)
+            called = _unanswered(call, error, self._round)
+            put_off = not called.attempts and isinstance(error, RunStopping | asyncio.CancelledError)
+            if not put_off and not self._conversation.log.closed:
+                self._log(called, call)
             raise
         finally:
             system.asking.pop(id(call), None)

@@ -108,17 +108,21 @@ def _print_json(document: object) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("llm-fellowship"))  # noqa: T201 - what was asked for
+        raise typer.Exit(DONE)
+
+
 @app.callback()
 def _root(
-    ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,  # noqa: FBT002 - typer's way
+    version: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("llm-fellowship"))  # noqa: T201 - what was asked for
-        raise typer.Exit(DONE)
-    del ctx
+    del version  # its callback has seen to it
 
 
 @app.command("list")
@@ -241,7 +245,7 @@ def run(
         item_deadline_s=item_deadline,
         run_deadline_s=run_deadline,
         rates=_rates(rate or (), plan),
-        budget=Budget.parse(budget) if budget else None,
+        budget=Budget.parse(budget) if budget is not None else None,
     )
     access = Access(
         way=transport.value,
@@ -256,7 +260,7 @@ def run(
         access=access,
         seed=seed,
         environ=_environment(plan, base_url),
-        about={"data": str(data)},
+        about={"data": str(data), **({"base_url": base_url} if base_url else {})},
     )
     try:
         status = _play(plan, dataset, directory, settings, quiet=log_json)
@@ -492,6 +496,8 @@ def _play(plan: "Plan", dataset: "Dataset", directory: Path, settings: "Settings
                     scope.cancel()
                 else:
                     seen[0].draining = True
+                    if not terminal.err().is_terminal:
+                        terminal.err().print("stopping when the items in flight have ended; once more stops at once")
 
     async def whole() -> "Status | None":
         result: Status | None = None

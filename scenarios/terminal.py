@@ -105,12 +105,21 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     if status.live is not None:
         for name, words in _live(status.live):
             table.add_row(name, plain(words))
-    for path in paths:
-        table.add_row(path.name, plain(str(path)))
+    for name, words in _places(status, paths):
+        table.add_row(name, plain(words))
     parts: list[RenderableType] = [Text(f"\n{plain(status.scenario)}", style="bold"), table]
     if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
+
+
+def _places(status: Status, paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Return where things lie, as far as they are there, and what to do where they are not."""
+    for path in paths:
+        if path.exists():
+            yield path.name, str(path)
+    if status.state == "broken off":
+        yield "", "the command that began it, with the same --out, goes on and writes the results"
 
 
 def _accounts(status: Status) -> Iterator[tuple[str, str]]:

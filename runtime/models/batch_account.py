@@ -10,7 +10,14 @@ import openai
 from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from ...protocols.errors import CallTimedOut, ConnectionFailed, MalformedReply, ModelError, TruncatedReply
+from ...protocols.errors import (
+    CallTimedOut,
+    ConnectionFailed,
+    EndpointDown,
+    MalformedReply,
+    ModelError,
+    TruncatedReply,
+)
 from .batch_lines import CHAT_COMPLETIONS, Problem
 from .endpoints import Endpoint
 from .wire import LARGEST_REPLY, clean, not_json, refusal
@@ -111,7 +118,7 @@ class BatchAccount:
 
     async def upload(self, content: BytesIO) -> str:
         """Upload the lines of a batch and return the file's id; raises ModelError."""
-        with _translated(self._endpoint):
+        with _translated(self._endpoint), _offered(self._endpoint):
             reply = await self._client.files.with_raw_response.create(
                 file=("batch.jsonl", content, "application/jsonl"), purpose="batch", extra_headers=self._headers
             )
@@ -119,7 +126,7 @@ class BatchAccount:
 
     async def create(self, input_file_id: str, nonce: str) -> BatchState:
         """Have an uploaded file run; raises ModelError: after a retryable one but RateLimited it may run anyway."""
-        with _translated(self._endpoint):
+        with _translated(self._endpoint), _offered(self._endpoint):
             reply = await self._client.batches.with_raw_response.create(
                 input_file_id=input_file_id,
                 endpoint=CHAT_COMPLETIONS,
@@ -186,6 +193,17 @@ def _is(batch: dict[str, Any], nonce: str, input_file_id: str) -> bool:
     metadata: Any = batch.get("metadata")
     kept = isinstance(metadata, dict) and cast("dict[str, Any]", metadata).get(NONCE) == nonce
     return kept or batch.get("input_file_id") == input_file_id
+
+
+@contextmanager
+def _offered(endpoint: Endpoint) -> Generator[None, None, None]:
+    """Say of an address that is not there that there is no Batch API: no call of a run can go that way."""
+    try:
+        yield
+    except openai.APIStatusError as error:
+        if error.status_code not in (404, 405, 501):
+            raise
+        raise EndpointDown(f"{endpoint.base_url} has no Batch API for {endpoint.name}: leave out --batch") from error
 
 
 @contextmanager

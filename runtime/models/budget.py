@@ -118,8 +118,9 @@ class Purse:
         while not self._fits(most):
             if self._open == 0 or not self._fits(most, held=False):
                 raise BudgetExhausted(
-                    f"the budget of {self.budget} is used up: {self.spent_usd:.4f} usd and {self.spent_tokens:,} tokens"
-                    f" are spent, and the next request can cost {most.usd:.4f} usd and {most.tokens:,} tokens"
+                    f"the budget of {self.budget} does not reach for the next request, which can cost "
+                    f"{self._said(most.usd, most.tokens)}: {self._said(self.spent_usd, self.spent_tokens)} are spent"
+                    " (max_tokens on a model bounds what its requests can cost)"
                 )
             self._returned.clear()
             await self._returned.wait()
@@ -143,6 +144,12 @@ class Purse:
         self.settle(most, most.usd, most.tokens)
         if for_good and self._write_off is not None:
             self._write_off(most)
+
+    def _said(self, usd: float, tokens: int) -> str:
+        """Return an amount in the terms of the budget."""
+        parts = [f"{usd:.4f} usd"] if self.budget.usd is not None else []
+        parts += [f"{tokens:,} tokens"] if self.budget.tokens is not None else []
+        return " and ".join(parts)
 
     def _fits(self, most: Reservation, *, held: bool = True) -> bool:
         """Whether a request fits beside what is spent, and beside what is held unless all of that came back."""

@@ -107,6 +107,13 @@ class Endpoint:
         return {"api-key": self.key} if self.dialect == "azure" else {"Authorization": f"Bearer {self.key}"}
 
     @property
+    def key_wanted(self) -> str:
+        """What to do where a key is missing."""
+        provider = split(self.name)[0]
+        names = PROVIDERS.get(provider, Provider()).keys or (f"{variable_of(provider)}_API_KEY",)
+        return f"set {names[0]} in the environment or in .env"
+
+    @property
     def identity(self) -> tuple[str, str | None, str]:
         """Who answers and who pays: address, account and model. What is limited is limited by this."""
         return self.base_url.rstrip("/"), self.key, self.model

@@ -12,6 +12,8 @@ IGNORED = 3
 """Answers in a row that are no JSON, after which an endpoint is taken to ignore what it was asked for."""
 MARKS = ("response_format", "json_schema", "json schema", "structured output", "tool", "function call", "json mode")
 """Words of a refusal that concern the form."""
+FORM_STATUSES = (None, 400, 404, 415, 422, 501)
+"""Of refusals that can concern the form; a transport of one's own may tell none."""
 LIKE_JSON = ("{", "```", "<think>")
 
 
@@ -33,6 +35,8 @@ class Structure:
         """
         if TIERS.index(self.tier) > TIERS.index(tier):
             return self.tier  # others have found out meanwhile
+        if error.status not in FORM_STATUSES:
+            return None
         about_form = any(mark in str(error).lower() for mark in MARKS)
         if tier == "text" or (self._proven and not about_form):
             return None

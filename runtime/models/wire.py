@@ -186,7 +186,7 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
 def refusal(status: int, raw: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> ModelError:
     """Return the error that a reply other than 200 stands for."""
     error = _refusal(status, clean(_words(raw), endpoint), headers, endpoint, daily=b"PerDay" in raw)
-    error.headers = headers
+    error.headers, error.status = headers, status
     return error
 
 
@@ -201,7 +201,7 @@ def _refusal(  # noqa: PLR0911 - a table
     if status in (400, 403) and _has(lower, FILTERED):
         return ContentFiltered(reason)
     if status == 401:
-        return Unauthorised(reason)
+        return Unauthorised(reason if endpoint.key else f"{reason} (no key was sent: {endpoint.key_wanted})")
     if status in (400, 413, 422, 429) and _has(lower, TOO_LONG):
         return PromptTooLong(reason)
     if status == 429:

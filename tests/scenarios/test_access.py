@@ -172,7 +172,7 @@ async def test_a_budget_is_never_overshot_and_counts_what_earlier_starts_spent(b
 
         first = await played(budget)
         assert first.state == "stopped"
-        assert str(first.why).startswith(f"BudgetExhausted: the budget of {budget} is used up")
+        assert str(first.why).startswith(f"BudgetExhausted: the budget of {budget} does not reach")
         assert 0 < first.done < 40
         tokens, usd = spent()
         assert tokens <= (budget.tokens or math.inf)
@@ -537,3 +537,35 @@ async def test_prompts_that_an_endpoint_always_fails_on_fail_and_the_run_ends(tm
     async with LoopbackEndpoint(faults=chain([None] * 6, repeat(Fault(status=500)))) as server:
         found = await play(library("judge"), items(8), tmp_path / "run", settings(server, impatient(2, 5.0)))
     assert (found.state, found.done, found.failures) == ("done", 6, {"ServerError": 2})
+
+
+async def test_an_endpoint_without_a_batch_api_stops_the_run_and_fails_nothing(tmp_path: Path) -> None:
+    async with LoopbackEndpoint() as server:
+        how = settings(server, impatient(4, 5.0), access=Access(batch=True), clock=ManualClock())
+        found = await play(library("judge"), items(3), tmp_path / "run", how)
+        assert (found.state, found.done, found.failed) == ("stopped", 0, 0)
+        assert f"{server.base_url} has no Batch API for {MODEL}: leave out --batch" in str(found.why)
+
+
+async def test_a_refusal_of_the_account_is_not_asked_for_in_weaker_forms(tmp_path: Path) -> None:
+    async with LoopbackEndpoint(faults=[Fault(status=403), Fault(status=403)]) as server:
+        found = await play(library("judge"), items(2), tmp_path / "run", settings(server, impatient(1, 5.0)))
+    assert (found.failures, len(server.ledger)) == ({"CallRefused": 2}, 2)
+
+
+async def test_calls_that_were_never_sent_are_no_failed_calls(tmp_path: Path) -> None:
+    async with LoopbackEndpoint() as server:
+        limits = Limits(budget=Budget(tokens=100))
+        found = await play(library("judge"), items(2), tmp_path / "run", settings(server, limits))
+    assert (found.state, found.calls, found.calls_failed) == ("stopped", 0, 0)
+
+
+def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
+    data, out = written(tmp_path / "data.jsonl", 1), tmp_path / "run"
+    words = {"message": "Incorrect API key provided: none", "type": "invalid_request_error"}
+    with beside(LoopbackEndpoint(faults=[Fault(status=401, error=words)])) as server:
+        result = fellowship(
+            "run", "judge", "--data", data, "--model", MODEL, "--base-url", server.base_url, "--out", out
+        )
+    assert result.exit_code == 3
+    assert "(no key was sent: set ACME_API_KEY in the environment or in .env)" in result.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -319,3 +320,8 @@ def test_the_first_signal_drains_the_second_stops_and_the_same_command_goes_on(
     assert "4: 4 done" in stdout
     items = [json.loads(line)["item"] for line in (out / "results.jsonl").read_text().splitlines()]
     assert items == ["i0", "i1", "i2", "i3"]
+
+
+def test_the_version_is_printed_and_nothing_else() -> None:
+    result = fellowship("--version")
+    assert (result.exit_code, result.stdout) == (0, f"{version('llm-fellowship')}\n")
