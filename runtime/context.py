@@ -76,6 +76,7 @@ class AgentContext:
             raise
         finally:
             system.asking.pop(id(call), None)
+        self._conversation.answered = True
         await self._conversation.log.durable(self._log(_answered(call, completion, self._round), call))
         return completion
 

@@ -72,6 +72,8 @@ class Conversation:
         self._gone: dict[str, str] = {}
         self.stopped = False
         """Whether it was broken off, or has ended."""
+        self.answered = False
+        """Whether a model has answered anybody in it."""
         self._failure: Exception | None = None
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """The actor system: what all conversations share, and how all of them are stopped."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..protocols.errors import AgentUnavailable, ModelError
@@ -75,6 +75,10 @@ class ActorSystem:
             policies: What to do when an agent's handler raises; agents not named fail the conversation.
         """
         return Conversation(self, conversation, cast, policies or {})
+
+    def idle(self) -> Iterator[ConversationId]:
+        """Return the conversations in which no model has answered yet."""
+        return (conversation.id for conversation in self._open if not conversation.answered)
 
     def statistics(self) -> Statistics:
         """Return the system as it is now."""

@@ -43,6 +43,8 @@ PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_t
 SCALE = 20
 """How much quicker time passes in tests against faults."""
 CLOSE_USD = 1e-8
+WARM_UP = 100
+"""Items played before CPU is measured."""
 TEXT = "The sky looks blue because short waves are scattered more than long ones. " * 8
 
 
@@ -181,6 +183,9 @@ def measure(test: Load) -> Measured:
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     with serving(test.serving) as server:
+        if not test.serving.share:
+            with tempfile.TemporaryDirectory() as folder:  # what is loaded once is not a call's cost
+                _timed(replace(test, items=WARM_UP), server.base_url, Path(folder) / "run")
         for _ in range(test.repetitions):
             if not test.serving.share:
                 bare.append(_run(_bare, server.base_url, test.items, test.limits.concurrency))

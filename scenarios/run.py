@@ -83,6 +83,12 @@ class Progress:
     """Why no further item can succeed."""
     session: Session | None = None
     """The open run, to be looked at."""
+    playing: dict[ConversationId, asyncio.Task[None]] = field(
+        default_factory=dict[ConversationId, "asyncio.Task[None]"], repr=False
+    )
+    """Who plays which conversation."""
+    dropped: set[ConversationId] = field(default_factory=set[ConversationId])
+    """Conversations that had not come to anything when no further item was to be begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +252,8 @@ async def _attended(session: Session, progress: Progress, limits: Limits) -> Asy
     async def note() -> None:
         while True:
             session.log.note(live=live(session, progress).model_dump_json())
+            if progress.draining:
+                _drop(session, progress)
             await anyio.sleep(NOTED_EVERY_S)
 
     async def end_in_time(seconds: float) -> None:
@@ -280,8 +288,11 @@ async def _work(
     settings: Settings,
     log: Log,
 ) -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - coroutines run in tasks
     for number, item, conversation in todo:
         progress.in_flight += 1
+        progress.playing[conversation] = task
         try:
             end = await _play_item(plan, number, item, conversation, session, settings)
         except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
@@ -290,14 +301,36 @@ async def _work(
                 log.warning("run_stopping", error=type(error).__name__, reason=str(error))
             progress.draining = True
             return
+        except asyncio.CancelledError:
+            if conversation not in progress.dropped or task.uncancel():
+                raise
+            return  # it stays open
         finally:
             progress.in_flight -= 1
+            del progress.playing[conversation]
         if isinstance(end, ItemFailed):
             progress.failed += 1
             _warn(log, progress, item.id, end.cause)
         else:
             progress.done += 1
             log.info("item_finished", item=item.id, verdict=end.verdict)
+
+
+def _drop(session: Session, progress: Progress) -> None:
+    """Leave the items open whose first calls still wait for a limit: they may wait for hours, and have cost nothing."""
+    if session.access is None:
+        return
+    asking = session.system.asking
+    waiting = [pending for pending in session.access.pending() if pending.attempts == 0]
+    unsent = {asking[id(pending.call)][0].conversation for pending in waiting if id(pending.call) in asking}
+    sent = {
+        asking[id(pending.call)][0].conversation
+        for pending in session.access.pending()
+        if pending.attempts and id(pending.call) in asking
+    }
+    for conversation in unsent.intersection(session.system.idle()) - sent - progress.dropped:
+        progress.dropped.add(conversation)
+        progress.playing[conversation].cancel()
 
 
 def _warn(log: Log, progress: Progress, item: ItemId, cause: Failure) -> None:

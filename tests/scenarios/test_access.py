@@ -18,7 +18,7 @@ from fellowship.protocols.models import Completion, ModelCall, Usage
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.models import Budget, PriceTable, Retries, admission
 from fellowship.runtime.models.cache import open_cache
-from fellowship.runtime.session import Access, Limits
+from fellowship.runtime.session import Access, Limits, Rate
 from fellowship.runtime.testing import (
     FAULTS,
     Enforced,
@@ -569,3 +569,23 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
         )
     assert result.exit_code == 3
     assert "(no key was sent: set ACME_API_KEY in the environment or in .env)" in result.stderr
+
+
+async def test_items_whose_calls_still_wait_for_a_limit_are_left_open_when_the_run_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fellowship.scenarios.run.NOTED_EVERY_S", 0.02)
+    seen: list[Progress] = []
+
+    def answer(call: ModelCall) -> str:
+        seen[0].draining = True
+        return as_reply(call)
+
+    limits = Limits(concurrency=4, rates={"*": Rate(requests=1)})
+    async with LoopbackEndpoint(answer) as server:
+        how = settings(server, limits, watch=seen.append)
+        with anyio.fail_after(20):  # the next request might leave in a minute
+            stopped = await play(library("judge"), items(4), tmp_path / "run", how)
+        assert (stopped.state, stopped.done, stopped.failed, stopped.calls) == ("stopped", 1, 0, 1)
+        finished = await play(library("judge"), items(4), tmp_path / "run", settings(server))
+    assert (finished.state, finished.done, len(server.ledger)) == ("done", 4, 4)
