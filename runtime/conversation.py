@@ -224,7 +224,8 @@ class Conversation:
     async def _answer_here(self, cell: Cell, letter: Letter) -> None:
         """Let an agent without other mail handle a command in the conductor's own task, which has nothing else to do.
 
-        That saves a task and four turns of the loop. The agent can be stopped all the same: the task is cancelled for its sake, and the conductor is told that the agent was.
+        That saves a task and four turns of the loop. The agent can be stopped all the same: the task is cancelled for
+        its sake, and the conductor is told that the agent was.
         """
         task = asyncio.current_task(self._loop)
         assert task is not None  # noqa: S101 - coroutines run in tasks
