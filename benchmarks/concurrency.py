@@ -22,7 +22,7 @@ from common import Spent, Stats, arguments, bare, capturing, fellowship, items, 
 
 from fellowship.protocols.lifecycle import ModelCalled
 from fellowship.runtime.log import LogReader
-from fellowship.scenarios.run import LOG
+from fellowship.scenarios.directory import LOG
 
 LATENCY_S = 0.2
 MANY, SOME = 1000, 256

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any
 
 import aiohttp
 import anyio
@@ -36,8 +36,6 @@ from .outcomes import Status
 from .planning import plan
 from .run import Settings, play
 
-Result = TypeVar("Result")
-Arguments = TypeVarTuple("Arguments")
 MODEL = "bench/m"
 PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}})
 SCALE = 20
@@ -188,7 +186,8 @@ def measure(test: Load) -> Measured:
                 _timed(replace(test, items=WARM_UP), server.base_url, Path(folder) / "run")
         for _ in range(test.repetitions):
             if not test.serving.share:
-                bare.append(_run(_bare, server.base_url, test.items, test.limits.concurrency))
+                asked = server.base_url, test.items, test.limits.concurrency
+                bare.append(anyio.run(_bare, *asked, backend_options=BACKEND))
             before = server.totals()
             with tempfile.TemporaryDirectory() as folder:
                 ours.append(_timed(test, server.base_url, Path(folder) / "run"))
@@ -235,12 +234,8 @@ def _timed(test: Load, base_url: str, out: Path) -> tuple[float, float, Status]:
         limits=test.limits, environ={"BENCH_BASE_URL": base_url}, access=Access(prices=PRICES), seed=test.serving.seed
     )
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    status = _run(play, made, MadeUp(test.items), out, settings)
+    status = anyio.run(play, made, MadeUp(test.items), out, settings, backend_options=BACKEND)
     return time.perf_counter() - begun, time.process_time() - begun_cpu, status
-
-
-def _run(function: Callable[[Unpack[Arguments]], Awaitable[Result]], *arguments: *Arguments) -> Result:
-    return anyio.run(function, *arguments, backend_options=BACKEND)
 
 
 async def _bare(base_url: str, count: int, in_flight: int) -> float:

@@ -232,7 +232,8 @@ def run(
     from ..runtime.session import Access, Limits
     from . import terminal
     from .datasets import open_dataset, read_mapping
-    from .run import LOG, RESULTS, Settings
+    from .directory import LOG, RESULTS
+    from .run import Settings
 
     tracing.configure(json=log_json, level=logging.INFO if verbose or log_json else logging.WARNING)
     plan = _plan(scenario, model, change)
@@ -286,8 +287,8 @@ def show_status(run: Run, as_json: AsJson = False) -> None:  # noqa: FBT002 - ty
     """Show how a run stands, also while it is going."""
     from ..runtime.log import LogReader
     from . import terminal
+    from .directory import LOG, RESULTS
     from .outcomes import status
-    from .run import LOG, RESULTS
 
     with LogReader(_log_of(run)) as log:
         found = status(log, str(run))
@@ -408,7 +409,7 @@ def get_model(name: Annotated[str, typer.Argument(help="As in smollm2-135m.", sh
 def _log_of(run: Path) -> Path:
     """Return a run's log; raises DeclarationError where the directory is none of a run."""
     from ..protocols.errors import DeclarationError
-    from .run import LOG
+    from .directory import LOG
 
     if not run.exists():
         raise DeclarationError(f"there is no directory {run}")

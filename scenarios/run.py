@@ -2,24 +2,18 @@
 
 import asyncio
 import gc
-import json
 import os
-import platform
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
-import yaml
 
 from ..protocols.errors import (
-    DeclarationError,
     FellowshipError,
     ItemTimedOut,
     LogError,
@@ -35,21 +29,17 @@ from ..runtime.log import LogReader
 from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.tracing import Log, logger
 from .conductor import Conductor
+from .directory import LOG, RESULTS, Earlier, describe, prepare
 from .live import live
 from .outcomes import Status, status, write_results
 from .steps import Plan
 
-LOG = "run.db"
-RECORD = "run.yaml"
-RESULTS = "results.jsonl"
 COLLECT_EVERY = 50_000
 """Objects made, less those gone, after which the garbage collector looks at them."""
 NOTED_EVERY_S = 2.0
 """How often a run notes how it stands, for `status` from elsewhere."""
 MOST_WARNINGS = 5
 """Failures of one sort that are told of as they happen."""
-MOST_CHANGES = 8
-"""Changes named when a directory holds a run of something else."""
 
 
 class Items(Protocol):
@@ -111,18 +101,6 @@ class Settings:
     """Noted in run.yaml: where the data came from, and the like."""
 
 
-@dataclass(slots=True)
-class _Earlier:
-    """What earlier starts have left."""
-
-    ended: dict[ItemId, bytes] = field(default_factory=dict[ItemId, bytes])
-    """Items that have an outcome, each with its digest."""
-    begun: dict[ItemId, int] = field(default_factory=dict[ItemId, int])
-    """How often an item was begun."""
-    done: int = 0
-    failed: int = 0
-
-
 class _Counting:
     """A ModelClient that counts, for the progress."""
 
@@ -162,7 +140,7 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     settings = settings or Settings()
     if settings.client is None:
         prove(plan.models, settings.environ)
-    earlier = _prepare(plan, items, out, settings)
+    earlier = prepare(plan, items, out, settings.seed)
     progress = Progress(len(items), len(earlier.ended), earlier.done, earlier.failed)
     if settings.watch is not None:
         settings.watch(progress)
@@ -198,7 +176,7 @@ def _collector_at_rest() -> Generator[None, None, None]:
         gc.unfreeze()
 
 
-async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier: _Earlier, progress: Progress) -> None:
+async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier: Earlier, progress: Progress) -> None:
     async with open_session(
         out / LOG,
         plan.models,
@@ -211,7 +189,7 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)
-        _describe(plan, out, settings, session)
+        describe(plan, out, session.log, settings.seed, settings.about)
         concurrency = settings.limits.concurrency
         start = RunStarted(items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed)
         session.log.append(start, sender=CONDUCTOR)
@@ -270,7 +248,7 @@ async def _attended(session: Session, progress: Progress, limits: Limits) -> Asy
         attendants.cancel_scope.cancel()
 
 
-def _todo(items: Items, earlier: _Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
+def _todo(items: Items, earlier: Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
     """Return number, item and conversation of all that is still to be played."""
     for number, item in enumerate(items):
         if progress.draining:
@@ -320,14 +298,12 @@ def _drop(session: Session, progress: Progress) -> None:
     """Leave the items open whose first calls still wait for a limit: they may wait for hours, and have cost nothing."""
     if session.access is None:
         return
-    asking = session.system.asking
-    waiting = [pending for pending in session.access.pending() if pending.attempts == 0]
-    unsent = {asking[id(pending.call)][0].conversation for pending in waiting if id(pending.call) in asking}
-    sent = {
-        asking[id(pending.call)][0].conversation
-        for pending in session.access.pending()
-        if pending.attempts and id(pending.call) in asking
-    }
+    sent: set[ConversationId] = set()
+    unsent: set[ConversationId] = set()
+    for pending in session.access.pending():
+        asked = session.system.asking.get(id(pending.call))
+        if asked is not None:
+            (sent if pending.attempts else unsent).add(asked[0].conversation)
     for conversation in unsent.intersection(session.system.idle()) - sent - progress.dropped:
         progress.dropped.add(conversation)
         progress.playing[conversation].cancel()
@@ -408,130 +384,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = leaves[0]
     same = all(isinstance(leaf, FellowshipError) and str(leaf) == str(first) for leaf in leaves)
     return first if same or len(leaves) == 1 else group
-
-
-# the directory
-
-
-def _prepare(plan: Plan, items: Items, out: Path, settings: Settings) -> _Earlier:
-    """Make the directory, or look what a run has left in it.
-
-    Raises:
-        DeclarationError: it holds something else, or a run of something else; or two items have one id.
-    """
-    earlier = _Earlier()
-    if (out / LOG).exists():
-        with LogReader(out / LOG) as reader:
-            played = reader.meta("played")
-            if played is not None:
-                _same(json.loads(played), _played(plan, settings), out)
-            earlier = _left(reader)
-    elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
-        raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
-    _look_at(items, earlier, out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DeclarationError(f"{out} cannot be written: {error.strerror}") from error
-    return earlier
-
-
-def _look_at(items: Items, earlier: _Earlier, out: Path) -> None:
-    """Check that every item has its own id, and that those with an outcome are what they were."""
-    seen: set[ItemId] = set()
-    changed: list[ItemId] = []
-    for item in items:
-        if item.id in seen:
-            raise DeclarationError(f"two items have the id {item.id!r}")
-        seen.add(item.id)
-        if earlier.ended.get(item.id, digest := _digest(item)) != digest:
-            changed.append(item.id)
-    gone = [item for item in earlier.ended if item not in seen]
-    for ids, what in (
-        (changed, "changed in the data since"),
-        (gone, "not in the data now"),
-    ):
-        if ids:
-            raise DeclarationError(
-                f"{out} holds outcomes of {len(ids)} items that are {what}, such as {ids[0]!r}: choose another --out"
-            )
-
-
-def _digest(item: Item) -> bytes:
-    try:
-        return blake2b(item.model_dump_json().encode(), digest_size=8).digest()
-    except ValueError as error:  # pydantic's, for text that is not Unicode
-        raise DeclarationError(f"item {item.id!r} cannot be written down: {error}") from error
-
-
-def _left(reader: LogReader) -> _Earlier:
-    earlier = _Earlier()
-    open_items: dict[str, Item] = {}
-    for event in reader.events(kinds=("item_opened", "item_finished", "item_failed")):
-        message = event.message()
-        if isinstance(message, ItemOpened):
-            open_items[event.conversation] = message.item
-            earlier.begun[message.item.id] = earlier.begun.get(message.item.id, 0) + 1
-            continue
-        item = open_items.pop(event.conversation)
-        earlier.ended[item.id] = _digest(item)
-        del earlier.begun[item.id]
-        if isinstance(message, ItemFinished):
-            earlier.done += 1
-        else:
-            earlier.failed += 1
-    return earlier
-
-
-def _describe(plan: Plan, out: Path, settings: Settings, session: Session) -> None:
-    """Say in the log and in run.yaml what is played."""
-    session.log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, settings)))
-    text = yaml.safe_dump(_record(plan, settings), sort_keys=False, allow_unicode=True)
-    try:
-        (out / RECORD).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LogError(f"{out / RECORD} cannot be written: {error.strerror}") from error
-
-
-def _played(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Return all that decides what a run says, for comparison with a later start."""
-    return {
-        "scenario": plan.scenario.document(),
-        "models": {
-            name: profile.settings.model_dump(mode="json", exclude_defaults=True)
-            for name, profile in plan.profiles.items()
-        },
-        "prompts": plan.prompt_digests(),
-        "seed": settings.seed,
-    }
-
-
-def _record(plan: Plan, settings: Settings) -> dict[str, Any]:
-    packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
-    return {**_played(plan, settings), **settings.about, "versions": versions}
-
-
-def _same(earlier: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    changes = list(_changes(earlier, json.loads(json.dumps(now)), ""))
-    if changes:
-        shown = "\n  ".join(changes[:MOST_CHANGES])
-        more = f"\n  and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
-        raise DeclarationError(
-            f"{out} holds a run of something else; choose another --out. It differs in\n  {shown}{more}"
-        )
-
-
-def _changes(before: object, after: object, path: str) -> Iterator[str]:
-    if isinstance(before, dict | None) and isinstance(after, dict | None) and before != after:
-        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
-        for key in dict.fromkeys([*then, *now]):
-            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-        return
-    if before != after:
-        yield f"{path}: {_short(before)} then, {_short(after)} now"
-
-
-def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    text = "not set" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from ...protocols.errors import DeclarationError, LogError
 from ...protocols.events import Event
@@ -35,16 +35,13 @@ MANY = 16
 """Events in a group from which on many talk at once; a lone conversation never waits to be joined."""
 REMEMBERED_TEXTS = 4_096
 """Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
-
-LOOK_S = 1.0
+SIZES = (64, 8, 1)
+"""Events inserted by one statement. Python's lock is given up for every statement, and a busy loop is slow to give it
+back: a statement an event cost 5 % of the calls a second at 256 in flight."""
+LOOK_S, LOOK_EVERY_S = 1.0, 0.01
 """How long the lock of a log is waited for: whoever only looks whether a run is going has it for a moment."""
 
 Row = tuple[int, str, int | None, str, str, str, str, float, int | None]
-
-
-SIZES = (64, 8, 1)
-"""Events inserted by one statement. Python's lock is given up for every statement, and a busy loop gives it back only
-after a while: a commit of single rows took ten times as long while many talked."""
 
 
 @cache
@@ -243,6 +240,22 @@ def being_written(path: Path) -> bool:
         return False
 
 
+async def _locked(path: Path) -> BaseFileLock:
+    """Return the lock of a log, held; raises as `open_log` does."""
+    lock = FileLock(_lock_of(path), timeout=0)
+    with anyio.move_on_after(LOOK_S):
+        while True:
+            try:
+                lock.acquire()
+            except Timeout:
+                await anyio.sleep(LOOK_EVERY_S)
+            except OSError as error:
+                raise LogError(f"{path} cannot be opened: {error.strerror or error}") from error
+            else:
+                return lock
+    raise DeclarationError(f"{path.parent} is being played by another process")
+
+
 @asynccontextmanager
 async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
@@ -251,13 +264,7 @@ async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[
         DeclarationError: another process writes it.
         LogError: the file is not a log, is of a newer version, or cannot be written.
     """
-    lock = FileLock(_lock_of(path), timeout=LOOK_S)
-    try:
-        lock.acquire(poll_interval=0.01)
-    except Timeout as error:
-        raise DeclarationError(f"{path.parent} is being played by another process") from error
-    except OSError as error:
-        raise LogError(f"{path} cannot be opened: {error.strerror or error}") from error
+    lock = await _locked(path)
     try:
         async with _opened(path, clock or SystemClock()) as log:
             yield log

@@ -869,8 +869,11 @@ async def test_a_call_that_is_broken_off_makes_room_for_the_next() -> None:
     async with asyncio.timeout(1), asyncio.TaskGroup() as group:
         waiting = group.create_task(controller.lease(Lane(), 0.0))
         await settle()
+        assert not waiting.done()
         first.end()
+    assert controller.in_flight == 1
     waiting.result().end()
+    assert controller.in_flight == 0
 
 
 @in_virtual_time

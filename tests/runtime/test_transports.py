@@ -718,7 +718,7 @@ async def test_a_transport_that_is_left_closes_its_connections(opening: Open) ->
 
     async with asyncio.timeout(20), await asyncio.start_server(linger, "127.0.0.1", 0) as server:
         await ask(opening, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
-        await gone.wait()
+        assert await gone.wait()
 
 
 async def test_a_transport_that_is_not_open_says_so(opening: Open) -> None:

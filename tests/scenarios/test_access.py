@@ -480,7 +480,7 @@ def test_a_budget_in_money_needs_a_price(tmp_path: Path) -> None:
 # everything that can go wrong, by chance
 
 
-async def weathered(faults: tuple[Misbehaviour, ...], out: Path, watch: list[Progress]) -> None:
+async def weathered(faults: tuple[Misbehaviour, ...], out: Path, watch: list[Progress]) -> Status:
     """Play through one weather and compare what we say with what the endpoint says."""
     limits = impatient(60, 0.5)
     async with asyncio.timeout(20), Serving(faults=faults, share=0.2, seed=3, cached_share=0.5).endpoint() as server:
@@ -505,13 +505,15 @@ async def weathered(faults: tuple[Misbehaviour, ...], out: Path, watch: list[Pro
     )
     assert spend.cost_usd == pytest.approx(price(server))
     assert sum(line["tokens"] for line in lines) == totals.input_tokens + totals.output_tokens
+    return found
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_goes_wrong_every_item_ends_and_the_accounts_are_the_endpoints(
     fault: Misbehaviour, tmp_path: Path
 ) -> None:
-    await weathered((fault,), tmp_path / "run", [])
+    found = await weathered((fault,), tmp_path / "run", [])
+    assert found.done + found.failed == 60
 
 
 async def test_when_everything_goes_wrong_at_once_nothing_is_left_open(tmp_path: Path) -> None:
