@@ -24,8 +24,11 @@ from .lifecycle import (
     ItemFailed,
     ItemFinished,
     ItemOpened,
+    ItemResumed,
     LetterUndelivered,
     ModelCalled,
+    OutcomeSetAside,
+    RunChanged,
     RunEnded,
     RunStarted,
 )
@@ -50,9 +53,12 @@ LoggedMessage = Annotated[
     | ItemFailed
     | ItemFinished
     | ItemOpened
+    | ItemResumed
     | LetterUndelivered
     | MakeArgument
     | ModelCalled
+    | OutcomeSetAside
+    | RunChanged
     | RunEnded
     | RunStarted
     | VoteCast

@@ -20,6 +20,31 @@ class ItemOpened(Fact):
     item: Item
 
 
+class ItemResumed(Fact):
+    """An item goes on that an earlier start has left, in the same conversation: what was said there stands as said."""
+
+    kind: Literal["item_resumed"] = "item_resumed"
+    set_aside: tuple[int, ...] = ()
+    """Commands that failed and are carried out again: what came of them until now does not count any more."""
+
+
+class OutcomeSetAside(Fact):
+    """An outcome does not count any more; another one of the same item takes its place, or none."""
+
+    kind: Literal["outcome_set_aside"] = "outcome_set_aside"
+    outcome: int
+    """Sequence of the `item_finished` or `item_failed`."""
+    reason: Literal["retried", "affected by changes", "not in the data"]
+
+
+class RunChanged(Fact):
+    """The run goes on with another scenario, prompt, model, seed or data than before, because the user said so."""
+
+    kind: Literal["run_changed"] = "run_changed"
+    changes: tuple[str, ...]
+    """Each as one line: what, how it was, how it is."""
+
+
 class HearingChanged(Fact):
     """An agent listens to these from now on."""
 
@@ -145,6 +170,8 @@ class ModelCalled(Fact):
     """Name of the schema the answer was to follow; none for free text."""
     text: str | None = None
     """The reply; none where every attempt failed."""
+    error: Failure | None = None
+    """Why there is no reply: what the agent that asked was told."""
     finish_reason: FinishReason | None = None
     served_by: str | None = None
     """The model the endpoint says it used."""

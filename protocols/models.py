@@ -14,8 +14,9 @@ Effort = Literal["minimal", "low", "medium", "high"]
 Tier = Literal["json-schema", "tool", "json-object", "text"]
 """How an endpoint is held to the form of an answer, from the strictest: a JSON schema, the arguments of a tool, any
 JSON object, or the words of the prompt alone."""
-Source = Literal["endpoint", "batch", "cache"]
-"""Where an answer came from."""
+Source = Literal["endpoint", "batch", "cache", "recording"]
+"""Where an answer came from. One from a recording was paid for by the run that was recorded; its usage and money are
+those of that time."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

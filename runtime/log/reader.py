@@ -11,7 +11,7 @@ from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
 
-ENDS = "kind IN ('item_opened', 'item_finished', 'item_failed')"
+BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
 """Key of a note: US dollars and tokens, with a space between them."""
 COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
@@ -68,10 +68,14 @@ class LogReader:
 
     def _range(self, conversation: ConversationId) -> tuple[int, int]:
         """Return between which events those of a conversation lie."""
-        query = f"SELECT kind, sequence FROM events WHERE {ENDS}{self._marked} AND conversation = ?"  # noqa: S608 - constants
-        found = dict(self._connection.execute(query, (conversation,)))
-        first = int(found.pop("item_opened", 0))
-        return first, max((int(last) for last in found.values()), default=schema.NO_END)
+        query = (
+            f"SELECT kind, max(sequence) FROM events WHERE {BOUNDS}{self._marked} AND conversation = ? "  # noqa: S608 - constants
+            "GROUP BY kind"
+        )
+        found: dict[str, int] = dict(self._connection.execute(query, (conversation,)))
+        first, resumed = found.pop("item_opened", 0), found.pop("item_resumed", 0)
+        last = max(found.values(), default=0)
+        return first, last if last > resumed else schema.NO_END
 
     def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
         """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""

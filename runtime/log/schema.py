@@ -11,9 +11,12 @@ LANDMARKS = frozenset(
     {
         "run_started",
         "run_ended",
+        "run_changed",
         "item_opened",
+        "item_resumed",
         "item_finished",
         "item_failed",
+        "outcome_set_aside",
         "letter_undelivered",
         "batch_prepared",
         "batch_submitted",
