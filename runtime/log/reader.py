@@ -1,7 +1,8 @@
 """Reading a log, also while its run is still going."""
 
 import sqlite3
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -106,6 +107,27 @@ class LogReader:
             return 0.0, 0
         usd, tokens = noted.split()
         return float(usd), int(tokens)
+
+    def positions(
+        self, conversations: Iterable[ConversationId] | None = None, since: int = 0
+    ) -> "dict[ConversationId, array[int]]":
+        """Return the sequences of the events of some conversations, or of all, from one event on; in one pass."""
+        wanted = None if conversations is None else set(conversations)
+        found: dict[ConversationId, array[int]] = {}
+        if wanted is not None and not wanted:
+            return found
+        query = "SELECT sequence, conversation FROM events WHERE sequence >= ? AND conversation != '' ORDER BY sequence"
+        for sequence, name in self._connection.execute(query, (since,)):
+            if wanted is None or name in wanted:
+                found.setdefault(ConversationId(name), array("q")).append(sequence)
+        return found
+
+    def at(self, sequences: Iterable[int]) -> Iterator[Event]:
+        """Return events by their sequence, in the order asked for."""
+        query = f"SELECT {COLUMNS} FROM events WHERE sequence = ?"  # noqa: S608 - constants
+        for sequence in sequences:
+            for row in self._connection.execute(query, (sequence,)):
+                yield _event(row)
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
