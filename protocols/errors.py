@@ -286,4 +286,5 @@ def model_error(name: str, reason: str) -> ModelError:
         if kind.__name__ == name:
             return kind(reason)
         known += kind.__subclasses__()
-    return type(name, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})(reason)
+    unknown: type[ModelError] = type(name, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})
+    return unknown(reason)

@@ -121,6 +121,10 @@ class SqliteLog:
         if len(self._rows) >= BACKLOG:
             await self.durable(self._last)
 
+    async def flush(self) -> None:
+        """Wait until everything is committed; raises as `durable` does."""
+        await self.durable(self._last)
+
     async def durable(self, sequence: int) -> None:
         """Wait until an event is committed; raises LogError where it could not be."""
         if sequence <= self._committed:

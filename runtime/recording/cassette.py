@@ -4,11 +4,10 @@ A run's log is one. A file of JSON lines is another, to be kept beside tests and
 what it is, then one line a call, with every message as it was sent.
 """
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +20,9 @@ from ...protocols.models import ChatMessage, ChatRole
 from ..log import LogReader
 from .standing import Sifted, sift
 from .tape import Fit, Recorded, Tape
+
+if TYPE_CHECKING:
+    from array import array
 
 KNOWN_ITEMS = 10_000
 """Items among which the nearest name is looked for."""
@@ -39,6 +41,10 @@ class Cassette(Protocol):
             fit: How a recorded call has to fit.
             keep: Keeps a message in the log that is written now.
         """
+        ...
+
+    def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
+        """Return conversation, agent and call of all that was asked in conversations that do not count any more."""
         ...
 
 
@@ -69,6 +75,10 @@ class RecordedRun:
     def sifted(self, conversation: ConversationId) -> Sifted:
         """Return the events of a conversation, with what of them counts."""
         return sift(self._log.at(self._events.get(conversation, ())))
+
+    def holds(self, conversation: ConversationId) -> bool:
+        """Whether it has events of a conversation."""
+        return conversation in self._events
 
     def counts(self, item: ItemId) -> tuple[ConversationId, Sifted]:
         """Return the conversation that counts, and its events: the newest about an item."""
@@ -140,7 +150,7 @@ class Line(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    item: ItemId
+    conversation: ConversationId
     agent: str
     said: tuple[tuple[ChatRole, str], ...]
     """Role and text of each message as it was sent."""
@@ -153,7 +163,9 @@ class FileCassette:
     """A cassette out of a file."""
 
     path: Path
-    calls: dict[str, list[Recorded]]
+    calls: dict[ConversationId, list[Recorded]]
+    """By conversation."""
+    conversations: dict[str, ConversationId]
     """By item."""
     texts: dict[str, str]
     """By digest."""
@@ -173,7 +185,7 @@ class FileCassette:
             Head.model_validate_json(lines[0] if lines else b"")
         except ValidationError as error:
             raise DeclarationError([Problem("not a cassette: its first line does not say so", str(path), 1)]) from error
-        cassette = cls(path, {}, {})
+        cassette = cls(path, {}, {}, {})
         problems: list[Problem] = []
         for number, line in enumerate(lines[1:], 2):
             try:
@@ -186,16 +198,23 @@ class FileCassette:
 
     def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
         """Return the calls of an item; raises CassetteMiss where it was not recorded."""
-        if item not in self.calls:
-            raise _unknown(item, str(self.path), self.calls)
-        return Tape(item, self.calls[item], self.texts.__getitem__, fit=fit, keep=keep)
+        if item not in self.conversations:
+            raise _unknown(item, str(self.path), self.conversations)
+        conversation = self.conversations[item]
+        return Tape(conversation, self.calls[conversation], self.texts.__getitem__, fit=fit, keep=keep)
+
+    def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
+        """Return nothing: a file holds what counts."""
+        del item
+        return iter(())
 
     def _add(self, document: dict[str, Any]) -> None:
         said = [ChatMessage(role, text) for role, text in document["said"]]
         document["call"]["messages"] = [(message.role, message.digest) for message in said]
         line = Line.model_validate(document)
         self.texts.update((message.digest, message.content) for message in said)
-        self.calls.setdefault(line.item, []).append(Recorded(line.agent, line.call))
+        self.conversations[line.conversation.rpartition("~")[0]] = line.conversation
+        self.calls.setdefault(line.conversation, []).append(Recorded(line.agent, line.call))
 
 
 def _first_words(error: Exception) -> str:
@@ -218,10 +237,10 @@ def write(log: LogReader, path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(Head(scenario=log.meta("name") or "").model_dump_json().encode() + b"\n")
-            for item, event, called in _standing(recorded):
+            for conversation, event, called in _standing(recorded):
                 said = [(role, log.text(digest)) for role, digest in called.messages]
                 call = called.model_dump(mode="json", exclude_none=True, exclude={"messages"})
-                line = {"item": item, "agent": event.sender, "said": said, "call": call}
+                line = {"conversation": conversation, "agent": event.sender, "said": said, "call": call}
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                 written += 1
         part.replace(path)
@@ -231,10 +250,11 @@ def write(log: LogReader, path: Path) -> int:
     return written
 
 
-def _standing(recorded: RecordedRun) -> Iterator[tuple[str, Event, ModelCalled]]:
+def _standing(recorded: RecordedRun) -> Iterator[tuple[ConversationId, Event, ModelCalled]]:
     for item in recorded.items():
-        for event in recorded.counts(item)[1].standing():
+        conversation, sifted = recorded.counts(item)
+        for event in sifted.standing():
             if event.kind == "model_called":
                 called = event.message()
                 assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
-                yield item, event, called
+                yield conversation, event, called

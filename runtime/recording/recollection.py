@@ -5,7 +5,7 @@ so that agents remember what they knew, until the first that was not said yet.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
@@ -15,9 +15,11 @@ from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Command, Message
 from ...protocols.models import ModelCall
 from .standing import Sifted
-from .tape import difference
+from .tape import Tape, difference
 
-OUTSIDE = frozenset({"item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside"})
+OUTSIDE = frozenset(
+    {"model_called", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside"}
+)
 """Kinds that are not said within a conversation, but about it."""
 BY_CHANCE = frozenset({"agent_failed", "agent_recused", "letter_undelivered"})
 """Kinds that depend on when something went wrong: found where they are the same, and otherwise stated anew."""
@@ -29,15 +31,23 @@ Lane = tuple[str, str, int | None]
 class Recollection:
     """A Recall of one conversation, for its own log."""
 
-    def __init__(self, sifted: Sifted) -> None:
+    def __init__(self, sifted: Sifted, tape: Tape | None = None) -> None:
+        """Make a recollection.
+
+        Args:
+            sifted: The events of the conversation.
+            tape: What answers when the conversation has nothing more: the recording it was begun with.
+        """
+        self._tape = tape
+        if tape is not None:
+            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events))
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
-        for event in sifted.standing():
-            if event.kind == "model_called":
-                called = event.message()
-                assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
-                self._calls.setdefault((event.sender, event.cause), deque()).append(called)
-            elif event.kind not in OUTSIDE:
+        standing = list(sifted.standing())
+        for event, called in _calls(standing):
+            self._calls.setdefault((event.sender, event.cause), deque()).append(called)
+        for event in standing:
+            if event.kind not in OUTSIDE:
                 self._events.setdefault((event.sender, event.kind, event.cause), []).append(event)
 
     def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> int | None:
@@ -59,11 +69,18 @@ class Recollection:
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
     ) -> ModelCalled | None:
         """Return how a call was answered."""
-        del round_, log
         lane = self._calls.get((agent, letter))
         if not lane:
-            return None
+            return None if self._tape is None else self._tape.answer(agent, letter, round_, call, log)
         differs = difference(lane[0], call)
         if differs is not None:
             raise Diverged(f"{agent} asks something else than was recorded: {differs.what}")
         return lane.popleft()
+
+
+def _calls(events: Iterable[Event]) -> Iterator[tuple[Event, ModelCalled]]:
+    for event in events:
+        if event.kind == "model_called":
+            called = event.message()
+            assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
+            yield event, called

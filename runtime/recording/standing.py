@@ -1,6 +1,6 @@
 """What of a conversation still counts: not what was broken off, and not what was set aside to be tried again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...protocols.errors import ModelError, RunStopping, model_error
@@ -16,14 +16,49 @@ class Sifted:
     """The events of a conversation, by whether they still count; in order of sequence."""
 
     events: list[Event] = field(default_factory=list[Event])
-    fallen: frozenset[int] = frozenset()
+    fallen: set[int] = field(default_factory=set[int])
     """Sequences of those that do not count any more."""
-    failed: tuple[int, ...] = ()
-    """Commands that failed for good, and whose failure counts."""
+    _failed: dict[int, None] = field(default_factory=dict[int, None])
 
-    def standing(self) -> Iterable[Event]:
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Commands that failed for good, and whose failure counts."""
+        return tuple(self._failed)
+
+    def standing(self) -> Iterator[Event]:
         """Return those that count."""
         return (event for event in self.events if event.sequence not in self.fallen)
+
+    def set_aside(self, commands: Iterable[int]) -> None:
+        """Let all that has come of some commands so far, directly or through others, count no more."""
+        again = set(commands)
+        causes = {event.sequence: event.cause for event in self.events}
+        for sequence, first in causes.items():
+            cause = first
+            while cause is not None and cause not in again:
+                cause = causes.get(cause)
+            if cause is not None:
+                self.fallen.add(sequence)
+        self._failed = {command: None for command in self._failed if command not in again}
+
+    def take(self, event: Event) -> None:
+        """Take in the next event."""
+        if event.kind == "model_called":
+            failure = why_unanswered(event)
+            if failure is not None and stops(failure):
+                self.fallen.add(event.sequence)
+        elif event.kind == "agent_failed":
+            message = event.message()
+            assert isinstance(message, AgentFailed)  # noqa: S101 - of that kind
+            if stops(message.cause):
+                self.fallen.add(event.sequence)
+            elif message.then == "fail" and event.cause is not None:
+                self._failed[event.cause] = None
+        elif event.kind == "item_resumed":
+            message = event.message()
+            assert isinstance(message, ItemResumed)  # noqa: S101 - of that kind
+            self.set_aside(message.set_aside)
+        self.events.append(event)
 
 
 def sift(events: Iterable[Event]) -> Sifted:
@@ -33,41 +68,9 @@ def sift(events: Iterable[Event]) -> Sifted:
     what came of it. Neither does what had come of a command until it was set aside.
     """
     sifted = Sifted()
-    causes: dict[int, int | None] = {}
-    fallen: set[int] = set()
-    failed: dict[int, None] = {}
     for event in events:
-        sifted.events.append(event)
-        causes[event.sequence] = event.cause
-        if event.kind == "model_called" and (failure := why_unanswered(event)) is not None:
-            if stops(failure):
-                fallen.add(event.sequence)
-        elif event.kind == "agent_failed":
-            message = event.message()
-            assert isinstance(message, AgentFailed)  # noqa: S101 - of that kind
-            if stops(message.cause):
-                fallen.add(event.sequence)
-            elif message.then == "fail" and event.cause is not None:
-                failed[event.cause] = None
-        elif event.kind == "item_resumed":
-            message = event.message()
-            assert isinstance(message, ItemResumed)  # noqa: S101 - of that kind
-            again = set(message.set_aside)
-            fallen.update(sequence for sequence in causes if _comes_of(sequence, causes, again))
-            failed = {letter: None for letter in failed if letter not in again}
-    sifted.fallen = frozenset(fallen)
-    sifted.failed = tuple(failed)
+        sifted.take(event)
     return sifted
-
-
-def _comes_of(sequence: int, causes: dict[int, int | None], commands: set[int]) -> bool:
-    """Whether an event was caused by one of some commands, directly or through others."""
-    cause = causes[sequence]
-    while cause is not None:
-        if cause in commands:
-            return True
-        cause = causes.get(cause)
-    return False
 
 
 def why_unanswered(event: Event) -> Failure | None:

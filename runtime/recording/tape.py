@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Literal
 
 from ...protocols.errors import CassetteMiss, RecordingEnded
@@ -90,7 +91,7 @@ class Tape:
         """Make a tape.
 
         Args:
-            name: What it is a recording of, for messages.
+            name: The conversation it is a recording of.
             calls: The recorded calls, in order.
             text: Returns a recorded message by its digest.
             fit: How a recorded call has to fit.
@@ -98,11 +99,11 @@ class Tape:
             failed: Why the conversation ended without an outcome, where it did.
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
         """
-        self._name = name
+        self.name = name
+        self.failed = failed
         self._text = text
         self._fit = fit
         self._keep = keep
-        self._failed = failed
         self._paid_here = paid_here
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
@@ -127,8 +128,8 @@ class Tape:
         if not lane:
             if self._fit != "exact":
                 return None
-            if self._failed is not None:
-                raise RecordingEnded(f"{self._name} ended here: {self._failed.error}: {self._failed.reason}")
+            if self.failed is not None:
+                raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
             raise CassetteMiss(self._missed(where, number, call, None))
         if self._fit != "as said" and difference(lane[0].called, call) is not None:
             if self._fit == "exact":
@@ -139,12 +140,19 @@ class Tape:
         self._log(called, log)
         return called
 
+    def wind(self, calls: Iterable[tuple[str, int | None]]) -> None:
+        """Pass over what was asked for already: agent and round of each call."""
+        for where in calls:
+            lane = self._lanes.get(where)
+            if lane:
+                lane.popleft()
+
     def rest(self, log: Callable[[str, ModelCalled], object], *, whole: bool) -> None:
         """Append what was recorded and has not been asked for: all, or only what was not acted upon then."""
         for (agent, _), lane in self._lanes.items():
             for recorded in lane:
                 if whole or not recorded.stands:
-                    self._log(recorded.called, lambda called, agent=agent: log(agent, called))
+                    self._log(recorded.called, partial(log, agent))
             lane.clear()
 
     def _log(self, called: ModelCalled, log: Callable[[ModelCalled], object]) -> None:
@@ -157,7 +165,7 @@ class Tape:
 
     def _missed(self, where: tuple[str, int | None], number: int, call: ModelCall, expected: Recorded | None) -> str:
         agent, round_ = where
-        asked = f"no recording of {self._name} answers {agent!r}, call {number} of round {round_ or 1}"
+        asked = f"no recording of {self.name} answers {agent!r}, call {number} of round {round_ or 1}"
         nearest = expected or self._nearest(call)
         if nearest is None:
             return f"{asked}: it has no calls"
