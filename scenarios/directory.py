@@ -27,6 +27,8 @@ MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Kinds that say how far items have come."""
+ABOUT = "about"
+"""Key of a note: what the user said of the run, as JSON."""
 UNKNOWN = b""
 """The digest of an item that a damaged log has lost."""
 
@@ -95,14 +97,11 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     if (out / LOG).exists():
         with LogReader(out / LOG) as reader:
             earlier = look_back(reader)
-            played = reader.meta("played")
-            if played is not None:
-                then, now = json.loads(played), json.loads(json.dumps(_played(plan, seed)))
-                earlier.changes = tuple(_changes(then, now, ""))
-                earlier.replanned = bool(earlier.changes)
+            earlier.changes = compare(plan, seed, reader)
+            earlier.replanned = bool(earlier.changes)
             _look_at(items, earlier, reader)
         if earlier.changes and not accept_changes:
-            raise _refused(earlier, out)
+            raise refused(earlier, out)
     else:
         if out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
             raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
@@ -114,7 +113,16 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     return earlier
 
 
-def _refused(earlier: Earlier, out: Path) -> DeclarationError:
+def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
+    """Return in what a plan differs from that of the last start, a line each."""
+    played = reader.meta("played")
+    if played is None:
+        return ()
+    return tuple(_changes(json.loads(played), json.loads(json.dumps(_played(plan, seed))), ""))
+
+
+def refused(earlier: Earlier, out: Path) -> DeclarationError:
+    """Return the error that says what is played otherwise than before."""
     shown = "\n  ".join(earlier.changes[:MOST_CHANGES])
     rest = len(earlier.changes) - MOST_CHANGES
     more = f"\n  and {rest} more" if rest > 0 else ""
@@ -228,7 +236,7 @@ class _LookBack:
 
 def describe(plan: Plan, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str]) -> None:
     """Say in the log and in run.yaml what is played."""
-    log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)))
+    log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)), **{ABOUT: json.dumps(dict(about))})
     text = yaml.safe_dump(_record(plan, seed, about), sort_keys=False, allow_unicode=True)
     try:
         (out / RECORD).write_text(text, encoding="utf-8")

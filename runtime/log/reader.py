@@ -108,6 +108,10 @@ class LogReader:
         usd, tokens = noted.split()
         return float(usd), int(tokens)
 
+    def last(self) -> int:
+        """Return the sequence of the last event; 0 where there is none."""
+        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+
     def positions(
         self, conversations: Iterable[ConversationId] | None = None, since: int = 0
     ) -> "dict[ConversationId, array[int]]":

@@ -76,13 +76,13 @@ class RecordedRun:
         """Return the events of a conversation, with what of them counts."""
         return sift(self._log.at(self._events.get(conversation, ())))
 
-    def holds(self, conversation: ConversationId) -> bool:
-        """Whether it has events of a conversation."""
-        return conversation in self._events
+    def newest(self, item: ItemId) -> ConversationId:
+        """Return the conversation about an item that counts: the newest."""
+        return self._held[item][-1]
 
     def counts(self, item: ItemId) -> tuple[ConversationId, Sifted]:
         """Return the conversation that counts, and its events: the newest about an item."""
-        conversation = self._held[item][-1]
+        conversation = self.newest(item)
         return conversation, self.sifted(conversation)
 
     def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
