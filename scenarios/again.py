@@ -79,6 +79,12 @@ def _with_models(record: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def about(reader: LogReader) -> dict[str, str]:
+    """Return what was noted of a run: where its data and its endpoint are."""
+    noted: dict[str, str] = json.loads(reader.meta(ABOUT) or "{}")
+    return noted
+
+
 def _seeded(settings: Settings, record: dict[str, Any]) -> Settings:
     return replace(settings, seed=record["seed"])
 
@@ -102,7 +108,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         earlier.replanned = bool(earlier.changes)
         if earlier.changes and not settings.accept_changes:
             raise refused(earlier, run)
-        started, about = reader.newest("run_started"), json.loads(reader.meta(ABOUT) or "{}")
+        started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
         if not items:
             return status(reader, str(run))
@@ -111,7 +117,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         earlier.forget(item.id)
     start = started.message() if started is not None else None
     count = start.items if isinstance(start, RunStarted) else len(items)
-    return await carry_on(made, items, run, replace(settings, about=about), earlier, count)
+    return await carry_on(made, items, run, settings, earlier, count)
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
@@ -153,10 +159,10 @@ async def replay(
     with LogReader(run / LOG) as reader:
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
-        about = {**json.loads(reader.meta(ABOUT) or "{}"), "replayed_from": str(run)}
+        noted = {**about(reader), "replayed_from": str(run)}
         recorded = RecordedRun(reader)
         settings = _seeded(settings or Settings(), _record(reader))
-        settings = replace(settings, cassette=recorded, fit="exact", about=about)
+        settings = replace(settings, cassette=recorded, fit="exact", about=noted)
         items = _ended(reader, recorded, earlier)
         done = await carry_on(made, items, out, settings, Earlier(), len(earlier.ended))
         with LogReader(out / LOG) as again:
@@ -223,8 +229,8 @@ async def fork(
         sifted = recorded.sifted(event.conversation)
         number, item = _opened(sifted)
         cut = Cut(recorded, event.conversation, sifted, at)
-        about = {**json.loads(reader.meta(ABOUT) or "{}"), "forked_from": str(run), "forked_at": str(at)}
-        settings = replace(settings, cassette=cut, fit="as said", about=about)
+        noted = {**about(reader), "forked_from": str(run), "forked_at": str(at)}
+        settings = replace(settings, cassette=cut, fit="as said", about=noted)
         earlier = prepare(made, [item], out, settings.seed)
         return await carry_on(made, [(number, item)], out, settings, earlier, 1)
 

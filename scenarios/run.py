@@ -24,7 +24,7 @@ from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
-from ..runtime.log import LogReader
+from ..runtime.log import Durability, LogReader
 from ..runtime.recording import Cassette, Fit, RecordedRun
 from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.system import NoModels
@@ -105,6 +105,8 @@ class Settings:
     """Recorded calls: their answers come in place of models', or before them, as `fit` says."""
     fit: Fit = "exact"
     """How the calls of the cassette have to fit those that are made. `exact` asks no model at all."""
+    durability: Durability = "process"
+    """What the log outlives: the end of the process, or also that of the machine."""
     watch: Callable[[Progress], None] | None = None
     """Is handed the progress when the run begins."""
     about: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -230,6 +232,7 @@ async def _play(
         client=NoModels() if _recorded(settings) else settings.client,
         clock=settings.clock,
         access=settings.access,
+        durability=settings.durability,
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)
