@@ -10,11 +10,17 @@ from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
+from .texts import whole
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
 """Key of a note: US dollars and tokens, with a space between them."""
 COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
+TEXT = "(SELECT text FROM texts WHERE digest = text_digest)"
+
+Row = tuple[int, str, int | None, str, str, str, str, float, str | None, str | None]
+Body = tuple[int, str, str, str, str, str | None]
+"""Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
 
 
 class LogReader:
@@ -31,11 +37,11 @@ class LogReader:
             raise LogError(f"{path} is not there: no run has written its log here")
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
-            self._version = schema.check(self._connection, str(path))
+            version = schema.check(self._connection, str(path))
         except LogError:
             self._connection.close()
             raise
-        if self._version == 0:
+        if version == 0:
             self._connection.close()
             raise LogError(f"{path} is empty")
 
@@ -62,9 +68,9 @@ class LogReader:
             where.append(self._of(kinds))
             values += kinds
         condition = f" WHERE {' AND '.join(where)}" if where else ""
-        query = f"SELECT {COLUMNS} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
+        query = f"SELECT {self._columns} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
         for row in self._connection.execute(query, values):
-            yield _event(row)
+            yield self._event(row)
 
     def _range(self, conversation: ConversationId) -> tuple[int, int]:
         """Return between which events those of a conversation lie."""
@@ -77,10 +83,37 @@ class LogReader:
         last = max(found.values(), default=0)
         return first, last if last > resumed else schema.NO_END
 
-    def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
-        """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""
-        query = f"SELECT conversation, sender, kind, body FROM events WHERE {self._of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
-        yield from self._connection.execute(query, kinds)
+    def bodies(
+        self, kinds: tuple[str, ...], *, with_text: tuple[str, ...] = (), until: int = schema.NO_END
+    ) -> Iterator[Body]:
+        """Return the events of some kinds, in order of sequence, for folds over all of them.
+
+        Args:
+            kinds: Which.
+            with_text: Those of them whose text is wanted; of the others a long text is left where it lies.
+            until: The last sequence.
+        """
+        text, digest = "NULL", "NULL"
+        if self._version >= schema.APART:
+            wanted = ", ".join("?" * len(with_text))
+            text, digest = f"CASE WHEN kind IN ({wanted}) THEN {TEXT} END", "text_digest"
+        else:
+            with_text = ()
+        query = (
+            f"SELECT sequence, conversation, sender, kind, body, {digest}, {text} FROM events "  # noqa: S608 - placeholders only
+            f"WHERE {self._of(kinds)} AND sequence <= ? ORDER BY sequence"
+        )
+        for row in self._connection.execute(query, (*with_text, *kinds, until)):
+            if row[6] is not None:
+                yield *row[:4], whole(row[4], row[6]), None
+            elif row[5] is not None and row[3] in with_text:
+                raise self._lost(row[5], row[0])
+            else:
+                yield row[:6]
+
+    def last(self) -> int:
+        """Return the sequence of the newest event; 0 where there is none."""
+        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
 
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
@@ -109,9 +142,9 @@ class LogReader:
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
-        query = f"SELECT {COLUMNS} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
+        query = f"SELECT {self._columns} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
         row = self._connection.execute(query, (kind,)).fetchone()
-        return None if row is None else _event(row)
+        return None if row is None else self._event(row)
 
     def text(self, digest: str) -> str:
         """Return a kept text; raises KeyError where there is none."""
@@ -131,12 +164,28 @@ class LogReader:
         return f"{condition}{self._marked}" if schema.LANDMARKS.issuperset(kinds) else condition
 
     @property
+    def _version(self) -> int:
+        """The version of the log, asked for anew: whoever goes on with an older one migrates it under its readers."""
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @property
     def _marked(self) -> str:
         """The condition that landmarks are marked: a log that nobody has gone on with since version 1 has no marks."""
-        return " AND landmark IS NOT NULL" if self._version > 1 else ""
+        return " AND landmark IS NOT NULL" if self._version >= schema.MARKED else ""
 
+    @property
+    def _columns(self) -> str:
+        """The columns of an event, with its text where that lies apart."""
+        return f"{COLUMNS}, {f'text_digest, {TEXT}' if self._version >= schema.APART else 'NULL, NULL'}"
 
-def _event(row: tuple[int, str, int | None, str, str, str, str, float]) -> Event:
-    sequence, conversation, cause, sender, recipients, kind, body, time_s = row
-    to = tuple(recipients.split(",")) if recipients else ()
-    return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
+    def _event(self, row: Row) -> Event:
+        sequence, conversation, cause, sender, recipients, kind, body, time_s, digest, text = row
+        if text is not None:
+            body = whole(body, text)
+        elif digest is not None:
+            raise self._lost(digest, sequence)
+        to = tuple(recipients.split(",")) if recipients else ()
+        return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
+
+    def _lost(self, digest: str, sequence: int) -> LogError:
+        return LogError(f"{self.path} is damaged: the text {digest} of event {sequence} is not there")

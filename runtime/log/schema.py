@@ -52,10 +52,19 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE events SET landmark = 1 WHERE kind IN ({", ".join(repr(kind) for kind in sorted(LANDMARKS))});
     CREATE INDEX landmarks ON events (kind, conversation) WHERE landmark IS NOT NULL;
     """,  # noqa: S608 - constants
+    """
+    ALTER TABLE events ADD COLUMN text_digest TEXT;
+    """,
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""
 
 VERSION = len(MIGRATIONS)
+
+
+MARKED = 2
+"""The version from which on landmarks are marked."""
+APART = 3
+"""The version from which on an event's long text may lie apart, under its `text_digest`."""
 
 
 def check(connection: sqlite3.Connection, path: str) -> int:

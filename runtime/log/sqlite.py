@@ -26,6 +26,7 @@ from ...protocols.ports import Clock
 from ..clock import SystemClock
 from . import schema
 from .reader import LogReader
+from .texts import TEXT, digest_of, long_text
 
 BACKLOG = 20_000
 """Events that may wait to be written before those who state more have to wait: some 20 MB."""
@@ -41,12 +42,14 @@ back: a statement an event cost 5 % of the calls a second at 256 in flight."""
 LOOK_S, LOOK_EVERY_S = 1.0, 0.01
 """How long the lock of a log is waited for: whoever only looks whether a run is going has it for a moment."""
 
-Row = tuple[int, str, int | None, str, str, str, str, float, int | None]
+Row = tuple[int, str, int | None, str, str, str, str, float, int | None, str | None]
+COLUMNS = 10
 
 
 @cache
 def _insert(rows: int) -> str:
-    return f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)}"  # noqa: S608 - marks alone
+    row = f"({', '.join('?' * COLUMNS)})"
+    return f"INSERT INTO events VALUES {', '.join([row] * rows)}"  # noqa: S608 - marks alone
 
 
 class SqliteLog:
@@ -89,7 +92,13 @@ class SqliteLog:
             raise self._broken
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
-        body = message.__pydantic_serializer__.to_json(message, exclude_none=True).decode()  # half of model_dump_json
+        text, digest, to_json = long_text(message), None, message.__pydantic_serializer__.to_json
+        if text is None:
+            body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
+        else:
+            digest = digest_of(text)
+            body = to_json(message, exclude_none=True, exclude=TEXT).decode()
+            self.keep(digest, text)
         self._last += 1
         self._rows.append(
             (
@@ -102,6 +111,7 @@ class SqliteLog:
                 body,
                 self._clock.now_s(),
                 1 if message.kind in schema.LANDMARKS else None,
+                digest,
             )
         )
         self._more.set()
@@ -178,7 +188,7 @@ class SqliteLog:
         rows, self._rows = self._rows, []
         texts, self._texts = self._texts, []
         notes, self._notes = self._notes, {}
-        if not rows and not notes:
+        if not rows and not texts and not notes:
             return
         self._busy = len(rows) >= MANY
         try:
