@@ -16,6 +16,7 @@ from ..protocols.errors import LogError
 from ..protocols.judging import Verdict
 from ..protocols.lifecycle import RunEnded, RunStarted
 from ..runtime.log import LogReader, being_written
+from ..runtime.log.faults import damaged
 from .live import Live
 
 FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
@@ -161,15 +162,18 @@ class Fold:
         found = self._log.bodies(FOLDED, with_text=("item_finished",), until=last)
         for sequence, conversation, sender, kind, body, text_apart in found:
             item = conversation.rpartition("~")[0]
-            content: dict[str, Any] = orjson.loads(body)
-            if kind == "model_called":
-                answered = "error" not in content and ("text" in content or text_apart is not None)
-                self._add_call(tallies.setdefault(item, _Tally()), sender, content, answered=answered)
-            elif kind == "decision_made":
-                self.unread += content["unread"]
-            elif sequence not in set_aside:
-                self._count(content)
-                yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+            try:
+                content: dict[str, Any] = orjson.loads(body)
+                if kind == "model_called":
+                    answered = "error" not in content and ("text" in content or text_apart is not None)
+                    self._add_call(tallies.setdefault(item, _Tally()), sender, content, answered=answered)
+                elif kind == "decision_made":
+                    self.unread += content["unread"]
+                elif sequence not in set_aside:
+                    self._count(content)
+                    yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+            except (ValueError, KeyError, TypeError) as error:
+                raise damaged(self._log.path, f"event {sequence} is not what it was") from error
 
     def whole(self) -> Self:
         """Go through the whole log for its sums."""

@@ -4,12 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
+from .faults import code_of, damaged, reading, wal_of
 from .texts import whole
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
@@ -35,15 +36,33 @@ class LogReader:
         self.path = path
         if not path.is_file():
             raise LogError(f"{path} is not there: no run has written its log here")
-        self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        with reading(path):
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
-            version = schema.check(self._connection, str(path))
+            version = self._opened()
         except LogError:
             self._connection.close()
             raise
         if version == 0:
             self._connection.close()
-            raise LogError(f"{path} is empty")
+            raise LogError(f"{path} is empty: its run was killed before it began, or the file was cut off")
+
+    def _opened(self) -> int:
+        """Return the version of the log.
+
+        A log that was not closed in good order wants a file beside it, also of those who only read. In a folder that
+        may not be written it is read as a file that nobody changes, where nothing waits to be added to it.
+        """
+        try:
+            return schema.check(self._connection, self.path)
+        except LogError as error:
+            if code_of(error.__cause__ or error) != sqlite3.SQLITE_CANTOPEN or wal_of(self.path).exists():
+                raise
+        self._connection.close()
+        uri = f"{self.path.absolute().as_uri()}?immutable=1"
+        with reading(self.path):
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return schema.check(self._connection, self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +88,7 @@ class LogReader:
             values += kinds
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         query = f"SELECT {self._columns} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
-        for row in self._connection.execute(query, values):
+        for row in self._rows(query, *values):
             yield self._event(row)
 
     def _range(self, conversation: ConversationId) -> tuple[int, int]:
@@ -78,7 +97,7 @@ class LogReader:
             f"SELECT kind, max(sequence) FROM events WHERE {BOUNDS}{self._marked} AND conversation = ? "  # noqa: S608 - constants
             "GROUP BY kind"
         )
-        found: dict[str, int] = dict(self._connection.execute(query, (conversation,)))
+        found: dict[str, int] = dict(self._rows(query, conversation))
         first, resumed = found.pop("item_opened", 0), found.pop("item_resumed", 0)
         last = max(found.values(), default=0)
         return first, last if last > resumed else schema.NO_END
@@ -103,7 +122,7 @@ class LogReader:
             f"SELECT sequence, conversation, sender, kind, body, {digest}, {text} FROM events "  # noqa: S608 - placeholders only
             f"WHERE {self._of(kinds)} AND sequence <= ? ORDER BY sequence"
         )
-        for row in self._connection.execute(query, (*with_text, *kinds, until)):
+        for row in self._rows(query, *with_text, *kinds, until):
             if row[6] is not None:
                 yield *row[:4], whole(row[4], row[6]), None
             elif row[5] is not None and row[3] in with_text:
@@ -113,13 +132,13 @@ class LogReader:
 
     def last(self) -> int:
         """Return the sequence of the newest event; 0 where there is none."""
-        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+        return int(self._row("SELECT coalesce(max(sequence), 0) FROM events")[0])
 
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
         values = f"SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE {self._of((kind,))}"  # noqa: S608 - placeholders only
         query = f"{values} GROUP BY 1 ORDER BY 1"
-        return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
+        return {str(value): int(count) for value, count in self._rows(query, by or "$.none", kind)}
 
     def spent(self) -> tuple[float, int]:
         """Return US dollars and tokens of all calls, as far as they are known, and what was written off beside them."""
@@ -128,7 +147,7 @@ class LogReader:
             "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
             "FROM events WHERE kind = 'model_called'"
         )
-        usd, tokens = self._connection.execute(query).fetchone()
+        usd, tokens = self._row(query)
         off_usd, off_tokens = self.written_off()
         return float(usd) + off_usd, int(tokens) + off_tokens
 
@@ -143,20 +162,20 @@ class LogReader:
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
         query = f"SELECT {self._columns} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
-        row = self._connection.execute(query, (kind,)).fetchone()
-        return None if row is None else self._event(row)
+        row = self._row(query, kind)
+        return self._event(row) if row else None
 
     def text(self, digest: str) -> str:
         """Return a kept text; raises KeyError where there is none."""
-        row = self._connection.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
-        if row is None:
+        row = self._row("SELECT text FROM texts WHERE digest = ?", digest)
+        if not row:
             raise KeyError(digest)
         return str(row[0])
 
     def meta(self, key: str) -> str | None:
         """Return what is noted about the run under a key."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        row = self._row("SELECT value FROM meta WHERE key = ?", key)
+        return str(row[0]) if row else None
 
     def _of(self, kinds: tuple[str, ...]) -> str:
         """Return the condition for some kinds, in a form that finds the index where there is one for them."""
@@ -166,7 +185,7 @@ class LogReader:
     @property
     def _version(self) -> int:
         """The version of the log, asked for anew: whoever goes on with an older one migrates it under its readers."""
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        return int(self._row("PRAGMA user_version")[0])
 
     @property
     def _marked(self) -> str:
@@ -180,12 +199,24 @@ class LogReader:
 
     def _event(self, row: Row) -> Event:
         sequence, conversation, cause, sender, recipients, kind, body, time_s, digest, text = row
-        if text is not None:
-            body = whole(body, text)
-        elif digest is not None:
+        try:
+            to = tuple(recipients.split(",")) if recipients else ()
+            if text is not None:
+                body = whole(body, text)
+        except (AttributeError, TypeError) as error:
+            raise damaged(self.path, f"event {sequence} is not what it was") from error
+        if digest is not None and text is None:
             raise self._lost(digest, sequence)
-        to = tuple(recipients.split(",")) if recipients else ()
         return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
 
+    def _rows(self, query: str, *values: str | int) -> Iterator[Any]:
+        with reading(self.path):
+            yield from self._connection.execute(query, values)
+
+    def _row(self, query: str, *values: str | int) -> tuple[Any, ...]:
+        """Return the one row that a query finds; an empty one where there is none."""
+        with reading(self.path):
+            return self._connection.execute(query, values).fetchone() or ()
+
     def _lost(self, digest: str, sequence: int) -> LogError:
-        return LogError(f"{self.path} is damaged: the text {digest} of event {sequence} is not there")
+        return damaged(self.path, f"the text {digest} of event {sequence} is not there")
