@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,10 @@ def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
             yield opened.number, opened.item
 
 
+MOST_DIFFERING = 10
+"""Outcomes shown of those that a replay changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What a replay came to."""
@@ -140,8 +144,19 @@ class Replayed:
     differing: tuple[tuple[Outcome | None, Outcome | None], ...]
     """Those that differ: recorded, and replayed; the first few."""
 
-
-MOST_DIFFERING = 10
+    def document(self, run: Path, out: Path | None) -> dict[str, Any]:
+        """Return it as a JSON document."""
+        return {
+            "run": str(run),
+            "out": None if out is None else str(out),
+            "outcomes": self.outcomes,
+            "calls": self.status.calls,
+            "same": not self.differing,
+            "differing": [
+                {"recorded": before and asdict(before), "replayed": after and asdict(after)}
+                for before, after in self.differing
+            ],
+        }
 
 
 async def replay(

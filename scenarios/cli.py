@@ -3,7 +3,6 @@
 # ruff: noqa: PLC0415 - see above
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -224,5 +223,3 @@ def get_model(name: Annotated[str, typer.Argument(help="As in smollm2-135m.", sh
         size = weights.WEIGHTS[name].megabytes
         terminal.err().print(Text(f"fetching local/{name} ({size} MB) …"))
     terminal.out().print(Text(f"local/{name}: {weights.get(name)}"), soft_wrap=True)
-
-

@@ -93,7 +93,7 @@ def log_of(run: Path) -> Path:
 
 
 def models_of(choices: list[str] | None) -> dict[str, str]:
-    """Read `ALIAS=PROVIDER/MODEL` choices; without an alias, for all; raises DeclarationError where one stands twice."""
+    """Read `ALIAS=PROVIDER/MODEL`, `*` where there is no alias; raises DeclarationError where one stands twice."""
     from ..protocols.errors import DeclarationError
 
     models: dict[str, str] = {}
@@ -116,5 +116,3 @@ def plan_of(scenario: str, model: list[str] | None, change: list[str] | None) ->
     models = models_of(model)
     spec, source = load(scenario, changes=change or ())
     return plan(spec, source=source, models=models)
-
-

@@ -81,7 +81,8 @@ class PlayOptions:
         typer.Option(help="Keep and use answers that were paid for. [default: not for endpoints on this machine]"),
     ] = None
     durability: Annotated[
-        Durability, typer.Option(help="What the log outlives: the end of the process, or also a power loss; costs time.")
+        Durability,
+        typer.Option(help="What the log outlives: the end of the process, or also a power loss; costs time."),
     ] = Durability.PROCESS
     as_json: AsJson = False
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False
@@ -206,9 +207,7 @@ def _rates(texts: "Sequence[str]", plan: "Plan") -> "Mapping[str, Rate]":
     return rates
 
 
-def _played(
-    play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings", *, quiet: bool
-) -> "Status | None":
+def _played(play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings", *, quiet: bool) -> "Status | None":
     """Play with a progress line; the first signal drains the run, the second stops it, and then there is no state."""
     import anyio
 

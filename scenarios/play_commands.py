@@ -72,9 +72,7 @@ def run(
     about = {"data": str(data), **({"base_url": options.base_url} if options.base_url else {})}
     with ExitStack() as stack:
         recorded = _cassette(cassette, stack) if cassette is not None else None
-        settings = options.settings(
-            plan, seed=seed, about=about, accept_changes=accept_changes, cassette=recorded
-        )
+        settings = options.settings(plan, seed=seed, about=about, accept_changes=accept_changes, cassette=recorded)
         go_on = f"The same command, with --out {directory}, goes on where this left off."
         carry_out(functools.partial(play, plan, dataset, directory), settings, directory, options, go_on)
 
@@ -144,7 +142,7 @@ def replay(
     if as_json:
         print_json(replayed.document(run, out))
     else:
-        terminal.out().print(terminal.replayed(replayed, run, out))
+        terminal.out().print(terminal.replayed(replayed))
     raise typer.Exit(WITH_FAILURES if replayed.differing else DONE)
 
 
@@ -179,5 +177,3 @@ def _new_directory(name: str) -> Path:
     from datetime import datetime
 
     return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-
-

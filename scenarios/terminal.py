@@ -33,6 +33,7 @@ from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
 
 if TYPE_CHECKING:
+    from .again import Replayed
     from .bench import Measured
 
 PIPED_WIDTH = 160
@@ -111,6 +112,27 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
+
+
+def replayed(found: "Replayed") -> RenderableType:
+    """Return what a replay came to."""
+    if not found.differing:
+        return Text(f"{found.outcomes} outcomes, {found.status.calls} recorded calls, none made: all as recorded")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("item", "recorded", "replayed"):
+        table.add_column(title, overflow="fold")
+    for before, after in found.differing:
+        one = before or after
+        table.add_row(plain(one.item if one else ""), _in_short(before), _in_short(after))
+    return Group(Text(f"{found.outcomes} outcomes; these, and perhaps more, are not as recorded:"), table)
+
+
+def _in_short(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "-"
+    scores = f" {outcome.scores['a']:g}:{outcome.scores['b']:g}" if outcome.scores else ""
+    what = outcome.verdict or outcome.error or outcome.text or ""
+    return plain(f"{what[:LONGEST_WORDS]}{scores} ({outcome.calls} calls, {outcome.tokens} tokens)")
 
 
 def _places(status: Status, paths: Sequence[Path]) -> Iterator[tuple[str, str]]:

@@ -142,11 +142,14 @@ class LogReader:
         return {str(value): int(count) for value, count in self._rows(query, by or "$.none", kind)}
 
     def spent(self) -> tuple[float, int]:
-        """Return US dollars and tokens of all calls, as far as they are known, and what was written off beside them."""
+        """Return US dollars and tokens of all calls that this run made, as far as they are known.
+
+        What was written off beside them is in it; what another run has paid for is not.
+        """
         query = (
             "SELECT coalesce(total(json_extract(body, '$.cost_usd')), 0), coalesce(sum("
             "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
-            "FROM events WHERE kind = 'model_called'"
+            "FROM events WHERE kind = 'model_called' AND json_extract(body, '$.source') != 'recording'"
         )
         usd, tokens = self._row(query)
         off_usd, off_tokens = self.written_off()
@@ -160,10 +163,6 @@ class LogReader:
         usd, tokens = noted.split()
         return float(usd), int(tokens)
 
-    def last(self) -> int:
-        """Return the sequence of the last event; 0 where there is none."""
-        return int(self._connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
-
     def positions(
         self, conversations: Iterable[ConversationId] | None = None, since: int = 0
     ) -> "dict[ConversationId, array[int]]":
@@ -173,17 +172,17 @@ class LogReader:
         if wanted is not None and not wanted:
             return found
         query = "SELECT sequence, conversation FROM events WHERE sequence >= ? AND conversation != '' ORDER BY sequence"
-        for sequence, name in self._connection.execute(query, (since,)):
+        for sequence, name in self._rows(query, since):
             if wanted is None or name in wanted:
                 found.setdefault(ConversationId(name), array("q")).append(sequence)
         return found
 
     def at(self, sequences: Iterable[int]) -> Iterator[Event]:
         """Return events by their sequence, in the order asked for."""
-        query = f"SELECT {COLUMNS} FROM events WHERE sequence = ?"  # noqa: S608 - constants
+        query = f"SELECT {self._columns} FROM events WHERE sequence = ?"  # noqa: S608 - constants
         for sequence in sequences:
-            for row in self._connection.execute(query, (sequence,)):
-                yield _event(row)
+            for row in self._rows(query, sequence):
+                yield self._event(row)
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
