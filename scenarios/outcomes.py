@@ -54,6 +54,10 @@ class Spend:
     """Requests that were sent."""
     cached: int = 0
     """Calls that the cache answered; they cost nothing."""
+    recorded: int = 0
+    """Calls whose answers were recorded before; they cost nothing now."""
+    recorded_usd: float = 0.0
+    """The part of `cost_usd` that was paid by the run that was recorded."""
     input_tokens: int = 0
     """Cached input included."""
     cached_tokens: int = 0
@@ -76,6 +80,9 @@ class Spend:
         self.failed += not answered
         self.attempts += len(called["attempts"])
         self.cached += called["source"] == "cache"
+        if called["source"] == "recording":
+            self.recorded += 1
+            self.recorded_usd += called.get("cost_usd", 0.0)
         self.input_tokens += usage["input_tokens"]
         self.output_tokens += usage["output_tokens"]
         self.cached_tokens += usage["cached_tokens"]
