@@ -27,14 +27,14 @@ async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier:
     for item in suspects:
         assert recorded is not None  # noqa: S101 - there are suspects
         conversation, sifted = recorded.counts(item)
-        opened, outcome = _bounds(sifted)
+        outcome = _bounds(sifted)[1]
         if item not in gone and item not in changed and await _comes_to_the_same(plan, recorded, item, sifted, seed):
             continue
         end = OutcomeSetAside(outcome=outcome, reason="not in the data" if item in gone else "affected by changes")
         log.append(end, sender=CONDUCTOR, conversation=conversation)
         digest = earlier.ended[item]
         earlier.forget(item)
-        earlier.left[item] = Left(opened.number, conversation, sifted.events[0].sequence, digest)
+        earlier.left[item] = Left(conversation, sifted.events[0].sequence, digest)
         await log.drain()
         await asyncio.sleep(0)
     earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}

@@ -2,10 +2,12 @@
 
 import csv
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import file_digest
 from importlib import import_module
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -60,18 +62,26 @@ class Dataset:
     """The published shape that was recognised."""
     size: int = field(default=0)
     """Items it gives."""
+    mark: str = ""
+    """All that decides what its items are, the file's content included: with the same mark they are the same."""
 
     def __len__(self) -> int:
         return self.size
 
     def __iter__(self) -> Iterator[Item]:
+        return (item for _, item in self.numbered())
+
+    def numbered(self, but: Container[str] = ()) -> Iterator[tuple[int, Item]]:
+        """Return items with their place among all, from 0, but those of some ids; these are passed over quickly."""
         with closing(rows(self.path)) as all_rows:
-            for place, row in islice(all_rows, self.limit):
+            for number, (place, row) in enumerate(islice(all_rows, self.limit)):
+                if but and self._id(place, row) in but:
+                    continue
                 item = self._item(place, row, [])
                 if item is None:
                     what = "the row has changed while the run was reading it"
                     raise DeclarationError([Problem(what, str(self.path), place)])
-                yield item
+                yield number, item
 
     def problems(self) -> tuple[int, list[Problem]]:
         """Return the number of items, and what is wrong with the rows."""
@@ -109,6 +119,11 @@ class Dataset:
                 Problem(f"the row cannot be kept: {' '.join(str(error).split())[:120]}", str(self.path), place)
             )
             return None
+
+    def _id(self, place: int, row: Row) -> str:
+        """Return the id of a row that was looked at before."""
+        value = _lookup(self.mapping.get("id", "id"), row)
+        return str(place) if value is _MISSING or value is None else str(value)
 
     def _made(self, place: int, row: Row, values: dict[str, str | None]) -> Item:
         used = {part for column in self.mapping.values() for part in _parts(column, row)}
@@ -183,7 +198,14 @@ def _part(value: Any, part: str) -> Any:  # noqa: ANN401 - as above
     return _MISSING
 
 
-def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None, limit: int | None = None) -> Dataset:
+def open_dataset(
+    path: Path,
+    *,
+    comparison: bool,
+    mapping: Columns | None = None,
+    limit: int | None = None,
+    known: str | None = None,
+) -> Dataset:
     """Return the data set of a JSONL, JSON, CSV or Parquet file, every row that will be used looked at.
 
     Args:
@@ -192,6 +214,7 @@ def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None
         mapping: Field of the item to column: a name, a path such as `turns.0`, or a sum such as `instruction+input`.
             Without one, the columns have the fields' own names, or those of a published shape.
         limit: The most rows to use, from the top.
+        known: The mark of a data set that was looked at before: where nothing has changed, no row is looked at again.
 
     Raises:
         DeclarationError: the file cannot be read, is empty, or has rows that are no items: all of them, up to twenty.
@@ -213,10 +236,26 @@ def open_dataset(path: Path, *, comparison: bool, mapping: Columns | None = None
         limit,
         shape,
     )
+    facts: dict[str, Any] = {
+        "content": _content(path),
+        "mapping": dict(dataset.mapping),
+        "comparison": comparison,
+        "limit": limit,
+        "read by": version("llm-fellowship"),
+    }
+    before: dict[str, Any] = json.loads(known) if known else {}
+    if before | facts == before:
+        return replace(dataset, size=before["size"], mark=known or "")
     size, problems = dataset.problems()
     if problems:
         raise DeclarationError(problems)
-    return Dataset(path, dataset.mapping, comparison, limit, dataset.shape, size)
+    return replace(dataset, size=size, mark=json.dumps({**facts, "size": size}))
+
+
+def _content(path: Path) -> str:
+    """Return the digest of a file's content, and of its ending, which says how it is read."""
+    with path.open("rb") as file:
+        return f"{path.suffix.lower()} {file_digest(file, 'blake2b').hexdigest()[:32]}"
 
 
 def read_mapping(text: str) -> dict[str, str]:

@@ -13,7 +13,6 @@ import orjson
 import yaml
 
 from ..protocols.errors import DeclarationError, LogError
-from ..protocols.events import Event
 from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
@@ -29,16 +28,16 @@ LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "ite
 """Kinds that say how far items have come."""
 ABOUT = "about"
 """Key of a note: what the user said of the run, as JSON."""
+MARK = "data"
+"""Key of a note: the mark of the data set."""
 UNKNOWN = b""
-"""The digest of an item that a damaged log has lost."""
+"""The digest of an item that nobody has asked for, or that a damaged log has lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """An item that was begun and has no outcome, or one that failed and is to be tried again."""
 
-    number: int
-    """Place in the data set, from 0."""
     conversation: ConversationId
     """The newest about it."""
     opened: int
@@ -89,6 +88,8 @@ class Earlier:
 def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_changes: bool = False) -> Earlier:
     """Make the directory, or look what a run has left in it.
 
+    Items of a Dataset with the same mark as at the last start are not looked at again.
+
     Raises:
         DeclarationError: it holds something else, or a run of something else whose changes are not accepted; or two
             items have one id.
@@ -96,10 +97,12 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     earlier = Earlier()
     if (out / LOG).exists():
         with LogReader(out / LOG) as reader:
-            earlier = look_back(reader)
+            same_data = mark_of(items) is not None and mark_of(items) == reader.meta(MARK)
+            earlier = look_back(reader, with_digests=not same_data)
             earlier.changes = compare(plan, seed, reader)
             earlier.replanned = bool(earlier.changes)
-            _look_at(items, earlier, reader)
+            if not same_data:
+                _look_at(items, earlier, reader)
         if earlier.changes and not accept_changes:
             raise refused(earlier, out)
     else:
@@ -176,40 +179,50 @@ def _digest_of(document: dict[str, Any]) -> bytes:
     return blake2b(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
 
 
-def look_back(reader: LogReader) -> Earlier:
-    """Return what earlier starts have left in a log."""
-    return _LookBack(reader).earlier()
+def mark_of(items: Iterable[Item]) -> str | None:
+    """Return what decides what a data set's items are; None where nobody says."""
+    return getattr(items, "mark", None) or None
+
+
+def noted_mark(out: Path) -> str | None:
+    """Return the mark of the data set that a run was last played for; None where there is no run yet."""
+    if not (out / LOG).is_file():
+        return None
+    with LogReader(out / LOG) as reader:
+        return reader.meta(MARK)
+
+
+def look_back(reader: LogReader, *, with_digests: bool = True) -> Earlier:
+    """Return what earlier starts have left in a log; without digests in a fraction of the time."""
+    return _LookBack(reader, with_digests=with_digests).earlier()
 
 
 class _LookBack:
     """A fold over what says how far items have come."""
 
-    def __init__(self, reader: LogReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: LogReader, *, with_digests: bool) -> None:
         self._earlier = Earlier()
-        self._aside: set[int] = {
-            orjson.loads(event.body)["outcome"] for event in reader.events(kinds=("outcome_set_aside",))
-        }
-        self._no_more: dict[int, Left] = {}
-        """Items whose outcome has been set aside, by its sequence."""
+        self._digests = dict(_digests(reader)) if with_digests else {}
+        self._aside = {_item_of(name) for _, name, _ in reader.landmarks(("outcome_set_aside",))}
+        self._no_more: dict[ItemId, Left] = {}
+        """What had come to the outcome of an item that is set aside later."""
+        for sequence, conversation, kind in reader.landmarks(LANDMARKS):
+            self._take(sequence, conversation, kind)
 
     def earlier(self) -> Earlier:
         earlier = self._earlier
-        for event in self._reader.events(kinds=LANDMARKS):
-            self._take(event, ItemId(event.conversation.rpartition("~")[0]), orjson.loads(event.body))
         for item in earlier.left:  # an outcome that is being replaced counts until then, and is nothing to rest on
             if item in earlier.ended:
                 earlier.forget(item)
         return earlier
 
-    def _take(self, event: Event, item: ItemId, body: dict[str, Any]) -> None:
-        earlier = self._earlier
-        match event.kind:
+    def _take(self, sequence: int, conversation: ConversationId, kind: str) -> None:
+        earlier, item = self._earlier, _item_of(conversation)
+        match kind:
             case "item_opened":
                 before = earlier.left.get(item) or earlier.failures.get(item)
                 outcome = before.outcome if before is not None else None
-                digest = _digest_of(body["item"])
-                earlier.left[item] = Left(body["number"], event.conversation, event.sequence, digest, outcome)
+                earlier.left[item] = Left(conversation, sequence, self._digests.get(sequence, UNKNOWN), outcome)
             case "item_resumed":
                 if item in earlier.failures:
                     earlier.left[item] = earlier.failures[item]
@@ -217,26 +230,38 @@ class _LookBack:
                 earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
             case "outcome_set_aside":
                 earlier.forget(item)
-                earlier.left.setdefault(item, replace(self._no_more[body["outcome"]], anew=True))
+                earlier.left.setdefault(item, replace(self._no_more[item], anew=True))
             case _:
-                self._end(event, item, body["number"])
+                self._end(sequence, conversation, kind)
 
-    def _end(self, event: Event, item: ItemId, number: int) -> None:
-        earlier = self._earlier
-        left = earlier.left.pop(item, Left(number, event.conversation, event.sequence, UNKNOWN))
+    def _end(self, sequence: int, conversation: ConversationId, kind: str) -> None:
+        earlier, item = self._earlier, _item_of(conversation)
+        left = earlier.left.pop(item, None) or Left(conversation, sequence, UNKNOWN)  # where the log has lost the rest
         earlier.ended[item] = left.digest
-        if event.sequence in self._aside:
-            self._no_more[event.sequence] = left
-        if event.kind == "item_finished":
+        if item in self._aside:
+            self._no_more[item] = replace(left, outcome=None)
+        if kind == "item_finished":
             earlier.done += 1
         else:
             earlier.failed += 1
-            earlier.failures[item] = replace(left, outcome=event.sequence, anew=False)
+            earlier.failures[item] = replace(left, outcome=sequence, anew=False)
 
 
-def describe(plan: Plan, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str]) -> None:
+def _item_of(conversation: str) -> ItemId:
+    return ItemId(conversation.rpartition("~")[0])
+
+
+def _digests(reader: LogReader) -> Iterator[tuple[int, bytes]]:
+    for event in reader.events(kinds=("item_opened",)):
+        yield event.sequence, _digest_of(orjson.loads(event.body)["item"])
+
+
+def describe(
+    plan: Plan, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str], mark: str | None = None
+) -> None:
     """Say in the log and in run.yaml what is played."""
-    log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)), **{ABOUT: json.dumps(dict(about))})
+    notes = {"name": plan.scenario.scenario, "played": json.dumps(_played(plan, seed)), ABOUT: json.dumps(dict(about))}
+    log.note(**notes, **({MARK: mark} if mark is not None else {}))
     text = yaml.safe_dump(_record(plan, seed, about), sort_keys=False, allow_unicode=True)
     try:
         (out / RECORD).write_text(text, encoding="utf-8")

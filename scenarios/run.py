@@ -30,7 +30,7 @@ from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.system import NoModels
 from ..runtime.tracing import Log, logger
 from .changes import take_in_changes
-from .directory import LOG, RESULTS, Earlier, describe, prepare
+from .directory import LOG, RESULTS, Earlier, describe, mark_of, prepare
 from .live import live
 from .outcomes import Status, status, write_results
 from .stage import Due, Stage
@@ -47,7 +47,10 @@ MOST_WARNINGS = 5
 
 
 class Items(Protocol):
-    """What a run is about: a list of items, or a Dataset; iterated twice, to look and to play."""
+    """What a run is about: a list of items, or a Dataset; iterated twice, to look and to play.
+
+    A Dataset has a mark, by which it is known to be what it was, and passes over what has an outcome by itself.
+    """
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Item]: ...
@@ -152,11 +155,22 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     """
     settings = settings or Settings()
     earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
-    return await carry_on(plan, enumerate(items), out, settings, earlier, len(items))
+    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items))
+
+
+def _numbered(items: Items, earlier: Earlier) -> Iterable[tuple[int, Item]]:
+    numbered: Callable[..., Iterable[tuple[int, Item]]] | None = getattr(items, "numbered", None)
+    return enumerate(items) if numbered is None else numbered(but=earlier.ended)
 
 
 async def carry_on(
-    plan: Plan, items: Iterable[tuple[int, Item]], out: Path, settings: Settings, earlier: Earlier, count: int
+    plan: Plan,
+    items: Iterable[tuple[int, Item]],
+    out: Path,
+    settings: Settings,
+    earlier: Earlier,
+    count: int,
+    mark: str | None = None,
 ) -> Status:
     """Play a plan for all items that have no outcome; see `play`.
 
@@ -167,6 +181,7 @@ async def carry_on(
         settings: How it is carried out.
         earlier: What earlier starts have left.
         count: Items that the run covers.
+        mark: Of the data set they are from, where it has one.
     """
     if settings.client is None and not _recorded(settings):
         prove(plan.models, settings.environ)
@@ -175,7 +190,7 @@ async def carry_on(
         settings.watch(progress)
     try:
         with _collector_at_rest():
-            await _play(plan, items, out, settings, earlier, progress)
+            await _play(plan, items, out, settings, earlier, progress, mark)
     except BaseExceptionGroup as group:
         error = _first(group)
         await _fold_what_is_there(out)
@@ -222,6 +237,7 @@ async def _play(
     settings: Settings,
     earlier: Earlier,
     progress: Progress,
+    mark: str | None,
 ) -> None:
     async with open_session(
         out / LOG,
@@ -240,7 +256,7 @@ async def _play(
             if earlier.changes:
                 await take_in_changes(plan, reader, session.log, earlier, settings.seed)
                 progress.earlier, progress.done, progress.failed = len(earlier.ended), earlier.done, earlier.failed
-            describe(plan, out, session.log, settings.seed, settings.about)
+            describe(plan, out, session.log, settings.seed, settings.about, mark)
             stage = Stage(
                 plan,
                 session.system,

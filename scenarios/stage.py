@@ -175,7 +175,9 @@ class Stage:
         sifted.set_aside(again)
         resumed = ItemResumed(set_aside=again)
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
-        return _Begun(left.number, left.opened, Recollection(sifted, tape), tape)
+        opened = sifted.events[0].message()
+        assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
+        return _Begun(opened.number, left.opened, Recollection(sifted, tape), tape)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)

@@ -177,6 +177,12 @@ class LogReader:
                 found.setdefault(ConversationId(name), array("q")).append(sequence)
         return found
 
+    def landmarks(self, kinds: tuple[str, ...]) -> Iterator[tuple[int, ConversationId, str]]:
+        """Return sequence, conversation and kind of the events of some kinds, in order; landmarks by their index alone."""
+        query = f"SELECT sequence, conversation, kind FROM events WHERE {self._of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
+        for sequence, conversation, kind in self._rows(query, *kinds):
+            yield sequence, ConversationId(conversation), kind
+
     def at(self, sequences: Iterable[int]) -> Iterator[Event]:
         """Return events by their sequence, in the order asked for."""
         query = f"SELECT {self._columns} FROM events WHERE sequence = ?"  # noqa: S608 - constants
