@@ -178,7 +178,7 @@ class LogReader:
         return found
 
     def landmarks(self, kinds: tuple[str, ...]) -> Iterator[tuple[int, ConversationId, str]]:
-        """Return sequence, conversation and kind of the events of some kinds, in order; landmarks by their index alone."""
+        """Return sequence, conversation and kind of the events of some kinds, in order; of landmarks by index alone."""
         query = f"SELECT sequence, conversation, kind FROM events WHERE {self._of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
         for sequence, conversation, kind in self._rows(query, *kinds):
             yield sequence, ConversationId(conversation), kind
