@@ -205,16 +205,20 @@ def judging() -> Plan:
 
 async def fellowship(made: Plan, server: Server, todo: Items, folder: Path, in_flight: int) -> Spent:
     """Play, with everything on: bus, log, results; what was learned of the endpoint before is not known."""
-    settings = Settings(
+    watch = Watch()
+    status = await play(made, todo, folder, settings(server, in_flight))
+    spent = watch.spent()
+    assert status.done == len(todo), status
+    return spent
+
+
+def settings(server: Server, in_flight: int) -> Settings:
+    """Return settings by which nothing is known of the endpoint from before."""
+    return Settings(
         limits=Limits(concurrency=in_flight),
         environ={"BENCH_BASE_URL": server.base_url},
         access=Access(admissions=Admissions()),
     )
-    watch = Watch()
-    status = await play(made, todo, folder, settings)
-    spent = watch.spent()
-    assert status.done == len(todo), status
-    return spent
 
 
 async def bare(server: Server, bodies: Sequence[bytes], in_flight: int) -> tuple[Spent, list[float]]:
