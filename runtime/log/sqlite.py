@@ -9,7 +9,7 @@ last moments, never the consistency.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -52,8 +52,11 @@ def _insert(rows: int) -> str:
 class SqliteLog:
     """An EventLog over one SQLite file; made by `open_log`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, clock: Clock, hide: Callable[[str], str] | None = None
+    ) -> None:
         self.path = path
+        self._hide = hide
         self._closed = False
         self._connection = connection
         self._clock = clock
@@ -90,6 +93,8 @@ class SqliteLog:
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
         body = message.__pydantic_serializer__.to_json(message, exclude_none=True).decode()  # half of model_dump_json
+        if self._hide is not None:
+            body = self._hide(body)
         self._last += 1
         self._rows.append(
             (
@@ -114,7 +119,7 @@ class SqliteLog:
         if len(self._known_texts) >= REMEMBERED_TEXTS:
             del self._known_texts[next(iter(self._known_texts))]
         self._known_texts[digest] = None
-        self._texts.append((digest, text))
+        self._texts.append((digest, text if self._hide is None else self._hide(text)))
 
     async def drain(self) -> None:
         """Wait until there is room for more events."""
@@ -143,7 +148,8 @@ class SqliteLog:
         """Note something about the run as a whole, in place of what was noted before; written with the next group."""
         if self.closed:
             return
-        self._notes.update(facts)
+        hide = self._hide
+        self._notes.update(facts if hide is None else {name: hide(text) for name, text in facts.items()})
         self._more.set()
 
     async def write(self) -> None:
@@ -257,8 +263,15 @@ async def _locked(path: Path) -> BaseFileLock:
 
 
 @asynccontextmanager
-async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[SqliteLog, None]:
+async def open_log(
+    path: Path, *, clock: Clock | None = None, hide: Callable[[str], str] | None = None
+) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
+
+    Args:
+        path: Its file.
+        clock: In place of the machine's.
+        hide: Takes what must not be written out of every body, text and note; JSON stays JSON.
 
     Raises:
         DeclarationError: another process writes it.
@@ -266,14 +279,14 @@ async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[
     """
     lock = await _locked(path)
     try:
-        async with _opened(path, clock or SystemClock()) as log:
+        async with _opened(path, clock or SystemClock(), hide) as log:
             yield log
     finally:
         lock.release()
 
 
 @asynccontextmanager
-async def _opened(path: Path, clock: Clock) -> AsyncGenerator[SqliteLog, None]:
+async def _opened(path: Path, clock: Clock, hide: Callable[[str], str] | None) -> AsyncGenerator[SqliteLog, None]:
     try:
         connection = sqlite3.connect(path, check_same_thread=False)
         try:
@@ -281,7 +294,7 @@ async def _opened(path: Path, clock: Clock) -> AsyncGenerator[SqliteLog, None]:
             schema.migrate(connection, str(path))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            log = SqliteLog(path, connection, clock)
+            log = SqliteLog(path, connection, clock, hide)
         except BaseException:
             connection.close()
             raise
