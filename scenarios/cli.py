@@ -79,7 +79,15 @@ def main() -> None:
     except UnicodeDecodeError:
         print(f"fellowship: {found} is not UTF-8", file=sys.stderr)  # noqa: T201 - an error's plain line
         sys.exit(WRONG_USE)
-    app()
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - a bug: its traceback, as Python would print it, but for secrets
+        import traceback
+
+        from ..runtime.secrecy import secrets_of
+
+        print(secrets_of(os.environ).hide(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201 - see above
+        sys.exit(WITH_FAILURES)
 
 
 def _plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -88,12 +96,16 @@ def _plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
     @functools.wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         from ..protocols.errors import DeclarationError, FellowshipError, LogError
+        from ..runtime.secrecy import hiding, secrets_of
         from . import terminal
 
+        secrets = secrets_of(os.environ)
         try:
-            command(*args, **kwargs)
+            with hiding(secrets):
+                command(*args, **kwargs)
         except FellowshipError as error:
-            terminal.say(error)
+            with hiding(secrets):
+                terminal.say(error)
             raise typer.Exit(WRONG_USE if isinstance(error, (DeclarationError, LogError)) else WITH_FAILURES) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(STOPPED) from error
@@ -105,7 +117,9 @@ def _plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
+    from ..runtime.secrecy import hidden
+
+    print(json.dumps(hidden(document), ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way

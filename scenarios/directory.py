@@ -16,6 +16,7 @@ from ..protocols.identity import ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemFinished, ItemOpened
 from ..runtime.log import LogReader, SqliteLog
+from ..runtime.secrecy import hidden, hide_json
 from .steps import Plan
 
 LOG = "run.db"
@@ -48,7 +49,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int) -> Earlier:
         with LogReader(out / LOG) as reader:
             played = reader.meta("played")
             if played is not None:
-                _same(json.loads(played), _played(plan, seed), out)
+                _same(json.loads(played), hidden(_played(plan, seed)), out)
             earlier = _left(reader)
     elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
         raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
@@ -83,7 +84,7 @@ def _look_at(items: Iterable[Item], earlier: Earlier, out: Path) -> None:
 
 def _digest(item: Item) -> bytes:
     try:
-        return blake2b(item.model_dump_json().encode(), digest_size=8).digest()
+        return blake2b(hide_json(item.model_dump_json()).encode(), digest_size=8).digest()
     except ValueError as error:  # pydantic's, for text that is not Unicode
         raise DeclarationError(f"item {item.id!r} cannot be written down: {error}") from error
 
@@ -110,7 +111,7 @@ def _left(reader: LogReader) -> Earlier:
 def describe(plan: Plan, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str]) -> None:
     """Say in the log and in run.yaml what is played."""
     log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)))
-    text = yaml.safe_dump(_record(plan, seed, about), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(hidden(_record(plan, seed, about)), sort_keys=False, allow_unicode=True)
     try:
         (out / RECORD).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -26,6 +26,7 @@ from ..protocols.lifecycle import Failure, ItemFailed, ItemFinished, ItemOpened,
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import LogReader
+from ..runtime.secrecy import hide, hiding, known, secrets_of
 from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.tracing import Log, logger
 from .conductor import Conductor
@@ -47,6 +48,21 @@ class Items(Protocol):
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Item]: ...
+
+
+class _Named:
+    """Items by names that may be written."""
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            name = hide(item.id)
+            yield item if name == item.id else item.model_copy(update={"id": ItemId(name)})
 
 
 @dataclass(slots=True)
@@ -138,6 +154,12 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
         LogError: the log cannot be written.
     """
     settings = settings or Settings()
+    with hiding(secrets_of(settings.environ, settings.about.values())):
+        return await _played(plan, _Named(items), out, settings)
+
+
+async def _played(plan: Plan, items: Items, out: Path, settings: Settings) -> Status:
+    """Play a plan; see `play`."""
     if settings.client is None:
         prove(plan.models, settings.environ)
     earlier = prepare(plan, items, out, settings.seed)
@@ -186,6 +208,7 @@ async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier
         client=settings.client,
         clock=settings.clock,
         access=settings.access,
+        secrets=known(),
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)
