@@ -28,6 +28,7 @@ from .models.prices import Price, PriceTable
 from .models.retries import Retries
 from .models.sdk import SdkTransport
 from .models.wire import Transport
+from .secrecy import Secrets, secrets_of
 from .system import ActorSystem
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)(rpm|tpm)", re.IGNORECASE)
@@ -158,6 +159,7 @@ async def open_session(
     clock: Clock | None = None,
     access: Access | None = None,
     durability: Durability = "process",
+    secrets: Secrets | None = None,
 ) -> AsyncGenerator[Session, None]:
     """Open a run: transport, embedded engines, log and actor system.
 
@@ -171,21 +173,24 @@ async def open_session(
         clock: In place of the machine's.
         access: By which way models are reached.
         durability: What the log outlives.
+        secrets: What is not written; the environment's where there are none. Keys of endpoints come to them.
 
     Raises:
         DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
         LogError: the log cannot be opened.
     """
     clock = clock or SystemClock()
+    secrets = secrets if secrets is not None else secrets_of(environ)
     reason: FellowshipError | None = None
     async with AsyncExitStack() as stack:
-        written = await stack.enter_async_context(open_log(log, clock=clock, durability=durability))
+        opening = open_log(log, clock=clock, durability=durability, hide=secrets.hide_json)
+        written = await stack.enter_async_context(opening)
         purse = _purse(limits.budget, written) if limits.budget else None
         reached: ModelAccess | None = None
         try:
             if client is None:
-                opening = _Opening(stack, environ, limits, access or Access(), clock, written)
-                client = reached = await opening.access(models, purse, seed)
+                ways = _Opening(stack, environ, limits, access or Access(), clock, written, secrets)
+                client = reached = await ways.access(models, purse, seed)
         except FellowshipError as error:  # on its way through the log's task group it would become a group
             reason = error
         else:
@@ -218,6 +223,7 @@ class _Opening:
         access: Access,
         clock: Clock,
         log: SqliteLog,
+        secrets: Secrets,
     ) -> None:
         self._stack = stack
         self._environ = environ
@@ -225,12 +231,15 @@ class _Opening:
         self._access = access
         self._clock = clock
         self._log = log
+        self._secrets = secrets
         self._engines: dict[str, EmbeddedEngine] = {}
         self._admissions = access.admissions or everybody()
         self._proxied = any(name.lower() in PROXIES and value for name, value in environ.items())
 
     async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
         endpoints = {settings: await self._endpoint(settings) for settings in models}
+        for endpoint in endpoints.values():
+            self._secrets.add(endpoint.key or "")
         remote = [endpoint for endpoint in dict.fromkeys(endpoints.values()) if endpoint.weights is None]
         transport = self._access.transport or await self._transport()
         batches = await self._batches(remote) if self._access.batch and remote else None

@@ -7,12 +7,14 @@ import sys
 
 import structlog
 
+from .secrecy import hidden, hide
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
-    """Return text without characters that a terminal would obey."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Return text without characters that a terminal would obey, and without secrets."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", hide(text))
 
 
 def _plainly(
@@ -20,7 +22,13 @@ def _plainly(
 ) -> structlog.typing.EventDict:
     """Make every fact of an event plain: words of models and data may be among them."""
     del logger, name
-    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: plain(value) if isinstance(value, str) else _shown(value) for key, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    """Return a fact without secrets; one that is neither text nor a document becomes text where there is one in it."""
+    text = repr(value)
+    return hidden(value) if isinstance(value, list | tuple | dict) else value if hide(text) == text else hide(text)
 
 
 class _Stderr:

@@ -42,7 +42,15 @@ def main() -> None:
     except UnicodeDecodeError:
         print(f"fellowship: {found} is not UTF-8", file=sys.stderr)  # noqa: T201 - an error's plain line
         sys.exit(WRONG_USE)
-    app()
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - a bug: its traceback, as Python would print it, but for secrets
+        import traceback
+
+        from ..runtime.secrecy import secrets_of
+
+        print(secrets_of(os.environ).hide(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201 - see above
+        sys.exit(WITH_FAILURES)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way

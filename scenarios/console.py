@@ -58,14 +58,20 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
     @functools.wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        from ..protocols.errors import DeclarationError, FellowshipError, LogError
+        from ..protocols.errors import DeclarationError, Diverged, FellowshipError, LogError
+        from ..runtime.secrecy import hiding, secrets_of
         from . import terminal
 
+        secrets = secrets_of(os.environ)
         try:
-            command(*args, **kwargs)
+            with hiding(secrets):
+                command(*args, **kwargs)
         except FellowshipError as error:
-            terminal.say(error)
-            raise typer.Exit(WRONG_USE if isinstance(error, (DeclarationError, LogError)) else WITH_FAILURES) from error
+            with hiding(secrets):
+                terminal.say(error)
+            raise typer.Exit(
+                WRONG_USE if isinstance(error, (DeclarationError, Diverged, LogError)) else WITH_FAILURES
+            ) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(STOPPED) from error
         except BrokenPipeError as error:  # whoever read our output has gone
@@ -77,7 +83,9 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 def print_json(document: object) -> None:
     """Print the one document of a command that was asked for it."""
-    print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
+    from ..runtime.secrecy import hidden
+
+    print(json.dumps(hidden(document), ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
 
 
 def log_of(run: Path) -> Path:

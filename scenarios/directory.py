@@ -17,6 +17,7 @@ from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
 from ..runtime.log import LogReader, SqliteLog
+from ..runtime.secrecy import hidden, hide_json
 from .steps import Plan
 
 LOG = "run.db"
@@ -121,7 +122,7 @@ def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
     played = reader.meta("played")
     if played is None:
         return ()
-    return tuple(_changes(json.loads(played), json.loads(json.dumps(_played(plan, seed))), ""))
+    return tuple(_changes(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed)))), ""))
 
 
 def refused(earlier: Earlier, out: Path) -> DeclarationError:
@@ -170,7 +171,7 @@ def _data_changes(changed: Mapping[ItemId, Item], reader: LogReader) -> Iterator
 
 def _digest(item: Item) -> bytes:
     try:
-        return _digest_of(orjson.loads(item.model_dump_json(exclude_none=True)))
+        return _digest_of(orjson.loads(hide_json(item.model_dump_json(exclude_none=True))))
     except ValueError as error:  # pydantic's, for text that is not Unicode
         raise DeclarationError(f"item {item.id!r} cannot be written down: {error}") from error
 
@@ -262,7 +263,7 @@ def describe(
     """Say in the log and in run.yaml what is played."""
     notes = {"name": plan.scenario.scenario, "played": json.dumps(_played(plan, seed)), ABOUT: json.dumps(dict(about))}
     log.note(**notes, **({MARK: mark} if mark is not None else {}))
-    text = yaml.safe_dump(_record(plan, seed, about), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(hidden(_record(plan, seed, about)), sort_keys=False, allow_unicode=True)
     try:
         (out / RECORD).write_text(text, encoding="utf-8")
     except OSError as error:

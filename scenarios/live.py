@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from ..runtime.secrecy import hide_cut
 from ..runtime.session import Session
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _stalls(session: Session) -> tuple[Stall, ...]:
                 seconds=now_s - pending.since_s,
                 stage=pending.stage,
                 attempts=pending.attempts,
-                words=pending.words,
+                words=hide_cut(pending.words),
                 quiet_s=None if pending.last_word_s is None else now_s - pending.last_word_s,
             )
         )

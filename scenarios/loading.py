@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
+from ..runtime.secrecy import hide
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Scenario, known_fields
 
@@ -142,7 +143,7 @@ def _verbs_found(step: object) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = hide(repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -26,6 +26,7 @@ from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import Durability, LogReader
 from ..runtime.recording import Cassette, Fit, RecordedRun
+from ..runtime.secrecy import hiding, known, secrets_of
 from ..runtime.session import Access, Limits, Session, open_session, prove
 from ..runtime.system import NoModels
 from ..runtime.tracing import Log, logger
@@ -154,7 +155,8 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
         CassetteMiss: a call is made that the cassette has no answer to.
     """
     settings = settings or Settings()
-    earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
+    with hiding(secrets_of(settings.environ)):
+        earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
     return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items))
 
 
@@ -183,6 +185,19 @@ async def carry_on(
         count: Items that the run covers.
         mark: Of the data set they are from, where it has one.
     """
+    with hiding(secrets_of(settings.environ, settings.about.values())):
+        return await _carried_on(plan, items, out, settings, earlier, count, mark)
+
+
+async def _carried_on(
+    plan: Plan,
+    items: Iterable[tuple[int, Item]],
+    out: Path,
+    settings: Settings,
+    earlier: Earlier,
+    count: int,
+    mark: str | None,
+) -> Status:
     if settings.client is None and not _recorded(settings):
         prove(plan.models, settings.environ)
     progress = Progress(count, len(earlier.ended), earlier.done, earlier.failed)
@@ -249,6 +264,7 @@ async def _play(
         clock=settings.clock,
         access=settings.access,
         durability=settings.durability,
+        secrets=known(),
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)

@@ -8,9 +8,9 @@ tried again, for a while. docs/durability.md says what survives what.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -64,9 +64,16 @@ class SqliteLog:
     """An EventLog over one SQLite file; made by `open_log`."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, clock: Clock, *, patience_s: float = PATIENCE_S
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        *,
+        patience_s: float = PATIENCE_S,
+        hide: Callable[[str], str] | None = None,
     ) -> None:
         self.path = path
+        self._hide = hide
         self._closed = False
         self._connection = connection
         self._clock = clock
@@ -103,6 +110,8 @@ class SqliteLog:
             raise self._broken
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
+        if self._hide is not None and getattr(message, "logprobs", None):
+            message = self._without_spelling(message)
         text, digest, to_json = long_text(message), None, message.__pydantic_serializer__.to_json
         if text is None:
             body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
@@ -110,6 +119,8 @@ class SqliteLog:
             digest = digest_of(text)
             body = to_json(message, exclude_none=True, exclude=TEXT).decode()
             self.keep(digest, text)
+        if self._hide is not None:
+            body = self._hide(body)
         self._last += 1
         self._rows.append(
             (
@@ -128,6 +139,13 @@ class SqliteLog:
         self._more.set()
         return self._last
 
+    def _without_spelling(self, message: Message) -> Message:
+        """Return a message without the tokens of its text, where these spell what must not be written."""
+        text = getattr(message, "text", None)
+        if self._hide is None or not isinstance(text, str) or self._hide(text) == text:
+            return message
+        return message.model_copy(update={"logprobs": None})
+
     def keep(self, digest: str, text: str) -> None:
         """Keep a text under its digest, once."""
         if digest in self._known_texts:
@@ -135,7 +153,7 @@ class SqliteLog:
         if len(self._known_texts) >= REMEMBERED_TEXTS:
             del self._known_texts[next(iter(self._known_texts))]
         self._known_texts[digest] = None
-        self._texts.append((digest, text))
+        self._texts.append((digest, text if self._hide is None else self._hide(text)))
 
     async def drain(self) -> None:
         """Wait until there is room for more events."""
@@ -168,7 +186,8 @@ class SqliteLog:
         """Note something about the run as a whole, in place of what was noted before; written with the next group."""
         if self.closed:
             return
-        self._notes.update(facts)
+        hide = self._hide
+        self._notes.update(facts if hide is None else {name: hide(text) for name, text in facts.items()})
         self._more.set()
 
     async def write(self) -> None:
@@ -314,7 +333,12 @@ async def _locked(path: Path) -> BaseFileLock:
 
 @asynccontextmanager
 async def open_log(
-    path: Path, *, clock: Clock | None = None, durability: Durability = "process", patience_s: float = PATIENCE_S
+    path: Path,
+    *,
+    clock: Clock | None = None,
+    durability: Durability = "process",
+    patience_s: float = PATIENCE_S,
+    hide: Callable[[str], str] | None = None,
 ) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
 
@@ -323,6 +347,7 @@ async def open_log(
         clock: In place of the machine's.
         durability: What a commit survives; `full` costs a sync of the file a group.
         patience_s: How long a full disk is waited for.
+        hide: Takes what must not be written out of every body, text and note; JSON stays JSON.
 
     Raises:
         DeclarationError: another process writes it.
@@ -330,7 +355,7 @@ async def open_log(
     """
     lock = await _locked(path)
     try:
-        async with _opened(path, clock or SystemClock(), durability, patience_s) as log:
+        async with _opened(path, durability, partial(SqliteLog, path, patience_s=patience_s, hide=hide), clock) as log:
             yield log
     finally:
         lock.release()
@@ -338,7 +363,10 @@ async def open_log(
 
 @asynccontextmanager
 async def _opened(
-    path: Path, clock: Clock, durability: Durability, patience_s: float
+    path: Path,
+    durability: Durability,
+    make: Callable[[sqlite3.Connection, Clock], SqliteLog],
+    clock: Clock | None,
 ) -> AsyncGenerator[SqliteLog, None]:
     try:
         connection = sqlite3.connect(path, check_same_thread=False)
@@ -349,7 +377,7 @@ async def _opened(
             schema.migrate(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
-            log = SqliteLog(path, connection, clock, patience_s=patience_s)
+            log = make(connection, clock or SystemClock())
         except BaseException:
             connection.close()
             raise

@@ -10,6 +10,7 @@ from typing import Literal
 from ...protocols.errors import CallRefused, CallTimedOut, ModelError, ServerError
 from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings, Tier, Usage
 from ...protocols.ports import Clock
+from ..secrecy import hide
 from .admission import Admission, AdmissionState, Lane
 from .budget import Purse, Reservation, most_of
 from .cache import AnswerCache, address, repeatable
@@ -353,4 +354,4 @@ def _maybe_billed(error: BaseException) -> Literal[True] | None:
 
 
 def _in_short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".removesuffix(": ")[:LONGEST_WORD]
+    return hide(f"{type(error).__name__}: {error}".removesuffix(": "))[:LONGEST_WORD]

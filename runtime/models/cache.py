@@ -17,6 +17,7 @@ import orjson
 
 from ...protocols.errors import LogError
 from ...protocols.models import Completion, ModelCall, ModelSettings, TokenLogprob, Usage
+from ..secrecy import hide_json
 from ..tracing import logger
 from .endpoints import Endpoint
 from .wire import body
@@ -93,7 +94,7 @@ class AnswerCache:
             "logprobs": [token.model_dump() for token in completion.logprobs] if completion.logprobs else None,
             "tier": completion.tier,
         }
-        self._fresh[where] = orjson.dumps(facts)
+        self._fresh[where] = hide_json(orjson.dumps(facts).decode()).encode()
 
     async def write(self) -> None:
         """Write what is kept, now and then, until cancelled."""

@@ -16,6 +16,10 @@ EMBEDDED = "local"
 """The provider whose models run in this process."""
 Dialect = Literal["openai", "azure"]
 """How requests are addressed and authorised: as at OpenAI, or by deployment and API version as at Azure."""
+KEY_NAME = re.compile(r"(?:[A-Za-z_]\w*)?_(?:API_KEY|TOKEN)", re.ASCII)
+"""What a variable that a scenario names for a key is called."""
+SHOWN = 4
+"""Characters that are shown of what may be a key."""
 AZURE_VERSION = "2024-10-21"
 """The API version asked for at Azure where OPENAI_API_VERSION names none."""
 
@@ -142,11 +146,42 @@ def variable_of(provider: str) -> str:
 
 
 def with_defaults(settings: ModelSettings) -> ModelSettings:
-    """Return settings with what the provider needs and the scenario left open; raises DeclarationError as `split`."""
+    """Return settings with what the provider needs and the scenario left open.
+
+    Raises:
+        DeclarationError: as `split`, or there is a key where its name or an address is wanted.
+    """
+    _prove(settings)
     provider = PROVIDERS.get(split(settings.model)[0], Provider())
     if settings.max_tokens is not None or provider.longest_answer is None:
         return settings
     return settings.model_copy(update={"max_tokens": provider.longest_answer})
+
+
+def _prove(settings: ModelSettings) -> None:
+    """Check that no key stands where its name, or an address, is wanted; what is said repeats little of it."""
+    name = settings.key_env
+    if name is not None and not KEY_NAME.fullmatch(name):
+        what = "must be the name of an environment variable, and must end with _API_KEY or _TOKEN"
+        shown = name if len(name) <= 2 * SHOWN else f"{name[:SHOWN]}…"
+        raise DeclarationError(f"key_env of {settings.model!r} {what}: {shown!r}. The key itself goes into that")
+    if settings.base_url is not None and not _plain(settings.base_url):
+        raise _not_plain(settings.model)
+
+
+def _plain(base_url: str) -> bool:
+    """Return whether an address can be read, and has nothing in it that could be a key."""
+    try:
+        address = urlsplit(base_url)
+    except ValueError:
+        return False
+    return not (address.username or address.password or address.query or address.fragment)
+
+
+def _not_plain(model: str) -> DeclarationError:
+    return DeclarationError(
+        f"the base_url of {model!r} must be a plain address: a key goes into {variable_of(split(model)[0])}_API_KEY"
+    )
 
 
 def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
@@ -170,19 +205,14 @@ def resolve(settings: ModelSettings, environ: Mapping[str, str]) -> Endpoint:
             f"{nearest(provider_name, PROVIDERS).rstrip('?')}"
             f". For an endpoint of your own set {variable}_BASE_URL, or base_url on the model."
         )
+    if not _plain(base_url):
+        raise _not_plain(settings.model)
     address = urlsplit(base_url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise DeclarationError(f"the base_url of {settings.model!r} must begin with http:// or https://")
-    if address.username or address.password or address.query or address.fragment:
-        raise DeclarationError(
-            f"the base_url of {settings.model!r} must be a plain address: a key goes into {variable}_API_KEY"
-        )
     names: tuple[str, ...] = (*provider.keys, f"{variable}_API_KEY")
     if settings.key_env is not None:
-        if not settings.key_env.endswith(("_API_KEY", "_TOKEN")):
-            raise DeclarationError(
-                f"key_env of {settings.model!r} must end with _API_KEY or _TOKEN: {settings.key_env!r}"
-            )
+        _prove(settings)
         names = (settings.key_env,)
     elif settings.base_url is not None:
         names = ()  # an address out of a file is not sent a key that the file does not name

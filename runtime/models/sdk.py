@@ -27,6 +27,7 @@ from ...protocols.errors import (
     Unauthorised,
 )
 from ...protocols.models import ModelCall, Tier
+from ..secrecy import learn
 from .endpoints import Endpoint
 from .stream import Incoming, read
 from .wire import LARGEST_REPLY, Hear, Reply, answer, body, clean, refusal, request, too_large
@@ -92,6 +93,8 @@ class SdkTransport:
     async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: Hear | None = None) -> Reply:
         """Ask once; see Transport."""
         response = await self._answered(endpoint, call, tier)
+        if self._given is not None or self._token is not None:
+            learn(_key_in(response.request))  # its answer may repeat it
         form = tier if call.answer else None
         content_type = response.headers.get("Content-Type", "application/octet-stream").partition(";")[0]
         if self._stream and response.status_code == 200:
@@ -259,8 +262,12 @@ async def _streamed(response: httpx2.Response, incoming: Incoming, endpoint: End
 
 def _as_sent(endpoint: Endpoint, sent: httpx2.Request) -> Endpoint:
     """Return the endpoint with the key that a request carried, whoever put it there, so that it can be kept secret."""
-    key = sent.headers.get("api-key") or sent.headers.get("Authorization", "").removeprefix("Bearer ")
+    key = _key_in(sent)
     return replace(endpoint, key=key) if key else endpoint
+
+
+def _key_in(sent: httpx2.Request) -> str:
+    return sent.headers.get("api-key") or sent.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
 def _no_connection(error: Exception, endpoint: Endpoint) -> ConnectionFailed:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, cast, get_args
 
 import orjson
@@ -25,10 +26,13 @@ from ...protocols.errors import (
     Unauthorised,
 )
 from ...protocols.models import Completion, FinishReason, ModelCall, Tier, TokenLogprob, Usage
+from ..secrecy import Secrets, hide, hide_cut
 from .endpoints import Endpoint
 
 LONGEST_ERROR = 400
 """Characters of an endpoint's own words that are kept."""
+MOST_WORDS = 4 * LONGEST_ERROR
+"""Bytes of an error that is no JSON in which these are looked for."""
 LARGEST_REPLY = 32 * 2**20
 """Bytes of a reply that are taken; no answer of a model comes near."""
 FINISH_REASONS: frozenset[str] = frozenset(get_args(FinishReason))
@@ -164,7 +168,7 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
     message = choice.message
     text = message.content or ""
     if message.refusal:
-        raise _billed(ModelRefused(f"the model declined: {_on_one_line(str(message.refusal))}"), usage)
+        raise _billed(ModelRefused(f"the model declined: {_on_one_line(hide(str(message.refusal)))}"), usage)
     named = cast("Any", choice.finish_reason)  # whatever a reply that deviates has in its place
     reason: str | None = named if isinstance(named, str) else None
     if reason == "content_filter":
@@ -185,7 +189,8 @@ def read(reply: ChatCompletion, tier: Tier | None = None) -> Completion:
 
 def refusal(status: int, raw: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> ModelError:
     """Return the error that a reply other than 200 stands for."""
-    error = _refusal(status, clean(_words(raw), endpoint), headers, endpoint, daily=b"PerDay" in raw)
+    words = clean(_words(raw), endpoint, cut=len(raw) > MOST_WORDS)
+    error = _refusal(status, words, headers, endpoint, daily=b"PerDay" in raw)
     error.headers, error.status = headers, status
     return error
 
@@ -237,11 +242,26 @@ def too_large() -> MalformedReply:
     return MalformedReply(f"not a chat completion: the reply is larger than {LARGEST_REPLY // 2**20} MB")
 
 
-def clean(words: str, endpoint: Endpoint) -> str:
-    """Return an endpoint's words on one line, without the key, at most LONGEST_ERROR characters."""
+def clean(words: str, endpoint: Endpoint, *, cut: bool = False) -> str:
+    """Return an endpoint's words on one line, without secrets, at most LONGEST_ERROR characters.
+
+    Args:
+        words: What it said.
+        endpoint: Whose key is a secret, beside those that are known here.
+        cut: Whether the words end in the middle.
+    """
+    words = hide_cut(words) if cut else hide(words)
     if endpoint.key:
-        words = words.replace(endpoint.key, "[key]")
+        own = _secrets(endpoint.key)
+        words = own.hide_cut(words) if cut else own.hide(words)
     return _on_one_line(words)
+
+
+@lru_cache
+def _secrets(key: str) -> Secrets:
+    secrets = Secrets()
+    secrets.add(key)
+    return secrets
 
 
 def _deviating(raw: bytes, error: ValidationError) -> ChatCompletion:
@@ -370,7 +390,7 @@ def _words(raw: bytes) -> str:
     try:
         content: Any = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return raw[: 4 * LONGEST_ERROR].decode("utf-8", "replace")
+        return raw[:MOST_WORDS].decode("utf-8", "replace")
     if isinstance(content, list) and content:  # Gemini's way
         content = cast("Any", content)[0]
     if isinstance(content, dict):

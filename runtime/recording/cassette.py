@@ -18,6 +18,7 @@ from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure, ItemFailed, ModelCalled
 from ...protocols.models import ChatMessage, ChatRole
 from ..log import LogReader
+from ..secrecy import hide_json
 from .standing import Sifted, sift
 from .tape import Fit, Recorded, Tape
 
@@ -241,7 +242,7 @@ def write(log: LogReader, path: Path) -> int:
                 said = [(role, log.text(digest)) for role, digest in called.messages]
                 call = called.model_dump(mode="json", exclude_none=True, exclude={"messages"})
                 line = {"conversation": conversation, "agent": event.sender, "said": said, "call": call}
-                file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+                file.write(hide_json(orjson.dumps(line).decode()).encode() + b"\n")
                 written += 1
         part.replace(path)
     except OSError as error:

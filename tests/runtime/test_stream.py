@@ -322,7 +322,7 @@ def test_an_error_in_the_middle_is_the_error_it_stands_for(error: Any, kind: typ
 
 @pytest.mark.parametrize("data", [b'{"message": "oops sk-secret-0123456789"}', b"oops sk-secret-0123456789"])
 def test_an_event_that_is_named_an_error_is_one_and_does_not_tell_the_key(data: bytes) -> None:
-    with pytest.raises(Overloaded, match=r"oops \[key\]") as caught:
+    with pytest.raises(Overloaded, match=r"oops \[secret\]") as caught:
         read(b"event: error\ndata: " + data + b"\n\n")
     assert KEY not in str(caught.value)
 

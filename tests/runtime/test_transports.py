@@ -820,7 +820,7 @@ async def test_a_client_of_the_users_own_fails_in_the_same_words(http: Any) -> N
     async with serving(always(words, 500, {"Retry-After": "7"})) as server:
         overloaded = await error(server.base_url)
     assert isinstance(overloaded, Overloaded)
-    assert (str(overloaded), overloaded.retry_after_s) == ("loopback/m answered 500: wrong key [key]", 7.0)
+    assert (str(overloaded), overloaded.retry_after_s) == ("loopback/m answered 500: wrong key [secret]", 7.0)
     assert "sk-own" not in "".join(traceback.format_exception(overloaded))
     assert len(server.requests) == 1
     async with saying(b"") as base_url:
