@@ -2,12 +2,12 @@
 
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -16,6 +16,7 @@ from ..protocols.identity import ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemFinished, ItemOpened
 from ..runtime.log import LogReader, SqliteLog
+from .changes import differences
 from .steps import Plan
 
 LOG = "run.db"
@@ -137,25 +138,10 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _same(earlier: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    changes = list(_changes(earlier, json.loads(json.dumps(now)), ""))
+    changes = list(differences(earlier, json.loads(json.dumps(now))))
     if changes:
         shown = "\n  ".join(changes[:MOST_CHANGES])
         more = f"\n  and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
         raise DeclarationError(
             f"{out} holds a run of something else; choose another --out. It differs in\n  {shown}{more}"
         )
-
-
-def _changes(before: object, after: object, path: str) -> Iterator[str]:
-    if isinstance(before, dict | None) and isinstance(after, dict | None) and before != after:
-        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
-        for key in dict.fromkeys([*then, *now]):
-            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-        return
-    if before != after:
-        yield f"{path}: {_short(before)} then, {_short(after)} now"
-
-
-def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    text = "not set" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
