@@ -32,6 +32,8 @@ class Way(StrEnum):
 
 DONE, WITH_FAILURES, WRONG_USE, STOPPED = 0, 1, 2, 3
 """Exit codes."""
+DIFFERENT = 1
+"""Exit code of `diff`, as of diff(1)."""
 
 app = typer.Typer(
     name="fellowship",
@@ -360,6 +362,39 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
+
+
+@app.command()
+@_plainly
+def diff(
+    first: Run,
+    second: Annotated[Path, typer.Argument(help="Another run's directory.", show_default=False)],
+    item: Annotated[str | None, typer.Argument(help="An item's id, to see it in full.")] = None,
+    everything: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--all", help="Show all items that differ. [default: the first 20]")
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Compare two runs: outcomes, agreement, and where conversations part first. Exit code 1 where they differ."""
+    from rich.text import Text
+
+    from ..runtime.log import LogReader
+    from . import compared, terminal
+    from .diff import compare, compare_item
+
+    names = (str(first), str(second))
+    with LogReader(_log_of(first)) as one, LogReader(_log_of(second)) as other:
+        if item is None:
+            whole = compare(one, other, names=names, everything=everything)
+            document, shown, same = whole.model_dump(mode="json"), compared.comparison(whole), whole.same
+        else:
+            found = compare_item(one, other, item, names=names)
+            document, shown, same = found.model_dump(mode="json"), compared.one_item(found, names), found.same
+    if as_json:
+        _print_json(document)
+    else:
+        terminal.out().print(shown, soft_wrap=isinstance(shown, Text))
+    raise typer.Exit(DONE if same else DIFFERENT)
 
 
 @models_app.callback()
