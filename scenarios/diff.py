@@ -52,20 +52,27 @@ class _Index:
         self.last: dict[ConversationId, int] = {}
         """The event that ends a conversation for good; those that are open have none."""
         newest: dict[str, ConversationId] = {}
+        gone: set[int] = set()
         for event in log.events(kinds=BOUNDS):
             if event.kind == "outcome_set_aside":
-                self.set_aside.add(read(event)["outcome"])
+                told = read(event)
+                self.set_aside.add(told["outcome"])
+                if told["reason"] == "not in the data":
+                    gone.add(told["outcome"])
             elif event.kind == "item_opened":
                 newest[read(event)["item"]["id"]] = event.conversation
             elif event.kind == "item_resumed":
                 self.last.pop(event.conversation, None)
             else:
                 self.last[event.conversation] = event.sequence
+        left = {name for name, sequence in self.last.items() if sequence in gone}
         self.last = {name: sequence for name, sequence in self.last.items() if sequence not in self.set_aside}
         ended: dict[str, ConversationId] = {}
         for name in self.last:  # in the order in which they ended
             ended[name.rpartition("~")[0]] = name
-        self.chosen = {item: ended.get(item, name) for item, name in newest.items()}
+        self.chosen = {
+            item: ended.get(item, name) for item, name in newest.items() if item in ended or name not in left
+        }
 
 
 class _Run:
@@ -76,12 +83,14 @@ class _Run:
         self.index = _Index(log)
         fold = Fold(log)
         self.outcomes: dict[str, Outcome] = {}
-        """Without texts, which are the longest part."""
+        """Without texts and scores, which are looked up where they are shown."""
         for _, outcome in fold.outcomes():
             if self.index.chosen.get(outcome.item) in self.index.last:
-                self.outcomes[outcome.item] = replace(outcome, text=None)
+                self.outcomes[outcome.item] = replace(outcome, text=None, scores=None)
         self.status = status(log, name, fold)
         self.lines = dict(self._lines())
+        self.index.chosen.clear()
+        self.index.last.clear()
 
     def _lines(self) -> Iterator[tuple[str, _Line]]:
         items = {conversation: item for item, conversation in self.index.chosen.items()}

@@ -40,11 +40,12 @@ class Talk:
         if outcome is None:
             return self._open()
         last = self.messages[-1]
+        end = read(self.events[last.sequence]) if last.kind in ENDS else {}
         return Side(
             status=outcome.status,
             verdict=outcome.verdict,
-            scores=outcome.scores,
-            text=read(self.events[last.sequence]).get("text") if last.kind in ENDS else None,
+            scores={"a": end["score_a"], "b": end["score_b"]} if "score_a" in end and "score_b" in end else None,
+            text=end.get("text"),
             error=outcome.error,
             calls=outcome.calls,
             tokens=outcome.tokens,

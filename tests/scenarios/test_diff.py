@@ -15,12 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playing import fellowship, items, library
 
+from fellowship.protocols.debate import ArgumentMade
 from fellowship.protocols.errors import ContentFiltered, ModelError, Overloaded
 from fellowship.protocols.events import Event
 from fellowship.protocols.identity import CONDUCTOR, ConversationId
 from fellowship.protocols.items import Item
 from fellowship.protocols.jury import VoteCast
-from fellowship.protocols.lifecycle import AgentFailed, Failure, ItemFailed, ItemResumed, ModelCalled, OutcomeSetAside
+from fellowship.protocols.lifecycle import (
+    AgentFailed,
+    Failure,
+    ItemFailed,
+    ItemResumed,
+    LetterUndelivered,
+    ModelCalled,
+    OutcomeSetAside,
+)
 from fellowship.protocols.messages import Message
 from fellowship.protocols.models import Completion, ModelCall, Usage
 from fellowship.runtime.log import LogReader, SqliteLog, open_log
@@ -71,7 +80,8 @@ async def test_two_runs_of_the_same_are_the_same_in_one_line(tmp_path: Path) -> 
     assert "Not a message differs." in fellowship("diff", one, other, "i1").stdout
 
 
-async def test_jurors_that_answer_in_another_order_say_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["jury", "feedback-panel"])
+async def test_agents_that_are_asked_together_may_answer_in_any_order(name: str, tmp_path: Path) -> None:
     def shuffled(seed: int) -> Script:
         chance = random.Random(seed)
 
@@ -82,17 +92,16 @@ async def test_jurors_that_answer_in_another_order_say_the_same(tmp_path: Path) 
 
         return script
 
-    runs = [await played(tmp_path / str(seed), library("jury"), shuffled(seed), items(6)) for seed in range(4)]
-    orders = {tuple(spoken(run)) for run in runs}
-    assert len(orders) > 1
+    runs = [await played(tmp_path / str(seed), library(name), shuffled(seed), items(6)) for seed in range(4)]
+    assert len({tuple(speakers(run)) for run in runs}) > 1
     for run in runs[1:]:
         found = compared(runs[0], run)
         assert (found["same"], found["diverged"], found["items"]) == (True, 0, [])
 
 
-def spoken(run: Path) -> list[tuple[str, str]]:
-    with LogReader(run / "run.db") as log:
-        return [(event.conversation, event.sender) for event in log.events(kinds=("vote_cast",))]
+def speakers(run: Path) -> list[str]:
+    """Return who spoke in the first conversation, in the order of the log."""
+    return [event.sender for event in events_of(run) if event.kind == "model_called" and event.conversation == "i0~1"]
 
 
 async def test_a_model_that_speaks_otherwise_in_round_two_is_found_there(tmp_path: Path) -> None:
@@ -276,6 +285,23 @@ async def test_a_try_that_failed_and_was_made_again_is_no_divergence(tmp_path: P
     found = compared(one, other)
     assert found["same"] is True
     assert (found["first"]["calls"], found["second"]["calls"], found["second"]["calls_failed"]) == (6, 12, 3)
+
+
+async def test_how_often_a_failure_was_tried_is_no_divergence(tmp_path: Path) -> None:
+    one, other = [
+        await played(
+            tmp_path / f"{retries}",
+            library("judge", f"agents.judge.failing={{retry: {retries}, then: fail}}"),
+            lambda _: ModelError("gone"),
+        )
+        for retries in (1, 3)
+    ]
+    found = compared(one, other)
+    assert (found["same"], found["first"]["calls"], found["second"]["calls"]) == (True, 6, 12)
+    shown = fellowship("diff", one, other)
+    assert shown.exit_code == 0
+    assert "scenario.agents.judge.failing.retry: 1 then, 3 now" in shown.stdout
+    assert "not a message differs" in " ".join(shown.stdout.split())
 
 
 async def test_the_words_of_an_error_are_no_divergence_its_class_is(tmp_path: Path) -> None:
@@ -480,8 +506,8 @@ async def test_what_was_set_aside_when_an_item_was_retried_does_not_count(tmp_pa
 async def test_of_several_conversations_about_an_item_the_newest_with_an_outcome_is_compared(tmp_path: Path) -> None:
     one = await played(tmp_path / "one", library("judge"), about=items(1))
     other = await played(tmp_path / "other", library("judge"), lambda _: scores(9, 1), items(1))
-    talk = [event for event in copy_of(one) if event.conversation]
-    wrong = [event for event in copy_of(other) if event.conversation]
+    talk = [event for event in events_of(one) if event.conversation]
+    wrong = [event for event in events_of(other) if event.conversation]
     for name, parts, diverges in (
         ("begun-anew", [(wrong[:-2], "i0~1", None), (talk, "i0~2", None)], 0),
         ("left-open", [(talk, "i0~1", None), (wrong[:-1], "i0~2", None)], 0),
@@ -499,7 +525,41 @@ async def test_of_several_conversations_about_an_item_the_newest_with_an_outcome
         assert (name, found["diverged"], found["second"]["done"]) == (name, diverges, 1)
 
 
-def copy_of(run: Path) -> list[Event]:
+async def test_listeners_that_are_moved_to_speak_may_do_so_in_any_order_and_lost_letters_are_no_words(
+    tmp_path: Path,
+) -> None:
+    one = await played(tmp_path / "one", library("debate"), about=items(1))
+    runs: list[Path] = []
+    for order in ([("critic", "No."), ("public", "Yes.")], [("public", "Yes."), ("critic", "No.")]):
+        runs.append(tmp_path / order[0][0])
+        async with copying(one, runs[-1]) as copy:
+            for event in copy.events:
+                number = copy.put(event)
+                if event.kind == "argument_made" and event.sender == "psychologist":
+                    for speaker, text in order:
+                        copy.add(ArgumentMade(round=1, text=text), "i0~1", speaker, number)
+                    if len(runs) == 1:
+                        lost = LetterUndelivered(to="critic", letter="argument_made", reason="critic was stopped")
+                        copy.add(lost, "i0~1", "psychologist", number)
+    assert compared(*runs)["same"] is True
+    found = compared(one, runs[0])["items"][0]["divergence"]
+    assert (found["first"], found["second"]["speaker"]) == (None, "critic")
+    assert found["differs"]["second"] == "argument_made by critic"
+    assert found["second"]["step"] == "0.0"
+
+
+async def test_an_item_that_is_not_in_the_data_any_more_is_none_of_the_run(tmp_path: Path) -> None:
+    one = await played(tmp_path / "one", library("judge"), about=items(2))
+    async with copying(one, tmp_path / "less") as copy:
+        for event in copy.events:
+            number = copy.put(event)
+            if event.kind == "item_finished" and event.conversation == "i1~1":
+                copy.add(OutcomeSetAside(outcome=number, reason="not in the data"), "i1~1")
+    found = compared(one, tmp_path / "less")
+    assert (found["both"], found["only_first"], found["second"]["open"]) == (1, {"count": 1, "items": ["i1"]}, 0)
+
+
+def events_of(run: Path) -> list[Event]:
     with LogReader(run / "run.db") as log:
         return list(log.events())
 
