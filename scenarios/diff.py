@@ -17,7 +17,7 @@ from ..protocols.judging import Verdict
 from ..protocols.stopping import agreeing
 from ..runtime.log import LogReader
 from .agreement import kappa, wilson
-from .changes import differences
+from .differing import differences
 from .comparison import Agreement, Comparison, ItemComparison, OnlyIn, Totals
 from .course import Course, Said, digest, read, walked
 from .divergence import Talk, divergence

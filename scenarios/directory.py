@@ -16,7 +16,7 @@ from ..protocols.identity import ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemFinished, ItemOpened
 from ..runtime.log import LogReader, SqliteLog
-from .changes import differences
+from .differing import differences
 from .steps import Plan
 
 LOG = "run.db"
