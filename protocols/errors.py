@@ -29,6 +29,9 @@ FellowshipError
   ├ AgentUnavailable        the agent has stopped, or is recused
   ├ Unanswered              a letter was handled and nothing was said in answer
   ├ AskCycle                agents wait for one another in a ring
+  ├ Diverged                what is said now is not what was recorded
+  │ ├ CassetteMiss          a model is asked what no recording answers
+  │ └ RecordingEnded        the recording breaks off here, as the item did
   └ LogError                the event log cannot be read or written
 """
 
@@ -260,5 +263,28 @@ class AskCycle(ExecutionError):
         super().__init__(f"agents wait for one another: {' -> '.join(ring)}")
 
 
+class Diverged(ExecutionError):
+    """What is said now is not what was recorded, so that the recording cannot be gone on with."""
+
+
+class CassetteMiss(Diverged):
+    """A model is asked what no recording answers; the words show the nearest recording, and where it differs."""
+
+
+class RecordingEnded(Diverged):
+    """The recording breaks off here: the item had failed, for a reason that stands in no message."""
+
+
 class LogError(ExecutionError):
     """The event log cannot be read or written."""
+
+
+def model_error(name: str, reason: str) -> ModelError:
+    """Return the error that a recorded call has met; of a class that nobody knows here, one of the same name."""
+    known: list[type[ModelError]] = [ModelError]
+    for kind in known:
+        if kind.__name__ == name:
+            return kind(reason)
+        known += kind.__subclasses__()
+    unknown: type[ModelError] = type(name, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})
+    return unknown(reason)

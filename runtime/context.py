@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..protocols.errors import ModelError, RunStopping
 from ..protocols.identity import Address
-from ..protocols.lifecycle import ModelCalled
+from ..protocols.lifecycle import Failure, ModelCalled
 from ..protocols.messages import Command, Fact, Message
 from ..protocols.models import Attempt, Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from .mailbox import Letter
+from .recording.standing import error_of, failure_of
 
 if TYPE_CHECKING:
     from .conversation import Cell, Conversation
@@ -64,7 +65,11 @@ class AgentContext:
 
     async def complete(self, call: ModelCall) -> Completion:
         """Ask a model; the reply, or the failure, is in the log before this returns."""
-        system = self._conversation.system
+        recall, system = self._conversation.recall, self._conversation.system
+        if recall is not None:
+            recalled = recall.answer(self._cell.address.agent, self._letter.sequence, self._round, call, self._append)
+            if recalled is not None:
+                return _recalled(recalled)
         system.asking[id(call)] = (self._cell.address, call)
         try:
             completion = await system.models.complete(call)
@@ -89,7 +94,10 @@ class AgentContext:
         log = self._conversation.log
         for message in call.messages:
             log.keep(message.digest, message.content)
-        return log.append(
+        return self._append(called)
+
+    def _append(self, called: ModelCalled) -> int:
+        return self._conversation.log.append(
             called,
             sender=self._cell.address.agent,
             conversation=self._conversation.id,
@@ -128,7 +136,29 @@ def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> Mo
         messages=tuple([(message.role, message.digest) for message in call.messages]),
         settings=call.settings.sampling,
         answer=call.answer.name if call.answer else None,
+        error=Failure(error=type(error).__name__, reason=str(error) or str(told)),
         usage=told.usage or Usage(),
         cost_usd=told.cost_usd,
         attempts=told.attempts,
+    )
+
+
+def _recalled(called: ModelCalled) -> Completion:
+    """Return a completion as it was recorded; raises the ModelError that was met in its place."""
+    failure = failure_of(called)
+    if failure is not None:
+        error = error_of(failure)
+        error.attempts, error.usage, error.cost_usd = called.attempts, called.usage, called.cost_usd
+        raise error
+    return Completion(
+        text=called.text or "",
+        finish_reason=called.finish_reason or "other",
+        served_by=called.served_by or called.model,
+        usage=called.usage,
+        attempts=called.attempts,
+        reasoning=called.reasoning,
+        logprobs=called.logprobs,
+        tier=called.tier,
+        cost_usd=called.cost_usd,
+        source=called.source,
     )

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from ..protocols.errors import AgentUnavailable, AskCycle, LogError, Unanswered, UnknownName
+from ..protocols.errors import AgentUnavailable, AskCycle, Diverged, LogError, Unanswered, UnknownName
 from ..protocols.identity import CONDUCTOR, Address, ConversationId
 from ..protocols.lifecycle import AgentFailed, AgentRecused, Failure, HearingChanged, LetterUndelivered
 from ..protocols.messages import Command, Fact, Message, Stop
@@ -19,6 +19,7 @@ from ..protocols.ports import Actor
 from .bus import Bus, Delivery, Utterance
 from .context import AgentContext
 from .mailbox import Letter, Mailbox
+from .recording.recall import Recall
 from .supervision import FAIL, Policy
 
 if TYPE_CHECKING:
@@ -60,11 +61,18 @@ class Conversation:
     """
 
     def __init__(
-        self, system: "ActorSystem", conversation: ConversationId, cast: Cast, policies: Mapping[str, Policy]
+        self,
+        system: "ActorSystem",
+        conversation: ConversationId,
+        cast: Cast,
+        policies: Mapping[str, Policy],
+        recall: Recall | None = None,
     ) -> None:
         self.id = conversation
         self.system = system
         self.log = system.log
+        self.recall = recall
+        """What was said in it before, where it was held before."""
         self.bus = Bus()
         self._cast = cast
         self._policies = policies
@@ -111,7 +119,7 @@ class Conversation:
 
     def record(self, fact: Fact, *, cause: int | None = None) -> int:
         """State a fact of the conductor's own: logged, not delivered. Returns its sequence."""
-        return self.log.append(fact, sender=CONDUCTOR, conversation=self.id, cause=cause)
+        return self.append(fact, CONDUCTOR, cause)
 
     async def listen(self, agent: str, speakers: Sequence[str], *, cause: int | None = None) -> None:
         """Let an agent listen to these speakers, and only these, from now on; it is caught up at once."""
@@ -145,12 +153,20 @@ class Conversation:
         for cell in list(self._cells.values()):
             self._dismiss(cell, reason, cancel=True)
 
+    def append(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...] = ()) -> int:
+        """Put a message into the log, where it is not there already; returns its sequence."""
+        if self.recall is not None:
+            sequence = self.recall.event(message, sender, cause, recipients)
+            if sequence is not None:
+                return sequence
+        return self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=recipients)
+
     # what agents do, through their context
 
     async def ask_from(self, asker: Cell | None, agent: str, command: Command[AnswerT], cause: int | None) -> AnswerT:
         """Send a command in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if asker is None else asker.address.agent
-        sequence = self.log.append(command, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
+        sequence = self.append(command, sender, cause, (agent,))
         await self.log.drain()
         letter = Letter(command, sender, sequence)
         cell = self._cell(agent, letter)
@@ -172,7 +188,7 @@ class Conversation:
     async def tell_from(self, teller: Cell | None, agent: str, message: Message, cause: int | None) -> None:
         """Send a letter in the name of an agent, or of the conductor."""
         sender = CONDUCTOR if teller is None else teller.address.agent
-        sequence = self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=(agent,))
+        sequence = self.append(message, sender, cause, (agent,))
         await self.log.drain()
         letter = Letter(message, sender, sequence)
         cell = self._cell(agent, letter)
@@ -182,13 +198,7 @@ class Conversation:
     async def emit_from(self, cell: Cell, letter: Letter, fact: Fact) -> int:
         """State a fact in the name of an agent."""
         name = cell.address.agent
-        sequence = self.log.append(
-            fact,
-            sender=name,
-            conversation=self.id,
-            cause=letter.sequence,
-            recipients=self._listeners(name),
-        )
+        sequence = self.append(fact, name, letter.sequence, self._listeners(name))
         deliveries = self.bus.publish(Utterance(sequence, name, fact))
         if deliveries:
             await self._deliver(deliveries, cell)
@@ -321,7 +331,7 @@ class Conversation:
         while True:
             try:
                 verdict = await cell.actor.handle(letter.message, AgentContext(self, cell, letter))
-            except LogError as error:  # nothing can be recorded any more: the run has to know
+            except (LogError, Diverged) as error:  # nothing more can be recorded: the run has to know
                 letter.fail(error)
                 self._break_off(error)
                 return
@@ -348,18 +358,11 @@ class Conversation:
         if then == "retry" and letter.answered:
             then = "fail"  # what was said is said: another try would say it twice
         cause = Failure(error=type(error).__name__, reason=str(error), agent=name)
-        sequence = self.log.append(
-            AgentFailed(cause=cause, attempt=attempt, then=then),
-            sender=name,
-            conversation=self.id,
-            cause=letter.sequence,
-        )
+        sequence = self.append(AgentFailed(cause=cause, attempt=attempt, then=then), name, letter.sequence)
         if then == "retry":
             return True
         if then == "recuse":
-            self.log.append(
-                AgentRecused(agent=name, cause=cause), sender=CONDUCTOR, conversation=self.id, cause=sequence
-            )
+            self.append(AgentRecused(agent=name, cause=cause), CONDUCTOR, sequence)
             letter.fail(AgentUnavailable(name, "is recused"))
             self._dismiss(cell, "is recused", cancel=False)
         elif letter.answer is not None and not letter.answered:
@@ -386,14 +389,10 @@ class Conversation:
     def _dead(self, letter: Letter, agent: str, reason: str) -> None:
         letter.fail(AgentUnavailable(agent, reason))
         self.system.dead_letters += 1
-        if self.log.closed:
+        if self.log.closed or isinstance(self._failure, Diverged):
             return
-        self.log.append(
-            LetterUndelivered(to=agent, letter=letter.message.kind, reason=f"{agent} {reason}"),
-            sender=letter.sender,
-            conversation=self.id,
-            cause=letter.sequence,
-        )
+        lost = LetterUndelivered(to=agent, letter=letter.message.kind, reason=f"{agent} {reason}")
+        self.append(lost, letter.sender, letter.sequence)
 
     def _refuse_ring(self, asker: Cell, asked: Cell) -> None:
         path = _path(asked, asker)

@@ -11,7 +11,7 @@ from ..protocols.errors import DeclarationError, FellowshipError, Problem
 from ..protocols.models import ModelSettings
 from ..protocols.ports import Clock, ModelClient
 from .clock import SystemClock
-from .log import LogReader, SqliteLog, open_log
+from .log import Durability, LogReader, SqliteLog, open_log
 from .log.reader import WRITTEN_OFF
 from .models import weights
 from .models.access import ModelAccess, Route
@@ -157,6 +157,7 @@ async def open_session(
     client: ModelClient | None = None,
     clock: Clock | None = None,
     access: Access | None = None,
+    durability: Durability = "process",
 ) -> AsyncGenerator[Session, None]:
     """Open a run: transport, embedded engines, log and actor system.
 
@@ -169,6 +170,7 @@ async def open_session(
         client: Answers calls in place of real endpoints.
         clock: In place of the machine's.
         access: By which way models are reached.
+        durability: What the log outlives.
 
     Raises:
         DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
@@ -177,7 +179,7 @@ async def open_session(
     clock = clock or SystemClock()
     reason: FellowshipError | None = None
     async with AsyncExitStack() as stack:
-        written = await stack.enter_async_context(open_log(log, clock=clock))
+        written = await stack.enter_async_context(open_log(log, clock=clock, durability=durability))
         purse = _purse(limits.budget, written) if limits.budget else None
         reached: ModelAccess | None = None
         try:

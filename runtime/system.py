@@ -11,6 +11,7 @@ from ..protocols.models import Completion, ModelCall
 from ..protocols.ports import Clock, EventLog, ModelClient
 from .clock import SystemClock
 from .conversation import Cast, Conversation
+from .recording.recall import Recall
 from .supervision import Policy
 
 Intercept = Callable[[Message, Address], Message | None]
@@ -65,7 +66,11 @@ class ActorSystem:
         self._all_left = asyncio.Event()
 
     def conversation(
-        self, conversation: ConversationId, cast: Cast, policies: Mapping[str, Policy] | None = None
+        self,
+        conversation: ConversationId,
+        cast: Cast,
+        policies: Mapping[str, Policy] | None = None,
+        recall: Recall | None = None,
     ) -> Conversation:
         """Return a conversation to enter with `async with`.
 
@@ -73,8 +78,9 @@ class ActorSystem:
             conversation: Its id, unique in the run.
             cast: A maker for each agent that can be spoken to.
             policies: What to do when an agent's handler raises; agents not named fail the conversation.
+            recall: What was said in it before, where it was held before.
         """
-        return Conversation(self, conversation, cast, policies or {})
+        return Conversation(self, conversation, cast, policies or {}, recall)
 
     def idle(self) -> Iterator[ConversationId]:
         """Return the conversations in which no model has answered yet."""

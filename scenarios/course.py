@@ -173,6 +173,7 @@ def _settled(messages: Sequence[Said], *, ended: bool) -> list[Said]:
         if said.again:  # the whole letter is handled once more, calls that were answered included
             kept = [each for each in kept if each.kind != "model_called"]
             continue
+        kept = [each for each in kept if each.kind != "agent_failed"]  # the command was carried out again
         if said.kind == "model_called":
             kept = [each for each in kept if each.answered or each.request != said.request]
         kept.append(said)

@@ -17,9 +17,9 @@ from ..protocols.judging import Verdict
 from ..protocols.stopping import agreeing
 from ..runtime.log import LogReader
 from .agreement import kappa, wilson
-from .differing import differences
 from .comparison import Agreement, Comparison, ItemComparison, OnlyIn, Totals
 from .course import Course, Said, digest, read, walked
+from .differing import differences
 from .divergence import Talk, divergence
 from .outcomes import Fold, Outcome, Status, status
 

@@ -2,19 +2,21 @@
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 
 from ..protocols.errors import DeclarationError, LogError
-from ..protocols.identity import ItemId
+from ..protocols.events import Event
+from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
-from ..protocols.lifecycle import ItemFinished, ItemOpened
+from ..protocols.lifecycle import ItemOpened
 from ..runtime.log import LogReader, SqliteLog
 from .differing import differences
 from .steps import Plan
@@ -24,6 +26,35 @@ RECORD = "run.yaml"
 RESULTS = "results.jsonl"
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
+LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
+"""Kinds that say how far items have come."""
+ABOUT = "about"
+"""Key of a note: what the user said of the run, as JSON."""
+UNKNOWN = b""
+"""The digest of an item that a damaged log has lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An item that was begun and has no outcome, or one that failed and is to be tried again."""
+
+    number: int
+    """Place in the data set, from 0."""
+    conversation: ConversationId
+    """The newest about it."""
+    opened: int
+    """Sequence of the conversation's first event."""
+    digest: bytes
+    """Of the item."""
+    outcome: int | None = None
+    """Sequence of the outcome that counts until there is another."""
+    anew: bool = False
+    """Whether the conversation cannot be gone on with: it was held by another plan."""
+
+    def next(self) -> ConversationId:
+        """Return the name of the conversation that follows."""
+        item, _, number = self.conversation.rpartition("~")
+        return ConversationId(f"{item}~{int(number) + 1}")
 
 
 @dataclass(slots=True)
@@ -32,28 +63,50 @@ class Earlier:
 
     ended: dict[ItemId, bytes] = field(default_factory=dict[ItemId, bytes])
     """Items that have an outcome, each with its digest."""
-    begun: dict[ItemId, int] = field(default_factory=dict[ItemId, int])
-    """How often an item was begun."""
+    left: dict[ItemId, Left] = field(default_factory=dict[ItemId, Left])
+    """Items that have been begun and have none."""
+    failures: dict[ItemId, Left] = field(default_factory=dict[ItemId, Left])
+    """Of those that have an outcome: the failed ones."""
     done: int = 0
     failed: int = 0
+    changes: tuple[str, ...] = ()
+    """What is played otherwise than before, a line each."""
+    replanned: bool = False
+    """Whether more than the data has changed."""
+    changed: tuple[ItemId, ...] = ()
+    """Items with an outcome whose data changed since."""
+    gone: tuple[ItemId, ...] = ()
+    """Items with an outcome that the data has no more."""
+
+    def forget(self, item: ItemId) -> None:
+        """Take an item out of those that have an outcome."""
+        del self.ended[item]
+        if self.failures.pop(item, None) is None:
+            self.done -= 1
+        else:
+            self.failed -= 1
 
 
-def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int) -> Earlier:
+def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_changes: bool = False) -> Earlier:
     """Make the directory, or look what a run has left in it.
 
     Raises:
-        DeclarationError: it holds something else, or a run of something else; or two items have one id.
+        DeclarationError: it holds something else, or a run of something else whose changes are not accepted; or two
+            items have one id.
     """
     earlier = Earlier()
     if (out / LOG).exists():
         with LogReader(out / LOG) as reader:
-            played = reader.meta("played")
-            if played is not None:
-                _same(json.loads(played), _played(plan, seed), out)
-            earlier = _left(reader)
-    elif out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
-        raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
-    _look_at(items, earlier, out)
+            earlier = look_back(reader)
+            earlier.changes = compare(plan, seed, reader)
+            earlier.replanned = bool(earlier.changes)
+            _look_at(items, earlier, reader)
+        if earlier.changes and not accept_changes:
+            raise refused(earlier, out)
+    else:
+        if out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
+            raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
+        _look_at(items, earlier, None)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,56 +114,130 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int) -> Earlier:
     return earlier
 
 
-def _look_at(items: Iterable[Item], earlier: Earlier, out: Path) -> None:
-    """Check that every item has its own id, and that those with an outcome are what they were."""
+def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
+    """Return in what a plan differs from that of the last start, a line each."""
+    played = reader.meta("played")
+    if played is None:
+        return ()
+    return tuple(differences(json.loads(played), json.loads(json.dumps(_played(plan, seed)))))
+
+
+def refused(earlier: Earlier, out: Path) -> DeclarationError:
+    """Return the error that says what is played otherwise than before."""
+    shown = "\n  ".join(earlier.changes[:MOST_CHANGES])
+    rest = len(earlier.changes) - MOST_CHANGES
+    more = f"\n  and {rest} more" if rest > 0 else ""
+    return DeclarationError(
+        f"{out} holds a run of something else. It differs in\n  {shown}{more}\n"
+        "--accept-changes goes on with what is played now, and keeps the outcomes that this does not affect; "
+        "or choose another --out"
+    )
+
+
+def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) -> None:
+    """Check that every item has its own id, and find those with an outcome that are not what they were."""
     seen: set[ItemId] = set()
-    changed: list[ItemId] = []
+    changed: dict[ItemId, Item] = {}
     for item in items:
         if item.id in seen:
             raise DeclarationError(f"two items have the id {item.id!r}")
         seen.add(item.id)
-        if earlier.ended.get(item.id, digest := _digest(item)) != digest:
-            changed.append(item.id)
-    gone = [item for item in earlier.ended if item not in seen]
-    for ids, what in (
-        (changed, "changed in the data since"),
-        (gone, "not in the data now"),
-    ):
-        if ids:
-            raise DeclarationError(
-                f"{out} holds outcomes of {len(ids)} items that are {what}, such as {ids[0]!r}: choose another --out"
-            )
+        left = earlier.left.get(item.id)
+        before = earlier.ended.get(item.id) if left is None else left.digest
+        if (digest := _digest(item)) == before or before in (None, UNKNOWN):
+            continue
+        if left is None:
+            changed[item.id] = item
+        else:
+            earlier.left[item.id] = replace(left, digest=digest, anew=True)
+    earlier.changed = tuple(changed)
+    earlier.gone = tuple(item for item in earlier.ended if item not in seen)
+    if reader is not None and (changed or earlier.gone):
+        earlier.changes += tuple(_data_changes(changed, reader))
+        earlier.changes += tuple(f"data: item {item!r} is not there any more" for item in earlier.gone)
+
+
+def _data_changes(changed: Mapping[ItemId, Item], reader: LogReader) -> Iterator[str]:
+    """Say of each changed item that has an outcome what has changed."""
+    for event in reader.events(kinds=("item_opened",)) if changed else ():
+        opened = event.message()
+        if isinstance(opened, ItemOpened) and (now := changed.get(opened.item.id)) is not None:
+            then = opened.item.model_dump(mode="json", exclude_none=True)
+            yield from differences(then, now.model_dump(mode="json", exclude_none=True), f"data: item {now.id!r}")
 
 
 def _digest(item: Item) -> bytes:
     try:
-        return blake2b(item.model_dump_json().encode(), digest_size=8).digest()
+        return _digest_of(orjson.loads(item.model_dump_json(exclude_none=True)))
     except ValueError as error:  # pydantic's, for text that is not Unicode
         raise DeclarationError(f"item {item.id!r} cannot be written down: {error}") from error
 
 
-def _left(reader: LogReader) -> Earlier:
-    earlier = Earlier()
-    open_items: dict[str, Item] = {}
-    for event in reader.events(kinds=("item_opened", "item_finished", "item_failed")):
-        message = event.message()
-        if isinstance(message, ItemOpened):
-            open_items[event.conversation] = message.item
-            earlier.begun[message.item.id] = earlier.begun.get(message.item.id, 0) + 1
-            continue
-        item = open_items.pop(event.conversation)
-        earlier.ended[item.id] = _digest(item)
-        del earlier.begun[item.id]
-        if isinstance(message, ItemFinished):
+def _digest_of(document: dict[str, Any]) -> bytes:
+    return blake2b(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+
+
+def look_back(reader: LogReader) -> Earlier:
+    """Return what earlier starts have left in a log."""
+    return _LookBack(reader).earlier()
+
+
+class _LookBack:
+    """A fold over what says how far items have come."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._earlier = Earlier()
+        self._aside: set[int] = {
+            orjson.loads(event.body)["outcome"] for event in reader.events(kinds=("outcome_set_aside",))
+        }
+        self._no_more: dict[int, Left] = {}
+        """Items whose outcome has been set aside, by its sequence."""
+
+    def earlier(self) -> Earlier:
+        earlier = self._earlier
+        for event in self._reader.events(kinds=LANDMARKS):
+            self._take(event, ItemId(event.conversation.rpartition("~")[0]), orjson.loads(event.body))
+        for item in earlier.left:  # an outcome that is being replaced counts until then, and is nothing to rest on
+            if item in earlier.ended:
+                earlier.forget(item)
+        return earlier
+
+    def _take(self, event: Event, item: ItemId, body: dict[str, Any]) -> None:
+        earlier = self._earlier
+        match event.kind:
+            case "item_opened":
+                before = earlier.left.get(item) or earlier.failures.get(item)
+                outcome = before.outcome if before is not None else None
+                digest = _digest_of(body["item"])
+                earlier.left[item] = Left(body["number"], event.conversation, event.sequence, digest, outcome)
+            case "item_resumed":
+                if item in earlier.failures:
+                    earlier.left[item] = earlier.failures[item]
+            case "run_changed":
+                earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
+            case "outcome_set_aside":
+                earlier.forget(item)
+                earlier.left.setdefault(item, replace(self._no_more[body["outcome"]], anew=True))
+            case _:
+                self._end(event, item, body["number"])
+
+    def _end(self, event: Event, item: ItemId, number: int) -> None:
+        earlier = self._earlier
+        left = earlier.left.pop(item, Left(number, event.conversation, event.sequence, UNKNOWN))
+        earlier.ended[item] = left.digest
+        if event.sequence in self._aside:
+            self._no_more[event.sequence] = left
+        if event.kind == "item_finished":
             earlier.done += 1
         else:
             earlier.failed += 1
-    return earlier
+            earlier.failures[item] = replace(left, outcome=event.sequence, anew=False)
 
 
 def describe(plan: Plan, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str]) -> None:
     """Say in the log and in run.yaml what is played."""
-    log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)))
+    log.note(name=plan.scenario.scenario, played=json.dumps(_played(plan, seed)), **{ABOUT: json.dumps(dict(about))})
     text = yaml.safe_dump(_record(plan, seed, about), sort_keys=False, allow_unicode=True)
     try:
         (out / RECORD).write_text(text, encoding="utf-8")
@@ -135,13 +262,3 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
     packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
     versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     return {**_played(plan, seed), **about, "versions": versions}
-
-
-def _same(earlier: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    changes = list(differences(earlier, json.loads(json.dumps(now))))
-    if changes:
-        shown = "\n  ".join(changes[:MOST_CHANGES])
-        more = f"\n  and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
-        raise DeclarationError(
-            f"{out} holds a run of something else; choose another --out. It differs in\n  {shown}{more}"
-        )

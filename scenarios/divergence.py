@@ -56,7 +56,8 @@ class Talk:
         spend = Spend()
         for event in self.events.values():
             if event.kind == "model_called":
-                spend.add(read(event))
+                called = read(event)
+                spend.add(called, answered=called.get("text") is not None)
         cost = None if spend.unpriced else spend.cost_usd
         return Side(status="open", calls=spend.calls, tokens=spend.input_tokens + spend.output_tokens, cost_usd=cost)
 
@@ -152,7 +153,7 @@ def _of(name: str, before: Any, after: Any, *, whole: bool) -> Difference:  # no
         key = next(key for key in dict.fromkeys([*left, *right]) if not alike(left.get(key), right.get(key)))
         return _of(f"{name}.{key}", left.get(key), right.get(key), whole=whole)
     if isinstance(before, list) and isinstance(after, list):
-        ones, others = cast("list[Any]", before), cast("list[Any]", after)
+        ones, others = cast("list[object]", before), cast("list[object]", after)
         at = _first(ones, others)
         if at < min(len(ones), len(others)):
             return _of(f"{name}.{at + 1}", ones[at], others[at], whole=whole)

@@ -75,7 +75,7 @@ def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Scenario, Source]:
     """
     source = source_of(name)
     for change in changes:
-        _set(source.document, change)
+        set_part(source.document, change)
     if changes:  # what is wrong may be of the changes' making
         source = replace(source, name=f"{source.name} with --set")
     return validate(source), source
@@ -146,7 +146,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _set(document: dict[str, Any], change: str) -> None:
+def set_part(document: dict[str, Any], change: str) -> None:
+    """Set a part of a scenario's document by `PATH=VALUE`; raises DeclarationError where there is no such part."""
     path, equals, text = change.partition("=")
     if not equals or not path:
         raise DeclarationError(f"--set takes PATH=VALUE, as in judging.scale=5, not {change!r}")

@@ -16,6 +16,7 @@ from ..protocols.errors import LogError
 from ..protocols.judging import Verdict
 from ..protocols.lifecycle import RunEnded, RunStarted
 from ..runtime.log import LogReader, being_written
+from ..runtime.log.faults import damaged
 from .live import Live
 
 FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
@@ -53,6 +54,10 @@ class Spend:
     """Requests that were sent."""
     cached: int = 0
     """Calls that the cache answered; they cost nothing."""
+    recorded: int = 0
+    """Calls whose answers were recorded before; they cost nothing now."""
+    recorded_usd: float = 0.0
+    """The part of `cost_usd` that was paid by the run that was recorded."""
     input_tokens: int = 0
     """Cached input included."""
     cached_tokens: int = 0
@@ -68,13 +73,16 @@ class Spend:
     maybe_billed: int = 0
     """Requests that broke off and may have been billed; nobody says how much."""
 
-    def add(self, called: dict[str, Any]) -> None:
-        """Count one call: the body of a `model_called`."""
+    def add(self, called: dict[str, Any], *, answered: bool) -> None:
+        """Count one call: the body of a `model_called`, of which the text may be left out."""
         usage = called["usage"]
         self.calls += 1
-        self.failed += "text" not in called
+        self.failed += not answered
         self.attempts += len(called["attempts"])
         self.cached += called["source"] == "cache"
+        if called["source"] == "recording":
+            self.recorded += 1
+            self.recorded_usd += called.get("cost_usd", 0.0)
         self.input_tokens += usage["input_tokens"]
         self.output_tokens += usage["output_tokens"]
         self.cached_tokens += usage["cached_tokens"]
@@ -152,19 +160,27 @@ class Fold:
     def outcomes(self) -> Iterator[tuple[int, Outcome]]:
         """Return each finished or failed item's number in the data set and its outcome, as they came about.
 
-        An item that was broken off and begun anew is charged for both. Only items in the making are held.
+        An item that was broken off and begun anew is charged for both, and so is one whose outcome was set aside and
+        that has another now; one that has none since is left out. Only items in the making are held.
         """
         tallies: dict[str, _Tally] = {}
-        for conversation, sender, kind, body in self._log.bodies(FOLDED):
+        last = self._log.last()  # what is set aside from here on had its successor, if any, from here on, too
+        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in self._log.bodies(("outcome_set_aside",))}
+        found = self._log.bodies(FOLDED, with_text=("item_finished",), until=last)
+        for sequence, conversation, sender, kind, body, text_apart in found:
             item = conversation.rpartition("~")[0]
-            content: dict[str, Any] = orjson.loads(body)
-            if kind == "model_called":
-                self._add_call(tallies.setdefault(item, _Tally()), sender, content)
-            elif kind == "decision_made":
-                self.unread += content["unread"]
-            else:
-                self._count(content)
-                yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+            try:
+                content: dict[str, Any] = orjson.loads(body)
+                if kind == "model_called":
+                    answered = "error" not in content and ("text" in content or text_apart is not None)
+                    self._add_call(tallies.setdefault(item, _Tally()), sender, content, answered=answered)
+                elif kind == "decision_made":
+                    self.unread += content["unread"]
+                elif sequence not in set_aside:
+                    self._count(content)
+                    yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+            except (ValueError, KeyError, TypeError) as error:
+                raise damaged(self._log.path, f"event {sequence} is not what it was") from error
 
     def whole(self) -> Self:
         """Go through the whole log for its sums."""
@@ -187,7 +203,7 @@ class Fold:
             keys["round"].setdefault(str(number or 1), []).append(spend)
         return {key: {name: _sum(spends) for name, spends in sorted(parts.items())} for key, parts in keys.items()}
 
-    def _add_call(self, tally: _Tally, agent: str, called: dict[str, Any]) -> None:
+    def _add_call(self, tally: _Tally, agent: str, called: dict[str, Any], *, answered: bool) -> None:
         usage = called["usage"]
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
@@ -199,7 +215,7 @@ class Fold:
         spend = self.spend.get(key)
         if spend is None:
             spend = self.spend[key] = Spend()
-        spend.add(called)
+        spend.add(called, answered=answered)
 
     def _count(self, end: dict[str, Any]) -> None:
         if end["kind"] == "item_failed":

@@ -4,40 +4,44 @@ import asyncio
 import gc
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
 
 from ..protocols.errors import (
     FellowshipError,
-    ItemTimedOut,
     LogError,
     ModelError,
     RunStopping,
 )
 from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.items import Item
-from ..protocols.lifecycle import Failure, ItemFailed, ItemFinished, ItemOpened, RunEnded, RunStarted
+from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
-from ..runtime.log import LogReader
+from ..runtime.log import Durability, LogReader
+from ..runtime.recording import Cassette, Fit, RecordedRun
 from ..runtime.session import Access, Limits, Session, open_session, prove
+from ..runtime.system import NoModels
 from ..runtime.tracing import Log, logger
-from .conductor import Conductor
+from .changes import take_in_changes
 from .directory import LOG, RESULTS, Earlier, describe, prepare
 from .live import live
 from .outcomes import Status, status, write_results
+from .stage import Due, Stage
 from .steps import Plan
 
 COLLECT_EVERY = 50_000
 """Objects made, less those gone, after which the garbage collector looks at them."""
 NOTED_EVERY_S = 2.0
 """How often a run notes how it stands, for `status` from elsewhere."""
+SETTLED_EVERY = 64
+"""Items played from a recording until the log is waited for."""
 MOST_WARNINGS = 5
 """Failures of one sort that are told of as they happen."""
 
@@ -95,6 +99,14 @@ class Settings:
     clock: Clock | None = None
     access: Access = field(default_factory=Access)
     """By which way real endpoints are reached."""
+    accept_changes: bool = False
+    """Whether a run goes on though it is of something else than before; outcomes that this does not affect are kept."""
+    cassette: Cassette | None = None
+    """Recorded calls: their answers come in place of models', or before them, as `fit` says."""
+    fit: Fit = "exact"
+    """How the calls of the cassette have to fit those that are made. `exact` asks no model at all."""
+    durability: Durability = "process"
+    """What the log outlives: the end of the process, or also that of the machine."""
     watch: Callable[[Progress], None] | None = None
     """Is handed the progress when the run begins."""
     about: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -130,18 +142,35 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     """Play a plan for every item, and return the state of the run at its end.
 
     The directory gets the log, what was played, and the results. Played into again, it keeps the items that have an
-    outcome and begins the others anew.
+    outcome, goes on with conversations that were broken off, at the message where they were, and begins the rest.
 
     Raises:
         DeclarationError: a model cannot be reached, two items have one id, the directory holds something else, or
             another process is playing it.
         LogError: the log cannot be written.
+        CassetteMiss: a call is made that the cassette has no answer to.
     """
     settings = settings or Settings()
-    if settings.client is None:
+    earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
+    return await carry_on(plan, enumerate(items), out, settings, earlier, len(items))
+
+
+async def carry_on(
+    plan: Plan, items: Iterable[tuple[int, Item]], out: Path, settings: Settings, earlier: Earlier, count: int
+) -> Status:
+    """Play a plan for all items that have no outcome; see `play`.
+
+    Args:
+        plan: What is played.
+        items: What it is played for, each with its place in the data set; those that have an outcome are passed over.
+        out: The run's directory.
+        settings: How it is carried out.
+        earlier: What earlier starts have left.
+        count: Items that the run covers.
+    """
+    if settings.client is None and not _recorded(settings):
         prove(plan.models, settings.environ)
-    earlier = prepare(plan, items, out, settings.seed)
-    progress = Progress(len(items), len(earlier.ended), earlier.done, earlier.failed)
+    progress = Progress(count, len(earlier.ended), earlier.done, earlier.failed)
     if settings.watch is not None:
         settings.watch(progress)
     try:
@@ -149,14 +178,24 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
             await _play(plan, items, out, settings, earlier, progress)
     except BaseExceptionGroup as group:
         error = _first(group)
-        if not isinstance(error, LogError) and (out / LOG).exists():
-            await _fold(out)
+        await _fold_what_is_there(out)
         raise error from group
     except asyncio.CancelledError:
-        if (out / LOG).exists():
-            await _fold(out)
+        await _fold_what_is_there(out)
         raise
     return await _fold(out)
+
+
+async def _fold_what_is_there(out: Path) -> None:
+    """Write the results on the way out with an error, which is the one to be told of."""
+    if (out / LOG).exists():
+        with suppress(LogError):
+            await _fold(out)
+
+
+def _recorded(settings: Settings) -> bool:
+    """Whether all answers come from a cassette."""
+    return settings.cassette is not None and settings.fit == "exact"
 
 
 @contextmanager
@@ -176,42 +215,81 @@ def _collector_at_rest() -> Generator[None, None, None]:
         gc.unfreeze()
 
 
-async def _play(plan: Plan, items: Items, out: Path, settings: Settings, earlier: Earlier, progress: Progress) -> None:
+async def _play(
+    plan: Plan,
+    items: Iterable[tuple[int, Item]],
+    out: Path,
+    settings: Settings,
+    earlier: Earlier,
+    progress: Progress,
+) -> None:
     async with open_session(
         out / LOG,
         plan.models,
         environ=settings.environ,
         limits=settings.limits,
         seed=settings.seed,
-        client=settings.client,
+        client=NoModels() if _recorded(settings) else settings.client,
         clock=settings.clock,
         access=settings.access,
+        durability=settings.durability,
     ) as session:
         progress.session = session
         session.system.models = _Counting(session.system.models, progress)
-        describe(plan, out, session.log, settings.seed, settings.about)
-        concurrency = settings.limits.concurrency
-        start = RunStarted(items=len(items), finished=len(earlier.ended), concurrency=concurrency, seed=settings.seed)
-        session.log.append(start, sender=CONDUCTOR)
-        log = logger().bind(run=str(out))
-        log.info("run_started", items=len(items), finished=len(earlier.ended))
-        reason: Literal["done", "stopped", "failed"] = "failed"
-        try:
-            todo = _todo(items, earlier, progress)
-            async with _attended(session, progress, settings.limits), asyncio.TaskGroup() as workers:
-                for _ in range(min(_conversations(settings), len(items))):
-                    workers.create_task(_work(todo, plan, session, progress, settings, log))
-            all_ended = progress.done + progress.failed == len(items)
-            reason = "stopped" if progress.draining and not all_ended else "done"
-        except asyncio.CancelledError:
-            reason = "stopped"
-            raise
-        finally:
-            if not session.log.closed:
-                session.log.append(
-                    RunEnded(reason=reason, cause=None if reason == "done" else progress.stopped_by), sender=CONDUCTOR
-                )
-            log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
+        with LogReader(out / LOG) as reader:
+            if earlier.changes:
+                await take_in_changes(plan, reader, session.log, earlier, settings.seed)
+                progress.earlier, progress.done, progress.failed = len(earlier.ended), earlier.done, earlier.failed
+            describe(plan, out, session.log, settings.seed, settings.about)
+            stage = Stage(
+                plan,
+                session.system,
+                settings.seed,
+                deadline_s=settings.limits.item_deadline_s,
+                own=_own(reader, earlier),
+                cassette=settings.cassette,
+                fit=settings.fit,
+            )
+            await _play_all(stage, items, session, settings, earlier, progress)
+
+
+def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
+    """Return what this run has recorded of items that have no outcome."""
+    if not earlier.left:
+        return None
+    conversations = [left.conversation for left in earlier.left.values()]
+    return RecordedRun(reader, conversations, min(left.opened for left in earlier.left.values()))
+
+
+async def _play_all(
+    stage: Stage,
+    items: Iterable[tuple[int, Item]],
+    session: Session,
+    settings: Settings,
+    earlier: Earlier,
+    progress: Progress,
+) -> None:
+    concurrency, finished = settings.limits.concurrency, len(earlier.ended)
+    start = RunStarted(items=progress.items, finished=finished, concurrency=concurrency, seed=settings.seed)
+    session.log.append(start, sender=CONDUCTOR)
+    log = logger().bind(run=str(session.log.path.parent))
+    log.info("run_started", items=progress.items, finished=finished)
+    reason: Literal["done", "stopped", "failed"] = "failed"
+    try:
+        todo = _todo(items, stage, earlier, progress)
+        async with _attended(session, progress, settings.limits), asyncio.TaskGroup() as workers:
+            for _ in range(min(_conversations(settings), progress.items)):
+                workers.create_task(_work(todo, stage, session, progress, log))
+        all_ended = progress.done + progress.failed == progress.items
+        reason = "done" if all_ended else "stopped"
+    except asyncio.CancelledError:
+        reason = "stopped"
+        raise
+    finally:
+        if not session.log.closed:
+            ended = RunEnded(reason=reason, cause=None if reason == "done" else progress.stopped_by)
+            session.log.append(ended, sender=CONDUCTOR)
+        log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
 
 
 def _conversations(settings: Settings) -> int:
@@ -219,6 +297,8 @@ def _conversations(settings: Settings) -> int:
 
     While one is at its log, another can call: without these, a fifth of the calls in flight were missing at 256.
     """
+    if _recorded(settings):
+        return 1  # nothing is waited for, and the log is the same every time
     most = settings.limits.concurrency
     return most if settings.client is not None else most + most // 4
 
@@ -248,31 +328,23 @@ async def _attended(session: Session, progress: Progress, limits: Limits) -> Asy
         attendants.cancel_scope.cancel()
 
 
-def _todo(items: Items, earlier: Earlier, progress: Progress) -> Iterator[tuple[int, Item, ConversationId]]:
-    """Return number, item and conversation of all that is still to be played."""
-    for number, item in enumerate(items):
+def _todo(items: Iterable[tuple[int, Item]], stage: Stage, earlier: Earlier, progress: Progress) -> Iterator[Due]:
+    """Return all that is still to be played."""
+    for number, item in items:
         if progress.draining:
             return
-        if item.id in earlier.ended:
-            continue
-        yield number, item, ConversationId(f"{item.id}~{earlier.begun.get(item.id, 0) + 1}")
+        if item.id not in earlier.ended:
+            yield stage.due(number, item, earlier.left.get(item.id))
 
 
-async def _work(
-    todo: Iterator[tuple[int, Item, ConversationId]],
-    plan: Plan,
-    session: Session,
-    progress: Progress,
-    settings: Settings,
-    log: Log,
-) -> None:
+async def _work(todo: Iterator[Due], stage: Stage, session: Session, progress: Progress, log: Log) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - coroutines run in tasks
-    for number, item, conversation in todo:
+    for due in todo:
         progress.in_flight += 1
-        progress.playing[conversation] = task
+        progress.playing[due.conversation] = task
         try:
-            end = await _play_item(plan, number, item, conversation, session, settings)
+            end = await stage.play(due)
         except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
             if progress.stopped_by is None:
                 progress.stopped_by = Failure(error=type(error).__name__, reason=str(error))
@@ -280,18 +352,20 @@ async def _work(
             progress.draining = True
             return
         except asyncio.CancelledError:
-            if conversation not in progress.dropped or task.uncancel():
+            if due.conversation not in progress.dropped or task.uncancel():
                 raise
             return  # it stays open
         finally:
             progress.in_flight -= 1
-            del progress.playing[conversation]
+            del progress.playing[due.conversation]
         if isinstance(end, ItemFailed):
             progress.failed += 1
-            _warn(log, progress, item.id, end.cause)
+            _warn(log, progress, due.item.id, end.cause)
         else:
             progress.done += 1
-            log.info("item_finished", item=item.id, verdict=end.verdict)
+            log.info("item_finished", item=due.item.id, verdict=end.verdict)
+        if due.recorded is not None and (progress.done + progress.failed) % SETTLED_EVERY == 0:
+            await session.log.flush()  # nothing was waited for: let the log keep up, always at the same places
 
 
 def _drop(session: Session, progress: Progress) -> None:
@@ -316,46 +390,6 @@ def _warn(log: Log, progress: Progress, item: ItemId, cause: Failure) -> None:
     tell = log.warning if number <= MOST_WARNINGS else log.info
     more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
     tell("item_failed", item=item, error=cause.error, reason=cause.reason, **more)
-
-
-async def _play_item(
-    plan: Plan, number: int, item: Item, conversation: ConversationId, session: Session, settings: Settings
-) -> ItemFinished | ItemFailed:
-    """Play one item; whatever goes wrong with it is a fact, and no other item's business.
-
-    Raises:
-        RunStopping: no other item can succeed either.
-        LogError: nothing can be recorded any more.
-    """
-    opened = session.log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=conversation)
-    end: ItemFinished | ItemFailed
-    conductor: Conductor | None = None
-    try:
-        async with session.system.conversation(conversation, plan.cast(item), plan.policies) as talk:
-            conductor = Conductor(plan, item, number, talk, settings.seed)
-            end = await _in_time(conductor.play(opened), settings.limits.item_deadline_s)
-    except (LogError, RunStopping):
-        raise
-    except Exception as error:  # noqa: BLE001 - recorded as the item's end
-        culprit = conductor.culprit if conductor else None
-        end = ItemFailed(number=number, cause=Failure(error=type(error).__name__, reason=str(error), agent=culprit))
-    session.log.append(end, sender=CONDUCTOR, conversation=conversation, cause=opened)
-    await session.log.drain()
-    return end
-
-
-async def _in_time(playing: Coroutine[Any, Any, ItemFinished], seconds: float | None) -> ItemFinished:
-    """Return an item's end; raises ItemTimedOut when it is not there in time."""
-    if seconds is None:
-        return await playing
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            return await playing
-    except TimeoutError as error:
-        if timeout.expired():
-            raise ItemTimedOut(seconds) from error
-        raise
 
 
 async def _fold(out: Path) -> Status:

@@ -22,7 +22,9 @@ from ..protocols.lifecycle import (
     DraftPicked,
     ItemFailed,
     ItemFinished,
+    ItemResumed,
     LetterUndelivered,
+    OutcomeSetAside,
 )
 from ..protocols.messages import Message
 from ..protocols.review import FeedbackGiven
@@ -33,6 +35,7 @@ from .outcomes import Outcome, Status
 from .trace import SPOKEN, Talk, Turn
 
 if TYPE_CHECKING:
+    from .again import Replayed
     from .bench import Measured
 
 PIPED_WIDTH = 160
@@ -113,6 +116,27 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     return Group(*parts)
 
 
+def replayed(found: "Replayed") -> RenderableType:
+    """Return what a replay came to."""
+    if not found.differing:
+        return Text(f"{found.outcomes} outcomes, {found.status.calls} recorded calls, none made: all as recorded")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("item", "recorded", "replayed"):
+        table.add_column(title, overflow="fold")
+    for before, after in found.differing:
+        one = before or after
+        table.add_row(plain(one.item if one else ""), _in_short(before), _in_short(after))
+    return Group(Text(f"{found.outcomes} outcomes; these, and perhaps more, are not as recorded:"), table)
+
+
+def _in_short(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "-"
+    scores = f" {outcome.scores['a']:g}:{outcome.scores['b']:g}" if outcome.scores else ""
+    what = outcome.verdict or outcome.error or outcome.text or ""
+    return plain(f"{what[:LONGEST_WORDS]}{scores} ({outcome.calls} calls, {outcome.tokens} tokens)")
+
+
 def _places(status: Status, paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
     """Return where things lie, as far as they are there, and what to do where they are not."""
     for path in paths:
@@ -126,9 +150,11 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
     """Return what a run took: calls, tokens, money."""
     spends = status.spend["model"].values()
     cached = sum(spend.cached for spend in spends)
-    more = sum(spend.attempts for spend in spends) + cached - status.calls
+    recorded = sum(spend.recorded for spend in spends)
+    more = sum(spend.attempts for spend in spends) + cached - status.calls if not recorded else 0
     facts = [f"{status.calls_failed:,} of them failed"] if status.calls_failed else []
     facts += [f"{cached:,} from the cache"] if cached else []
+    facts += [f"{recorded:,} recorded before"] if recorded else []
     facts += [f"{more:,} further requests"] if more > 0 else []
     yield "calls", ", ".join([f"{status.calls:,}", *facts])
     inside = sum(spend.cached_tokens for spend in spends)
@@ -137,8 +163,11 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
     yield "tokens", f"{taken}, {status.output_tokens:,} out" + (f" ({thought:,} reasoning)" if thought else "")
     known = sum(spend.cost_usd for spend in spends)
     unpriced = sum(spend.unpriced for spend in spends)
+    before = sum(spend.recorded_usd for spend in spends)
     if known or not unpriced:
-        yield "cost", f"{known:.4f} usd" + (f", and {unpriced:,} calls whose cost is not known" if unpriced else "")
+        paid = f", {before:.4f} of it paid by the run that was recorded" if before else ""
+        more_calls = f", and {unpriced:,} calls whose cost is not known" if unpriced else ""
+        yield "cost", f"{known:.4f} usd{paid}{more_calls}"
     else:
         yield "cost", "not known: no price for these models (--prices FILE)"
     unmetered = sum(spend.unmetered for spend in spends)
@@ -250,9 +279,10 @@ def _block(title: str, text: str) -> RenderableType:
 
 def _turn(turn: Turn) -> RenderableType:
     message = turn.message
+    number = Text(f"\n{turn.sequence:>5} ", style="dim")
     if not isinstance(message, SPOKEN):
-        return Text(f"\n{plain(_remark(turn.speaker, message))}", style="bold")
-    head = Text(f"\n{plain(turn.speaker)}", style="bold green")
+        return number.append(plain(_remark(turn.speaker, message)), style="bold not dim")
+    head = number.append(plain(turn.speaker), style="bold green not dim")
     head.append(f" {_did(message)}", style="not bold")
     if turn.heard_by:
         head.append(f" → {', '.join(turn.heard_by)}", style="not bold")
@@ -263,7 +293,7 @@ def _turn(turn: Turn) -> RenderableType:
         f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s",
         style="dim not bold",
     )
-    return Group(head, Padding(Text(plain(_words(message))), (0, 0, 0, 2)))
+    return Group(head, Padding(Text(plain(_words(message))), (0, 0, 0, 6)))
 
 
 def _did(message: Message) -> str:
@@ -311,10 +341,8 @@ def _remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for e
             return f"Picked: {message.rule}, draft {message.version} of {message.writer}"
         case ConditionMet():
             return f"Enough after round {message.round}: {message.until}"
-        case ItemFinished():
-            return f"Outcome: {message.verdict or 'the draft picked'}"
-        case ItemFailed():
-            return f"Failed: {message.cause.error}: {message.cause.reason}"
+        case ItemFinished() | ItemFailed() | ItemResumed() | OutcomeSetAside():
+            return _bound(message)
         case AgentFailed():
             return f"{speaker} failed (try {message.attempt}, then {message.then}): {message.cause.reason}"
         case AgentRecused():
@@ -323,3 +351,17 @@ def _remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for e
             return f"Dead letter {message.letter} to {message.to}: {message.reason}"
         case _:
             return f"{speaker}: {message.kind}"
+
+
+def _bound(message: ItemFinished | ItemFailed | ItemResumed | OutcomeSetAside) -> str:
+    """Return where an item ends, or goes on, as one line."""
+    match message:
+        case ItemFinished():
+            return f"Outcome: {message.verdict or 'the draft picked'}"
+        case ItemFailed():
+            return f"Failed: {message.cause.error}: {message.cause.reason}"
+        case ItemResumed():
+            again = ", ".join(map(str, message.set_aside))
+            return f"Another start goes on{f': what came of event {again} is set aside' if again else ''}"
+        case OutcomeSetAside():
+            return f"The outcome {message.outcome} counts no more: {message.reason}"

@@ -1,7 +1,8 @@
 """The event log: one SQLite file a run, one writer, any number of readers."""
 
+from .examining import examine
 from .memory import MemoryLog, NoLog
 from .reader import LogReader
-from .sqlite import SqliteLog, being_written, open_log
+from .sqlite import Durability, SqliteLog, being_written, open_log
 
-__all__ = ["LogReader", "MemoryLog", "NoLog", "SqliteLog", "being_written", "open_log"]
+__all__ = ["Durability", "LogReader", "MemoryLog", "NoLog", "SqliteLog", "being_written", "examine", "open_log"]

@@ -1,20 +1,28 @@
 """Reading a log, also while its run is still going."""
 
 import sqlite3
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
+from .faults import code_of, damaged, reading, wal_of
+from .texts import whole
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
 """Key of a note: US dollars and tokens, with a space between them."""
 COLUMNS = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
+TEXT = "(SELECT text FROM texts WHERE digest = text_digest)"
+
+Row = tuple[int, str, int | None, str, str, str, str, float, str | None, str | None]
+Body = tuple[int, str, str, str, str, str | None]
+"""Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
 
 
 class LogReader:
@@ -29,15 +37,33 @@ class LogReader:
         self.path = path
         if not path.is_file():
             raise LogError(f"{path} is not there: no run has written its log here")
-        self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        with reading(path):
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
-            self._version = schema.check(self._connection, str(path))
+            version = self._opened()
         except LogError:
             self._connection.close()
             raise
-        if self._version == 0:
+        if version == 0:
             self._connection.close()
-            raise LogError(f"{path} is empty")
+            raise LogError(f"{path} is empty: its run was killed before it began, or the file was cut off")
+
+    def _opened(self) -> int:
+        """Return the version of the log.
+
+        A log that was not closed in good order wants a file beside it, also of those who only read. In a folder that
+        may not be written it is read as a file that nobody changes, where nothing waits to be added to it.
+        """
+        try:
+            return schema.check(self._connection, self.path)
+        except LogError as error:
+            if code_of(error.__cause__ or error) != sqlite3.SQLITE_CANTOPEN or wal_of(self.path).exists():
+                raise
+        self._connection.close()
+        uri = f"{self.path.absolute().as_uri()}?immutable=1"
+        with reading(self.path):
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return schema.check(self._connection, self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -62,9 +88,9 @@ class LogReader:
             where.append(self._of(kinds))
             values += kinds
         condition = f" WHERE {' AND '.join(where)}" if where else ""
-        query = f"SELECT {COLUMNS} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
-        for row in self._connection.execute(query, values):
-            yield _event(row)
+        query = f"SELECT {self._columns} FROM events{condition} ORDER BY sequence"  # noqa: S608 - placeholders only
+        for row in self._rows(query, *values):
+            yield self._event(row)
 
     def _range(self, conversation: ConversationId) -> tuple[int, int]:
         """Return between which events those of a conversation lie."""
@@ -72,30 +98,60 @@ class LogReader:
             f"SELECT kind, max(sequence) FROM events WHERE {BOUNDS}{self._marked} AND conversation = ? "  # noqa: S608 - constants
             "GROUP BY kind"
         )
-        found: dict[str, int] = dict(self._connection.execute(query, (conversation,)))
+        found: dict[str, int] = dict(self._rows(query, conversation))
         first, resumed = found.pop("item_opened", 0), found.pop("item_resumed", 0)
         last = max(found.values(), default=0)
         return first, last if last > resumed else schema.NO_END
 
-    def bodies(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
-        """Return conversation, sender, kind and body of the events of some kinds, in order of sequence."""
-        query = f"SELECT conversation, sender, kind, body FROM events WHERE {self._of(kinds)} ORDER BY sequence"  # noqa: S608 - placeholders only
-        yield from self._connection.execute(query, kinds)
+    def bodies(
+        self, kinds: tuple[str, ...], *, with_text: tuple[str, ...] = (), until: int = schema.NO_END
+    ) -> Iterator[Body]:
+        """Return the events of some kinds, in order of sequence, for folds over all of them.
+
+        Args:
+            kinds: Which.
+            with_text: Those of them whose text is wanted; of the others a long text is left where it lies.
+            until: The last sequence.
+        """
+        text, digest = "NULL", "NULL"
+        if self._version >= schema.APART:
+            wanted = ", ".join("?" * len(with_text))
+            text, digest = f"CASE WHEN kind IN ({wanted}) THEN {TEXT} END", "text_digest"
+        else:
+            with_text = ()
+        query = (
+            f"SELECT sequence, conversation, sender, kind, body, {digest}, {text} FROM events "  # noqa: S608 - placeholders only
+            f"WHERE {self._of(kinds)} AND sequence <= ? ORDER BY sequence"
+        )
+        for row in self._rows(query, *with_text, *kinds, until):
+            if row[6] is not None:
+                yield *row[:4], whole(row[4], row[6]), None
+            elif row[5] is not None and row[3] in with_text:
+                raise self._lost(row[5], row[0])
+            else:
+                yield row[:6]
+
+    def last(self) -> int:
+        """Return the sequence of the newest event; 0 where there is none."""
+        return int(self._row("SELECT coalesce(max(sequence), 0) FROM events")[0])
 
     def count(self, kind: str, by: str | None = None) -> dict[str, int]:
         """Return how many events of a kind there are, by a field of their body such as `$.cause.error`."""
         values = f"SELECT coalesce(json_extract(body, ?), ''), count(*) FROM events WHERE {self._of((kind,))}"  # noqa: S608 - placeholders only
         query = f"{values} GROUP BY 1 ORDER BY 1"
-        return {str(value): int(count) for value, count in self._connection.execute(query, (by or "$.none", kind))}
+        return {str(value): int(count) for value, count in self._rows(query, by or "$.none", kind)}
 
     def spent(self) -> tuple[float, int]:
-        """Return US dollars and tokens of all calls, as far as they are known, and what was written off beside them."""
+        """Return US dollars and tokens of all calls that this run made, as far as they are known.
+
+        What was written off beside them is in it; what another run has paid for is not.
+        """
         query = (
             "SELECT coalesce(total(json_extract(body, '$.cost_usd')), 0), coalesce(sum("
             "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
-            "FROM events WHERE kind = 'model_called'"
+            "FROM events WHERE kind = 'model_called' AND json_extract(body, '$.source') != 'recording'"
         )
-        usd, tokens = self._connection.execute(query).fetchone()
+        usd, tokens = self._row(query)
         off_usd, off_tokens = self.written_off()
         return float(usd) + off_usd, int(tokens) + off_tokens
 
@@ -107,23 +163,44 @@ class LogReader:
         usd, tokens = noted.split()
         return float(usd), int(tokens)
 
+    def positions(
+        self, conversations: Iterable[ConversationId] | None = None, since: int = 0
+    ) -> "dict[ConversationId, array[int]]":
+        """Return the sequences of the events of some conversations, or of all, from one event on; in one pass."""
+        wanted = None if conversations is None else set(conversations)
+        found: dict[ConversationId, array[int]] = {}
+        if wanted is not None and not wanted:
+            return found
+        query = "SELECT sequence, conversation FROM events WHERE sequence >= ? AND conversation != '' ORDER BY sequence"
+        for sequence, name in self._rows(query, since):
+            if wanted is None or name in wanted:
+                found.setdefault(ConversationId(name), array("q")).append(sequence)
+        return found
+
+    def at(self, sequences: Iterable[int]) -> Iterator[Event]:
+        """Return events by their sequence, in the order asked for."""
+        query = f"SELECT {self._columns} FROM events WHERE sequence = ?"  # noqa: S608 - constants
+        for sequence in sequences:
+            for row in self._rows(query, sequence):
+                yield self._event(row)
+
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
-        query = f"SELECT {COLUMNS} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
-        row = self._connection.execute(query, (kind,)).fetchone()
-        return None if row is None else _event(row)
+        query = f"SELECT {self._columns} FROM events WHERE {self._of((kind,))} ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - constants
+        row = self._row(query, kind)
+        return self._event(row) if row else None
 
     def text(self, digest: str) -> str:
         """Return a kept text; raises KeyError where there is none."""
-        row = self._connection.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
-        if row is None:
+        row = self._row("SELECT text FROM texts WHERE digest = ?", digest)
+        if not row:
             raise KeyError(digest)
         return str(row[0])
 
     def meta(self, key: str) -> str | None:
         """Return what is noted about the run under a key."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        row = self._row("SELECT value FROM meta WHERE key = ?", key)
+        return str(row[0]) if row else None
 
     def _of(self, kinds: tuple[str, ...]) -> str:
         """Return the condition for some kinds, in a form that finds the index where there is one for them."""
@@ -131,12 +208,40 @@ class LogReader:
         return f"{condition}{self._marked}" if schema.LANDMARKS.issuperset(kinds) else condition
 
     @property
+    def _version(self) -> int:
+        """The version of the log, asked for anew: whoever goes on with an older one migrates it under its readers."""
+        return int(self._row("PRAGMA user_version")[0])
+
+    @property
     def _marked(self) -> str:
         """The condition that landmarks are marked: a log that nobody has gone on with since version 1 has no marks."""
-        return " AND landmark IS NOT NULL" if self._version > 1 else ""
+        return " AND landmark IS NOT NULL" if self._version >= schema.MARKED else ""
 
+    @property
+    def _columns(self) -> str:
+        """The columns of an event, with its text where that lies apart."""
+        return f"{COLUMNS}, {f'text_digest, {TEXT}' if self._version >= schema.APART else 'NULL, NULL'}"
 
-def _event(row: tuple[int, str, int | None, str, str, str, str, float]) -> Event:
-    sequence, conversation, cause, sender, recipients, kind, body, time_s = row
-    to = tuple(recipients.split(",")) if recipients else ()
-    return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
+    def _event(self, row: Row) -> Event:
+        sequence, conversation, cause, sender, recipients, kind, body, time_s, digest, text = row
+        try:
+            to = tuple(recipients.split(",")) if recipients else ()
+            if text is not None:
+                body = whole(body, text)
+        except (AttributeError, TypeError) as error:
+            raise damaged(self.path, f"event {sequence} is not what it was") from error
+        if digest is not None and text is None:
+            raise self._lost(digest, sequence)
+        return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
+
+    def _rows(self, query: str, *values: str | int) -> Iterator[Any]:
+        with reading(self.path):
+            yield from self._connection.execute(query, values)
+
+    def _row(self, query: str, *values: str | int) -> tuple[Any, ...]:
+        """Return the one row that a query finds; an empty one where there is none."""
+        with reading(self.path):
+            return self._connection.execute(query, values).fetchone() or ()
+
+    def _lost(self, digest: str, sequence: int) -> LogError:
+        return damaged(self.path, f"the text {digest} of event {sequence} is not there")

@@ -1,8 +1,10 @@
 """The tables of a log, and how older ones become the present ones."""
 
 import sqlite3
+from pathlib import Path
 
 from ...protocols.errors import LogError
+from .faults import reading
 
 APPLICATION_ID = 0x46_4C_57_53
 """Marks a SQLite file as a log of this package ("FLWS"): PRAGMA application_id."""
@@ -52,24 +54,31 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE events SET landmark = 1 WHERE kind IN ({", ".join(repr(kind) for kind in sorted(LANDMARKS))});
     CREATE INDEX landmarks ON events (kind, conversation) WHERE landmark IS NOT NULL;
     """,  # noqa: S608 - constants
+    """
+    ALTER TABLE events ADD COLUMN text_digest TEXT;
+    """,
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""
 
 VERSION = len(MIGRATIONS)
 
 
-def check(connection: sqlite3.Connection, path: str) -> int:
+MARKED = 2
+"""The version from which on landmarks are marked."""
+APART = 3
+"""The version from which on an event's long text may lie apart, under its `text_digest`."""
+
+
+def check(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of a log; 0 for an empty file.
 
     Raises:
-        LogError: the file is not a log, or of a newer version than this package knows.
+        LogError: the file is not a log, is damaged, or of a newer version than this package knows.
     """
-    try:
+    with reading(path):
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         application = int(connection.execute("PRAGMA application_id").fetchone()[0])
         tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        raise LogError(f"{path} is not a run's log: {error}") from error
     if tables and application != APPLICATION_ID:
         raise LogError(f"{path} is a SQLite file of something else, not a run's log")
     if version > VERSION:
@@ -80,7 +89,7 @@ def check(connection: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a log to the present version, each step whole or not at all; raises LogError as `check` does."""
     for number in range(check(connection, path), VERSION):
         connection.executescript(

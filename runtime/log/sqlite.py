@@ -1,9 +1,8 @@
 """Writing a log: one writer, group commit.
 
 Events get their sequence at once and are written in groups: while one group is being committed on a worker thread, the
-next one gathers. Whoever needs an event to be durable waits for its group. Commits go to the write-ahead log without a
-file sync a group (`synchronous=NORMAL`): they survive the end of the process at any point; a power loss can take the
-last moments, never the consistency.
+next one gathers. Whoever needs an event to be durable waits for its group. A group that finds the disk full is kept and
+tried again, for a while. docs/durability.md says what survives what.
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import anyio.to_thread
@@ -24,8 +24,12 @@ from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
+from ..tracing import logger
 from . import schema
+from .examining import refuse_damaged
+from .faults import passes, unwritable
 from .reader import LogReader
+from .texts import TEXT, digest_of, long_text
 
 BACKLOG = 20_000
 """Events that may wait to be written before those who state more have to wait: some 20 MB."""
@@ -40,23 +44,33 @@ SIZES = (64, 8, 1)
 back: a statement an event cost 5 % of the calls a second at 256 in flight."""
 LOOK_S, LOOK_EVERY_S = 1.0, 0.01
 """How long the lock of a log is waited for: whoever only looks whether a run is going has it for a moment."""
+PATIENCE_S, AGAIN_S = 30.0, 0.5
+"""How long a group that finds the disk full is kept, and how often it is tried again."""
 
-Row = tuple[int, str, int | None, str, str, str, str, float, int | None]
+Durability = Literal["process", "full"]
+"""What a commit survives: the end of the process, or a power loss, too."""
+SYNCHRONOUS: dict[Durability, str] = {"process": "NORMAL", "full": "FULL"}
+Row = tuple[int, str, int | None, str, str, str, str, float, int | None, str | None]
+COLUMNS = 10
 
 
 @cache
 def _insert(rows: int) -> str:
-    return f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?)'] * rows)}"  # noqa: S608 - marks alone
+    row = f"({', '.join('?' * COLUMNS)})"
+    return f"INSERT INTO events VALUES {', '.join([row] * rows)}"  # noqa: S608 - marks alone
 
 
 class SqliteLog:
     """An EventLog over one SQLite file; made by `open_log`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, clock: Clock, *, patience_s: float = PATIENCE_S
+    ) -> None:
         self.path = path
         self._closed = False
         self._connection = connection
         self._clock = clock
+        self._patience_s = patience_s
         self._rows: list[Row] = []
         self._texts: list[tuple[str, str]] = []
         self._notes: dict[str, str] = {}
@@ -89,7 +103,13 @@ class SqliteLog:
             raise self._broken
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
-        body = message.__pydantic_serializer__.to_json(message, exclude_none=True).decode()  # half of model_dump_json
+        text, digest, to_json = long_text(message), None, message.__pydantic_serializer__.to_json
+        if text is None:
+            body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
+        else:
+            digest = digest_of(text)
+            body = to_json(message, exclude_none=True, exclude=TEXT).decode()
+            self.keep(digest, text)
         self._last += 1
         self._rows.append(
             (
@@ -102,6 +122,7 @@ class SqliteLog:
                 body,
                 self._clock.now_s(),
                 1 if message.kind in schema.LANDMARKS else None,
+                digest,
             )
         )
         self._more.set()
@@ -120,6 +141,10 @@ class SqliteLog:
         """Wait until there is room for more events."""
         if len(self._rows) >= BACKLOG:
             await self.durable(self._last)
+
+    async def flush(self) -> None:
+        """Wait until everything is committed; raises as `durable` does."""
+        await self.durable(self._last)
 
     async def durable(self, sequence: int) -> None:
         """Wait until an event is committed; raises LogError where it could not be."""
@@ -171,21 +196,21 @@ class SqliteLog:
     def _fold_in(self) -> None:
         """Leave one file behind, unless somebody is reading: then the write-ahead log stays beside it."""
         self._connection.execute("PRAGMA busy_timeout = 0")
-        with suppress(sqlite3.OperationalError):
+        with suppress(sqlite3.Error):  # whatever it is, all that is written is written
             self._connection.execute("PRAGMA journal_mode = DELETE")
 
     async def _write_group(self) -> None:
         rows, self._rows = self._rows, []
         texts, self._texts = self._texts, []
         notes, self._notes = self._notes, {}
-        if not rows and not notes:
+        if not rows and not texts and not notes:
             return
         self._busy = len(rows) >= MANY
         try:
             with anyio.CancelScope(shield=True):  # rows taken are rows written, whoever is cancelled meanwhile
-                await anyio.to_thread.run_sync(self._commit, rows, texts, notes, limiter=self._thread)
+                await self._commit_patiently(rows, texts, notes)
         except Exception as error:
-            self._broken = LogError(f"{self.path} cannot be written: {error}")
+            self._broken = self._given_up(error, rows + self._rows)
             self._broken.__cause__ = error
             while self._waiting:
                 self._answer(self._waiting.popleft()[1], self._broken)
@@ -194,6 +219,37 @@ class SqliteLog:
             self._committed = rows[-1][0]
         while self._waiting and self._waiting[0][0] <= self._committed:
             self._answer(self._waiting.popleft()[1], None)
+
+    async def _commit_patiently(self, rows: list[Row], texts: list[tuple[str, str]], notes: dict[str, str]) -> None:
+        """Commit; where that fails for a reason that can pass, such as a full disk, try again for a while."""
+        until_s: float | None = None
+        while True:
+            try:
+                await anyio.to_thread.run_sync(self._commit, rows, texts, notes, limiter=self._thread)
+            except sqlite3.Error as error:
+                now_s = self._clock.monotonic_s()
+                if not passes(error) or (until_s is not None and now_s >= until_s):
+                    raise
+                if until_s is None:
+                    until_s = now_s + self._patience_s
+                    logger().warning(
+                        "log_waits", path=str(self.path), reason=str(error), for_s=self._patience_s, events=len(rows)
+                    )
+                await self._clock.sleep(AGAIN_S)
+            else:
+                if until_s is not None:
+                    logger().info("log_goes_on", path=str(self.path))
+                return
+
+    def _given_up(self, error: Exception, rows: list[Row]) -> LogError:
+        """Return what is told to all who wait, and come: what went wrong, what is lost by it, and what to do."""
+        answered = sum(row[5] == "model_called" and (row[9] is not None or '"text":' in row[6]) for row in rows)
+        calls = f", {answered:,} answered model calls among them, which will be asked again" if answered else ""
+        hint = "make room" if passes(error) else "see to that"
+        return LogError(
+            f"{self.path} cannot be written: {error}. {len(rows):,} events are lost{calls}; what was written before is "
+            f"safe. To go on, {hint} and start the same command again"
+        )
 
     def _commit(self, rows: list[Row], texts: list[tuple[str, str]], notes: dict[str, str]) -> None:
         with self._connection:
@@ -257,36 +313,48 @@ async def _locked(path: Path) -> BaseFileLock:
 
 
 @asynccontextmanager
-async def open_log(path: Path, *, clock: Clock | None = None) -> AsyncGenerator[SqliteLog, None]:
+async def open_log(
+    path: Path, *, clock: Clock | None = None, durability: Durability = "process", patience_s: float = PATIENCE_S
+) -> AsyncGenerator[SqliteLog, None]:
     """Open a log for writing, new or with what it holds, and close it with everything written.
+
+    Args:
+        path: The file.
+        clock: In place of the machine's.
+        durability: What a commit survives; `full` costs a sync of the file a group.
+        patience_s: How long a full disk is waited for.
 
     Raises:
         DeclarationError: another process writes it.
-        LogError: the file is not a log, is of a newer version, or cannot be written.
+        LogError: the file is not a log, is damaged, is of a newer version, or cannot be written.
     """
     lock = await _locked(path)
     try:
-        async with _opened(path, clock or SystemClock()) as log:
+        async with _opened(path, clock or SystemClock(), durability, patience_s) as log:
             yield log
     finally:
         lock.release()
 
 
 @asynccontextmanager
-async def _opened(path: Path, clock: Clock) -> AsyncGenerator[SqliteLog, None]:
+async def _opened(
+    path: Path, clock: Clock, durability: Durability, patience_s: float
+) -> AsyncGenerator[SqliteLog, None]:
     try:
         connection = sqlite3.connect(path, check_same_thread=False)
         try:
+            schema.check(connection, path)
+            refuse_damaged(connection, path)
             connection.execute("PRAGMA page_size = 16384")  # rows of a kilobyte: half the CPU of 4096, measured
-            schema.migrate(connection, str(path))
+            schema.migrate(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            log = SqliteLog(path, connection, clock)
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+            log = SqliteLog(path, connection, clock, patience_s=patience_s)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise LogError(f"{path} cannot be opened: {error}") from error
+        raise unwritable(path, error) from error
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(log.write)

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from logs import as_version
 from playing import items, library
 
 from fellowship.protocols.errors import DeclarationError, LogError, Overloaded
@@ -306,22 +307,6 @@ async def test_groups_gather_only_while_many_talk_at_once(tmp_path: Path, monkey
 # version 1: an index over all events, and no landmarks
 
 
-def as_version_1(path: Path) -> None:
-    """Write a log as version 1 would have written it."""
-    old = path.with_suffix(".old")
-    with sqlite3.connect(old) as connection:
-        connection.executescript(schema.MIGRATIONS[0])
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.execute("ATTACH ? AS new", (str(path),))
-        columns = "sequence, conversation, cause, sender, recipients, kind, body, time_s"
-        connection.execute(f"INSERT INTO events SELECT {columns} FROM new.events")  # noqa: S608 - constants
-        connection.execute("INSERT INTO meta SELECT * FROM new.meta")
-        connection.execute("INSERT INTO texts SELECT * FROM new.texts")
-    connection.close()
-    old.replace(path)
-
-
 def shape(path: Path) -> tuple[int, set[str]]:
     """Return a log's version and its indexes."""
     with sqlite3.connect(path) as connection:
@@ -338,7 +323,7 @@ async def old(tmp_path: Path) -> tuple[Path, list[Outcome], Status]:
     await play(library("jury"), items(5), tmp_path / "run", Settings(client=ScriptedModel(failing_every_third)))
     path = tmp_path / "run" / "run.db"
     outcomes, state = folded(path)
-    as_version_1(path)
+    as_version(1, path)
     assert shape(path) == (1, {"events_by_conversation", "events_by_kind"})
     return path, outcomes, state
 

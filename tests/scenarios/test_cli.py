@@ -120,7 +120,7 @@ def test_a_streamed_run_tells_in_its_log_when_the_first_words_came(
     assert fellowship("run", *mine, "--out", out, "--stream").exit_code == 0
     for run, streamed in ((out, True), (finished, False)):
         with LogReader(run / "run.db") as log:
-            calls = [json.loads(body) for _, _, _, body in log.bodies(("model_called",))]
+            calls = [json.loads(event.body) for event in log.events(kinds=("model_called",))]
         attempts = [attempt for call in calls for attempt in call["attempts"]]
         assert len(attempts) == 4
         assert all(("first_token_s" in attempt) == streamed for attempt in attempts)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from playing import fellowship, items, library
 
 from fellowship.protocols.debate import ArgumentMade
-from fellowship.protocols.errors import ContentFiltered, ModelError, Overloaded
+from fellowship.protocols.errors import ContentFiltered, ModelError, Overloaded, QuotaExhausted
 from fellowship.protocols.events import Event
 from fellowship.protocols.identity import CONDUCTOR, ConversationId
 from fellowship.protocols.items import Item
@@ -422,6 +422,27 @@ async def test_an_item_that_was_broken_off_and_resumed_says_the_same_as_one_that
                 copy.put(event)
         found = compared(one, tmp_path / f"resumed{cut}")
         assert (found["same"], found["second"]["done"]) == (True, 1)
+
+
+@pytest.mark.parametrize("name", ["debate", "jury", "feedback-panel"])
+async def test_a_run_that_stopped_and_went_on_says_the_same_as_one_that_did_not(name: str, tmp_path: Path) -> None:
+    one = await played(tmp_path / "one", library(name))
+    calls = 0
+
+    def stopping(call: ModelCall) -> Any:
+        nonlocal calls
+        calls += 1
+        return QuotaExhausted("nothing is left") if calls % 4 == 0 else as_reply(call)
+
+    other = tmp_path / "other"
+    await played(other, library(name), stopping)
+    stopped = compared(one, other)
+    assert (stopped["second"]["state"], stopped["diverged"]) == ("stopped", 0)
+    while stopped["second"]["state"] != "done":
+        await played(other, library(name), stopping)
+        stopped = compared(one, other)
+        assert stopped["diverged"] == 0
+    assert stopped["same"] is True
 
 
 async def test_what_an_open_item_has_not_said_yet_is_no_divergence_but_its_being_open_is_told(tmp_path: Path) -> None:

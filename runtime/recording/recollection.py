@@ -1,0 +1,86 @@
+"""Going on with a conversation in the log that it began in: what was said there stands as said.
+
+The conversation is walked from its first message again. Each message finds itself in the log and each call its answer,
+so that agents remember what they knew, until the first that was not said yet.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import orjson
+
+from ...protocols.errors import Diverged
+from ...protocols.events import Event
+from ...protocols.lifecycle import ModelCalled
+from ...protocols.messages import Command, Message
+from ...protocols.models import ModelCall
+from .standing import Sifted
+from .tape import Tape, difference
+
+OUTSIDE = frozenset(
+    {"model_called", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside"}
+)
+"""Kinds that are not said within a conversation, but about it."""
+BY_CHANCE = frozenset({"agent_failed", "agent_recused", "letter_undelivered"})
+"""Kinds that depend on when something went wrong: found where they are the same, and otherwise stated anew."""
+
+Lane = tuple[str, str, int | None]
+"""Sender, kind and cause."""
+
+
+class Recollection:
+    """A Recall of one conversation, for its own log."""
+
+    def __init__(self, sifted: Sifted, tape: Tape | None = None) -> None:
+        """Make a recollection.
+
+        Args:
+            sifted: The events of the conversation.
+            tape: What answers when the conversation has nothing more: the recording it was begun with.
+        """
+        self._tape = tape
+        if tape is not None:
+            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events))
+        self._events: dict[Lane, list[Event]] = {}
+        self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
+        standing = list(sifted.standing())
+        for event, called in _calls(standing):
+            self._calls.setdefault((event.sender, event.cause), deque()).append(called)
+        for event in standing:
+            if event.kind not in OUTSIDE:
+                self._events.setdefault((event.sender, event.kind, event.cause), []).append(event)
+
+    def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> int | None:
+        """Return the sequence under which a message is in the log already."""
+        lane = self._events.get((sender, message.kind, cause), ())
+        # Whom a fact goes to follows from what was said, and from who had been recused by then.
+        to = recipients if isinstance(message, Command) else None
+        recorded = next((event for event in lane if to is None or event.recipients == to), None)
+        if recorded is None:
+            return None
+        if orjson.loads(recorded.body) != orjson.loads(message.model_dump_json(exclude_none=True)):
+            if message.kind in BY_CHANCE:
+                return None
+            raise Diverged(f"{sender} says something else than event {recorded.sequence} ({message.kind})")
+        self._events[sender, message.kind, cause].remove(recorded)
+        return recorded.sequence
+
+    def answer(
+        self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
+    ) -> ModelCalled | None:
+        """Return how a call was answered."""
+        lane = self._calls.get((agent, letter))
+        if not lane:
+            return None if self._tape is None else self._tape.answer(agent, letter, round_, call, log)
+        differs = difference(lane[0], call)
+        if differs is not None:
+            raise Diverged(f"{agent} asks something else than was recorded: {differs.what}")
+        return lane.popleft()
+
+
+def _calls(events: Iterable[Event]) -> Iterator[tuple[Event, ModelCalled]]:
+    for event in events:
+        if event.kind == "model_called":
+            called = event.message()
+            assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
+            yield event, called

@@ -1,0 +1,206 @@
+"""The recorded calls of one conversation, in lanes: one for each agent and round, first in, first out."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
+from typing import Literal
+
+from ...protocols.errors import CassetteMiss, RecordingEnded
+from ...protocols.lifecycle import Failure, ModelCalled
+from ...protocols.messages import Message
+from ...protocols.models import ModelCall, Usage
+
+Fit = Literal["exact", "while exact", "as said"]
+"""How a recorded call has to fit the one that is made.
+
+exact: it is the same, or there is no answer. while exact: as soon as one of a lane is not the same, the model is asked.
+as said: its answer is taken whatever was asked, as long as there is one.
+"""
+BESIDE = 60
+"""Characters shown on either side of the first that differs."""
+LONGEST_COMPARED = 2_000
+"""Characters by which texts are compared when the nearest recording is looked for."""
+MOST_COMPARED = 200
+"""Recordings looked at for the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A call of one agent, as it was recorded."""
+
+    agent: str
+    called: ModelCalled
+    stands: bool = True
+    """Whether it was acted upon; else it is passed over, and only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first thing in which a call differs from a recorded one."""
+
+    what: str
+    """The field, or the message, in a few words."""
+    message: int | None = None
+    """Place of the message, from 0, where it is one."""
+
+
+def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
+    """Return the first thing in which a call differs from a recorded one; None where it is the same."""
+    if called.model != call.settings.model:
+        return Difference(f"the model is {call.settings.model}, and was {called.model}")
+    before, now = _plain(called.settings), _plain(call.settings.sampling)
+    for name in dict.fromkeys([*before, *now]):
+        if before.get(name) != now.get(name):
+            return Difference(f"{name} is {_set(now.get(name))}, and was {_set(before.get(name))}")
+    asked = call.answer.name if call.answer else None
+    if called.answer != asked:
+        return Difference(f"the answer is to be {asked or 'free text'}, and was {called.answer or 'free text'}")
+    for place, (message, (role, digest)) in enumerate(zip(call.messages, called.messages, strict=False)):
+        if (message.role, message.digest) != (role, digest):
+            return Difference(f"message {place + 1} ({message.role}) differs", place)
+    if len(call.messages) != len(called.messages):
+        longer = "more" if len(call.messages) > len(called.messages) else "fewer"
+        return Difference(f"there are {longer} messages: {len(call.messages)}, and were {len(called.messages)}")
+    return None
+
+
+def _plain(settings: Mapping[str, object]) -> dict[str, object]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
+def _set(value: object) -> str:
+    return "not set" if value is None else str(value)
+
+
+class Tape:
+    """A Recall from another log, or from an earlier conversation: what it answers is appended anew."""
+
+    def __init__(
+        self,
+        name: str,
+        calls: Iterable[Recorded],
+        text: Callable[[str], str],
+        *,
+        fit: Fit,
+        keep: Callable[[str, str], None],
+        failed: Failure | None = None,
+        paid_here: bool = False,
+    ) -> None:
+        """Make a tape.
+
+        Args:
+            name: The conversation it is a recording of.
+            calls: The recorded calls, in order.
+            text: Returns a recorded message by its digest.
+            fit: How a recorded call has to fit.
+            keep: Keeps a message in the log that is written now.
+            failed: Why the conversation ended without an outcome, where it did.
+            paid_here: Whether the log that is written now has the calls already: they are not counted again.
+        """
+        self.name = name
+        self.failed = failed
+        self._text = text
+        self._fit = fit
+        self._keep = keep
+        self._paid_here = paid_here
+        self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
+        self._all = tuple(calls)
+        for recorded in self._all:
+            self._lanes.setdefault((recorded.agent, recorded.called.round), deque()).append(recorded)
+        self._asked: dict[tuple[str, int | None], int] = {}
+
+    def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> None:
+        """Return None: all is appended anew."""
+        del message, sender, cause, recipients
+
+    def answer(
+        self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
+    ) -> ModelCalled | None:
+        """Return how a call was answered."""
+        del letter
+        where = (agent, round_)
+        number = self._asked[where] = self._asked.get(where, 0) + 1
+        lane = self._lanes.get(where) or deque[Recorded]()
+        while lane and not lane[0].stands:
+            self._log(lane.popleft().called, log)
+        if not lane:
+            if self._fit != "exact":
+                return None
+            if self.failed is not None:
+                raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
+            raise CassetteMiss(self._missed(where, number, call, None))
+        if self._fit != "as said" and difference(lane[0].called, call) is not None:
+            if self._fit == "exact":
+                raise CassetteMiss(self._missed(where, number, call, lane[0]))
+            lane.clear()
+            return None
+        called = lane.popleft().called
+        self._log(called, log)
+        return called
+
+    def wind(self, calls: Iterable[tuple[str, int | None]]) -> None:
+        """Pass over what was asked for already: agent and round of each call."""
+        for where in calls:
+            lane = self._lanes.get(where)
+            if lane:
+                lane.popleft()
+
+    def rest(self, log: Callable[[str, ModelCalled], object], *, whole: bool) -> None:
+        """Append what was recorded and has not been asked for: all, or only what was not acted upon then."""
+        for (agent, _), lane in self._lanes.items():
+            for recorded in lane:
+                if whole or not recorded.stands:
+                    self._log(recorded.called, partial(log, agent))
+            lane.clear()
+
+    def _log(self, called: ModelCalled, log: Callable[[ModelCalled], object]) -> None:
+        for _, digest in called.messages:
+            self._keep(digest, self._text(digest))
+        update: dict[str, object] = {"source": "recording"}
+        if self._paid_here:
+            update |= {"usage": Usage(), "cost_usd": 0.0, "attempts": ()}
+        log(called.model_copy(update=update))
+
+    def _missed(self, where: tuple[str, int | None], number: int, call: ModelCall, expected: Recorded | None) -> str:
+        agent, round_ = where
+        asked = f"no recording of {self.name} answers {agent!r}, call {number} of round {round_ or 1}"
+        nearest = expected or self._nearest(call)
+        if nearest is None:
+            return f"{asked}: it has no calls"
+        called = nearest.called
+        if expected is None:
+            place = f"the nearest, of {nearest.agent!r} in round {called.round or 1}"
+        else:
+            place = "the one recorded there"
+        differs = difference(called, call)
+        if differs is None:
+            return f"{asked}; {place}, is the same call, and was asked for already or by another agent"
+        return f"{asked}; {place}: {differs.what}{self._excerpts(called, call, differs.message)}"
+
+    def _nearest(self, call: ModelCall) -> Recorded | None:
+        """Return the recorded call whose last message is most like this one's."""
+        last = call.messages[-1].content[-LONGEST_COMPARED:]
+        best, most = None, -1.0
+        for recorded in self._all[:MOST_COMPARED]:
+            text = self._text(recorded.called.messages[-1][1])[-LONGEST_COMPARED:] if recorded.called.messages else ""
+            likeness = SequenceMatcher(None, last, text, autojunk=False).quick_ratio()
+            if likeness > most:
+                best, most = recorded, likeness
+        return best
+
+    def _excerpts(self, called: ModelCalled, call: ModelCall, place: int | None) -> str:
+        if place is None:
+            return ""
+        before, now = self._text(called.messages[place][1]), call.messages[place].content
+        return f"\n  recorded: {excerpt(before, now)}\n  now:      {excerpt(now, before)}"
+
+
+def excerpt(text: str, other: str) -> str:
+    """Return the part of a text around the first character in which it differs from another, on one line."""
+    pairs = zip(text, other, strict=False)
+    at = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
+    first, last = max(0, at - BESIDE), at + BESIDE
+    words = repr(text[first:last])[1:-1]
+    return f"{'…' if first else ''}{words}{'…' if last < len(text) else ''}"

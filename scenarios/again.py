@@ -1,0 +1,295 @@
+"""A run played again, from its log alone: failed items retried, the whole replayed, one conversation forked."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from ..agents import ROLES, Agent
+from ..protocols.errors import DeclarationError
+from ..protocols.events import Event
+from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
+from ..protocols.items import Item
+from ..protocols.lifecycle import ItemOpened, ModelCalled, RunStarted
+from ..protocols.registry import Registry
+from ..runtime.log import LogReader
+from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
+from ..runtime.recording.cassette import Keep
+from .directory import ABOUT, LOG, Earlier, compare, look_back, prepare, refused
+from .loading import set_part, validate
+from .outcomes import Fold, Outcome, Status, in_order, status
+from .planning import plan
+from .run import Settings, carry_on
+from .source import Source
+from .steps import Plan
+
+
+def played(
+    reader: LogReader,
+    *,
+    models: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
+    roles: Registry[type[Agent]] = ROLES,
+) -> Plan:
+    """Return the plan that a run was played by.
+
+    Args:
+        reader: The run's log.
+        models: Models in place of those that played: alias to provider/model; the alias `*` stands for all.
+        changes: `PATH=VALUE` each: sets a part of the scenario, as in `agents.critic.persona=scientist`.
+        roles: What agents can be.
+
+    Raises:
+        DeclarationError: the log does not say what was played, or the changes are wrong.
+    """
+    record = _record(reader)
+    document = _with_models(record)
+    for change in changes:
+        set_part(document, change)
+    source = Source(f"the scenario of {reader.path.parent}", document)
+    made = plan(validate(source), source=source, models=models, roles=roles)
+    if models or changes:
+        return made
+    return replace(made, scenario=validate(replace(source, document=record["scenario"])))
+
+
+def _record(reader: LogReader) -> dict[str, Any]:
+    text = reader.meta("played")
+    if text is None:
+        raise DeclarationError(
+            f"{reader.path.parent} does not say what was played: its first start broke off too early"
+        )
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def _with_models(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the scenario with the models that played in the place of those it was written with."""
+    document: dict[str, Any] = json.loads(json.dumps(record["scenario"]))
+    aliases: dict[str, Any] = document.get("models", {})
+    for name, settings in record["models"].items():
+        agent = document["agents"][name]
+        alias = agent.get("model", next(iter(aliases)) if len(aliases) == 1 else None)
+        if alias in aliases:
+            aliases[alias] = settings
+        else:
+            agent["model"] = settings["model"]
+    return document
+
+
+def about(reader: LogReader) -> dict[str, str]:
+    """Return what was noted of a run: where its data and its endpoint are."""
+    noted: dict[str, str] = json.loads(reader.meta(ABOUT) or "{}")
+    return noted
+
+
+def _seeded(settings: Settings, record: dict[str, Any]) -> Settings:
+    return replace(settings, seed=record["seed"])
+
+
+async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[type[Agent]] = ROLES) -> Status:
+    """Play a run's failed items again, and return its state at the end.
+
+    A conversation goes on at the message that failed; where no message did, it is held anew. The failure counts until
+    there is another outcome.
+
+    Raises:
+        DeclarationError: there is no run, or it would be played otherwise than before, prompts included.
+        LogError: the log cannot be read or written.
+    """
+    settings = settings or Settings()
+    with LogReader(run / LOG) as reader:
+        made = played(reader, roles=roles)
+        settings = _seeded(settings, _record(reader))
+        earlier = look_back(reader)
+        earlier.changes = compare(made, settings.seed, reader)
+        earlier.replanned = bool(earlier.changes)
+        if earlier.changes and not settings.accept_changes:
+            raise refused(earlier, run)
+        started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
+        items = list(_failed(reader, earlier))
+        if not items:
+            return status(reader, str(run))
+    for _, item in items:
+        earlier.left[item.id] = earlier.failures[item.id]
+        earlier.forget(item.id)
+    start = started.message() if started is not None else None
+    count = start.items if isinstance(start, RunStarted) else len(items)
+    return await carry_on(made, items, run, settings, earlier, count)
+
+
+def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
+    if not earlier.failures:
+        return
+    wanted = {left.conversation for left in earlier.failures.values()}
+    for event in reader.events(kinds=("item_opened",)):
+        opened = event.message()
+        if event.conversation in wanted and isinstance(opened, ItemOpened):
+            yield opened.number, opened.item
+
+
+MOST_DIFFERING = 10
+"""Outcomes shown of those that a replay changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to."""
+
+    status: Status
+    outcomes: int
+    """Outcomes that were compared."""
+    differing: tuple[tuple[Outcome | None, Outcome | None], ...]
+    """Those that differ: recorded, and replayed; the first few."""
+
+    def document(self, run: Path, out: Path | None) -> dict[str, Any]:
+        """Return it as a JSON document."""
+        return {
+            "run": str(run),
+            "out": None if out is None else str(out),
+            "outcomes": self.outcomes,
+            "calls": self.status.calls,
+            "same": not self.differing,
+            "differing": [
+                {"recorded": before and asdict(before), "replayed": after and asdict(after)}
+                for before, after in self.differing
+            ],
+        }
+
+
+async def replay(
+    run: Path, out: Path, settings: Settings | None = None, *, roles: Registry[type[Agent]] = ROLES
+) -> Replayed:
+    """Play a whole run again from its log, with no calls, into a directory of its own, and compare the outcomes.
+
+    Items without an outcome are left out.
+
+    Raises:
+        DeclarationError: there is no run, or `out` is there already.
+        CassetteMiss: the run asks today what was not recorded: a prompt of the package has changed since.
+        LogError: a log cannot be read or written.
+    """
+    with LogReader(run / LOG) as reader:
+        made, earlier = played(reader, roles=roles), look_back(reader)
+        prepare(made, (), _fresh(out), 0)
+        noted = {**about(reader), "replayed_from": str(run)}
+        recorded = RecordedRun(reader)
+        settings = _seeded(settings or Settings(), _record(reader))
+        settings = replace(settings, cassette=recorded, fit="exact", about=noted)
+        items = _ended(reader, recorded, earlier)
+        done = await carry_on(made, items, out, settings, Earlier(), len(earlier.ended))
+        with LogReader(out / LOG) as again:
+            pairs = zip_longest(in_order(Fold(reader).outcomes()), in_order(Fold(again).outcomes()))
+            differing = [pair for pair in pairs if pair[0] != pair[1]][:MOST_DIFFERING]
+    return Replayed(done, len(earlier.ended), tuple(differing))
+
+
+def _fresh(out: Path) -> Path:
+    if (out / LOG).exists():
+        raise DeclarationError(f"{out} holds a run already: choose another --out")
+    return out
+
+
+def _ended(reader: LogReader, recorded: RecordedRun, earlier: Earlier) -> Iterator[tuple[int, Item]]:
+    """Return the items that have an outcome, in the order they were begun."""
+    for event in reader.events(kinds=("item_opened",)):
+        opened = event.message()
+        if not isinstance(opened, ItemOpened) or opened.item.id not in earlier.ended:
+            continue
+        if recorded.newest(opened.item.id) == event.conversation:
+            yield opened.number, opened.item
+
+
+async def fork(
+    run: Path,
+    at: int,
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    models: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
+    roles: Registry[type[Agent]] = ROLES,
+) -> Status:
+    """Hold one conversation of a run again from an event on, in a directory of its own; called again, it goes on.
+
+    What had been said before the message that the event is part of stands as said, whoever would say something else
+    now; that message, and all that follow, are said anew.
+
+    Args:
+        run: The run's directory.
+        at: Sequence of the event, as `trace` shows it.
+        out: The directory of the fork.
+        settings: How it is carried out.
+        models: As `played`.
+        changes: As `played`.
+        roles: What agents can be.
+
+    Raises:
+        DeclarationError: there is no such event, it is of no conversation, or a change is wrong.
+        LogError: a log cannot be read or written.
+    """
+    with LogReader(run / LOG) as reader:
+        event = next(reader.at([at]), None)
+        if event is None:
+            raise DeclarationError(f"{run} has no event {at}: its last is {reader.last()}")
+        if not event.conversation:
+            raise DeclarationError(
+                f"event {at} ({event.kind}) is of the whole run: `fellowship trace RUN ITEM` shows others"
+            )
+        made = played(reader, models=models, changes=changes, roles=roles)
+        settings = _seeded(settings or Settings(), _record(reader))
+        recorded = RecordedRun(reader, [event.conversation])
+        sifted = recorded.sifted(event.conversation)
+        number, item = _opened(sifted)
+        cut = Cut(recorded, event.conversation, sifted, at)
+        noted = {**about(reader), "forked_from": str(run), "forked_at": str(at)}
+        settings = replace(settings, cassette=cut, fit="as said", about=noted)
+        earlier = prepare(made, [item], out, settings.seed)
+        return await carry_on(made, [(number, item)], out, settings, earlier, 1)
+
+
+def _opened(sifted: Sifted) -> tuple[int, Item]:
+    for event in sifted.events:
+        opened = event.message()
+        if isinstance(opened, ItemOpened):
+            return opened.number, opened.item
+    raise DeclarationError(f"the log has lost the beginning of {sifted.events[0].conversation!r}")
+
+
+class Cut:
+    """A cassette of one conversation up to an event."""
+
+    def __init__(self, recorded: RecordedRun, conversation: ConversationId, sifted: Sifted, at: int) -> None:
+        self._recorded = recorded
+        self._conversation = conversation
+        by_sequence = {event.sequence: event for event in sifted.events}
+        command = _command_of(by_sequence[at], by_sequence)
+        before = Sifted()
+        for event in sifted.standing():
+            own = _command_of(event, by_sequence)
+            if event.sequence < at if command is None or own is None else own < command:
+                before.events.append(event)
+        self._before = before
+
+    def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
+        """Return the calls before the event."""
+        del item
+        return self._recorded.tape_of(self._conversation, self._before, fit=fit, keep=keep)
+
+    def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
+        """Return nothing: a fork counts what it stands on alone."""
+        del item
+        return iter(())
+
+
+def _command_of(event: Event, events: Mapping[int, Event]) -> int | None:
+    """Return the sequence of the conductor's command that an event is, or comes of."""
+    found: int | None = None
+    here: Event | None = event
+    while here is not None:
+        if here.sender == CONDUCTOR and here.recipients:
+            found = here.sequence
+        here = events.get(here.cause) if here.cause is not None else None
+    return found

@@ -1,0 +1,63 @@
+"""A run that goes on with something else than before: which outcomes the changes affect."""
+
+import asyncio
+from dataclasses import replace
+
+from ..protocols.errors import Diverged
+from ..protocols.identity import CONDUCTOR, ItemId
+from ..protocols.lifecycle import ItemFailed, ItemFinished, ItemOpened, OutcomeSetAside, RunChanged
+from ..protocols.ports import EventLog
+from ..runtime.log import LogReader, NoLog
+from ..runtime.recording import RecordedRun, Sifted
+from ..runtime.system import ActorSystem
+from .directory import Earlier, Left
+from .stage import Due, Stage
+from .steps import Plan
+
+
+async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier: Earlier, seed: int) -> None:
+    """Set aside the outcomes that the changes affect, and note the changes; `earlier` is brought up to date.
+
+    An outcome is affected where its item is not what it was, or where the plan, played over the recorded answers, asks
+    anything else or comes to anything else. The recorded answers are used again as far as they fit.
+    """
+    gone, changed = frozenset(earlier.gone), frozenset(earlier.changed)
+    suspects = list(earlier.ended) if earlier.replanned else [*earlier.changed, *earlier.gone]
+    recorded = RecordedRun(reader) if suspects else None
+    for item in suspects:
+        assert recorded is not None  # noqa: S101 - there are suspects
+        conversation, sifted = recorded.counts(item)
+        opened, outcome = _bounds(sifted)
+        if item not in gone and item not in changed and await _comes_to_the_same(plan, recorded, item, sifted, seed):
+            continue
+        end = OutcomeSetAside(outcome=outcome, reason="not in the data" if item in gone else "affected by changes")
+        log.append(end, sender=CONDUCTOR, conversation=conversation)
+        digest = earlier.ended[item]
+        earlier.forget(item)
+        earlier.left[item] = Left(opened.number, conversation, sifted.events[0].sequence, digest)
+        await log.drain()
+        await asyncio.sleep(0)
+    earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
+    log.append(RunChanged(changes=earlier.changes), sender=CONDUCTOR)
+
+
+def _bounds(sifted: Sifted) -> tuple[ItemOpened, int]:
+    """Return how a conversation that has ended was opened, and the sequence of its outcome."""
+    opened = next(event for event in sifted.events if event.kind == "item_opened").message()
+    ends = [event.sequence for event in sifted.events if event.kind in ("item_finished", "item_failed")]
+    assert isinstance(opened, ItemOpened)  # noqa: S101 - of that kind
+    return opened, ends[-1]
+
+
+async def _comes_to_the_same(plan: Plan, recorded: RecordedRun, item: ItemId, sifted: Sifted, seed: int) -> bool:
+    """Whether a plan, played over the recorded answers, comes to the recorded outcome."""
+    opened, outcome = _bounds(sifted)
+    system = ActorSystem(NoLog(), seed=seed)
+    tape = recorded.tape(item, fit="exact", keep=system.log.keep)
+    try:
+        end = await Stage(plan, system, seed).play(Due(opened.number, opened.item, recorded=tape))
+    except Diverged:
+        return False
+    before = next(event for event in sifted.events if event.sequence == outcome).message()
+    assert isinstance(before, ItemFinished | ItemFailed)  # noqa: S101 - of that kind
+    return end == before

@@ -1,0 +1,118 @@
+"""What all commands share. Heavy modules are loaded by the command that needs them, so that --help is quick."""
+
+# ruff: noqa: PLC0415 - see above
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+if TYPE_CHECKING:
+    from .steps import Plan
+
+DONE, WITH_FAILURES, WRONG_USE, STOPPED = 0, 1, 2, 3
+"""Exit codes."""
+
+app = typer.Typer(
+    name="fellowship",
+    help="Language models generate, review, judge and debate one another's work.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "FELLOWSHIP", "help_option_names": ["-h", "--help"]},
+)
+
+Parameters = ParamSpec("Parameters")
+Run = Annotated[Path, typer.Argument(help="A run's directory.", show_default=False)]
+ScenarioName = Annotated[str, typer.Argument(help="A library scenario or a file.", show_default=False)]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", envvar="FELLOWSHIP_JSON", help="Print one JSON document on stdout, and nothing else there."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        envvar=["FELLOWSHIP_RUN_MODEL", "FELLOWSHIP_CHECK_MODEL"],
+        help="ALIAS=PROVIDER/MODEL; without an alias, for all.",
+        show_default=False,
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        envvar=["FELLOWSHIP_RUN_SET", "FELLOWSHIP_CHECK_SET"],
+        help="PATH=VALUE in the scenario, as in judging.scale=5.",
+        show_default=False,
+    ),
+]
+BaseUrl = Annotated[str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)]
+
+
+def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Let a command end in a sentence and an exit code where it would end in a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        from ..protocols.errors import DeclarationError, FellowshipError, LogError
+        from . import terminal
+
+        try:
+            command(*args, **kwargs)
+        except FellowshipError as error:
+            terminal.say(error)
+            raise typer.Exit(WRONG_USE if isinstance(error, (DeclarationError, LogError)) else WITH_FAILURES) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(STOPPED) from error
+        except BrokenPipeError as error:  # whoever read our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(DONE) from error
+
+    return wrapped
+
+
+def print_json(document: object) -> None:
+    """Print the one document of a command that was asked for it."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
+
+
+def log_of(run: Path) -> Path:
+    """Return a run's log; raises DeclarationError where the directory is none of a run."""
+    from ..protocols.errors import DeclarationError
+    from .directory import LOG
+
+    if not run.exists():
+        raise DeclarationError(f"there is no directory {run}")
+    if not (run / LOG).is_file():
+        raise DeclarationError(f"{run} is not a run: it has no {LOG}")
+    return run / LOG
+
+
+def models_of(choices: list[str] | None) -> dict[str, str]:
+    """Read `ALIAS=PROVIDER/MODEL`, `*` where there is no alias; raises DeclarationError where one stands twice."""
+    from ..protocols.errors import DeclarationError
+
+    models: dict[str, str] = {}
+    for choice in choices or ():
+        alias, equals, name = choice.partition("=")
+        alias, name = (alias, name) if equals else ("*", choice)
+        if alias in models:
+            raise DeclarationError(
+                f"--model names {alias!r} twice" if equals else "--model without an alias stands twice"
+            )
+        models[alias] = name
+    return models
+
+
+def plan_of(scenario: str, model: list[str] | None, change: list[str] | None) -> "Plan":
+    """Return the plan of a library scenario or a file; raises DeclarationError with all that is wrong with it."""
+    from .loading import load
+    from .planning import plan
+
+    models = models_of(model)
+    spec, source = load(scenario, changes=change or ())
+    return plan(spec, source=source, models=models)

@@ -1,0 +1,179 @@
+"""Commands that play: run, and what can be made of a run that was played."""
+
+# ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
+import functools
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import (
+    DONE,
+    WITH_FAILURES,
+    AsJson,
+    Changes,
+    Models,
+    Run,
+    ScenarioName,
+    app,
+    log_of,
+    models_of,
+    plainly,
+    plan_of,
+    print_json,
+)
+from .options import PlayOptions, carry_out, plays
+
+if TYPE_CHECKING:
+    from ..runtime.recording import Cassette
+
+Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changes",
+        help="Go on though the scenario, prompts, models or data changed; outcomes that this does not affect are kept.",
+    ),
+]
+
+
+@app.command()
+@plainly
+@plays
+def run(
+    options: PlayOptions,
+    scenario: ScenarioName,
+    data: Annotated[Path, typer.Option(help="JSONL, JSON, CSV or Parquet.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's directory; the same one resumes. [runs/NAME-TIME]")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The most items, from the top.")] = None,
+    model: Models = None,
+    change: Changes = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For everything that is left to chance.")] = 0,
+    accept_changes: Accept = False,  # noqa: FBT002 - typer's way
+    cassette: Annotated[
+        Path | None,
+        typer.Option(help="A cassette, or a run: its recorded answers come in place of all calls.", show_default=False),
+    ] = None,
+) -> None:
+    """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
+    from .datasets import open_dataset, read_mapping
+    from .run import play
+
+    plan = plan_of(scenario, model, change)
+    columns = read_mapping(mapping) if mapping else None
+    dataset = open_dataset(data, comparison=plan.scenario.takes == "comparison", mapping=columns, limit=limit)
+    directory = out or _new_directory(plan.scenario.scenario)
+    about = {"data": str(data), **({"base_url": options.base_url} if options.base_url else {})}
+    with ExitStack() as stack:
+        recorded = _cassette(cassette, stack) if cassette is not None else None
+        settings = options.settings(plan, seed=seed, about=about, accept_changes=accept_changes, cassette=recorded)
+        go_on = f"The same command, with --out {directory}, goes on where this left off."
+        carry_out(functools.partial(play, plan, dataset, directory), settings, directory, options, go_on)
+
+
+@app.command()
+@plainly
+@plays
+def retry(options: PlayOptions, run: Run, accept_changes: Accept = False) -> None:  # noqa: FBT002 - typer's way
+    """Play a run's failed items again: each goes on at the message that failed."""
+    from ..runtime.log import LogReader
+    from . import again
+
+    with LogReader(log_of(run)) as reader:
+        plan, recorded_url = again.played(reader), again.about(reader).get("base_url")
+    options = options.at(recorded_url)
+    settings = options.settings(plan, accept_changes=accept_changes)
+    carry_out(functools.partial(again.retry, run), settings, run, options, "The same command goes on.")
+
+
+@app.command()
+@plainly
+@plays
+def fork(
+    options: PlayOptions,
+    run: Run,
+    at: Annotated[int, typer.Option(min=1, help="The event, as `trace RUN ITEM` numbers it.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="The fork's directory. [runs/NAME-fork-TIME]")] = None,
+    model: Models = None,
+    change: Changes = None,
+) -> None:
+    """Hold one conversation again from an event on, with another model, prompt or persona."""
+    from ..runtime.log import LogReader
+    from . import again
+
+    models = models_of(model)
+    with LogReader(log_of(run)) as reader:
+        plan = again.played(reader, models=models, changes=change or ())
+        recorded_url = again.about(reader).get("base_url")
+    options = options.at(recorded_url)
+    directory = out or _new_directory(f"{plan.scenario.scenario}-fork")
+    play = functools.partial(again.fork, run, at, directory, models=models, changes=change or ())
+    go_on = f"The same command, with --out {directory}, goes on."
+    carry_out(play, options.settings(plan), directory, options, go_on)
+
+
+@app.command()
+@plainly
+def replay(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep the replayed run in this directory.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Play a run again from its log, without a call, and compare the outcomes."""
+    import tempfile
+
+    import anyio
+
+    from ..runtime.loop import BACKEND
+    from . import again, terminal
+
+    with ExitStack() as stack:
+        kept = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fellowship-"))) / "replay"
+        log_of(run)
+        replayed = anyio.run(functools.partial(again.replay, run, kept), backend_options=BACKEND)
+    if as_json:
+        print_json(replayed.document(run, out))
+    else:
+        terminal.out().print(terminal.replayed(replayed))
+    raise typer.Exit(WITH_FAILURES if replayed.differing else DONE)
+
+
+@app.command()
+@plainly
+def cassette(
+    run: Run, to: Annotated[Path, typer.Option(help="The file, as in tests/debate.jsonl.", show_default=False)]
+) -> None:
+    """Write a run's calls as a cassette, to be played by tests in place of a model."""
+    from rich.text import Text
+
+    from ..runtime.log import LogReader
+    from ..runtime.recording.cassette import write
+    from . import terminal
+
+    with LogReader(log_of(run)) as log:
+        calls = write(log, to)
+    terminal.out().print(Text(f"{calls} calls: {to}"), soft_wrap=True)
+
+
+def _cassette(path: Path, stack: ExitStack) -> "Cassette":
+    """Return a cassette out of a file or of a run's directory."""
+    from ..runtime.log import LogReader
+    from ..runtime.recording import FileCassette, RecordedRun
+
+    if path.is_dir():
+        return RecordedRun(stack.enter_context(LogReader(log_of(path))))
+    return FileCassette.read(path)
+
+
+def _new_directory(name: str) -> Path:
+    from datetime import datetime
+
+    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
