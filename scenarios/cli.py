@@ -192,7 +192,7 @@ def diff(
     second: Annotated[Path, typer.Argument(help="Another run's directory.", show_default=False)],
     item: Annotated[str | None, typer.Argument(help="An item's id, to see it in full.")] = None,
     everything: Annotated[  # noqa: FBT002 - typer's way
-        bool, typer.Option("--all", help="Show all items that differ. [default: the first 20]")
+        bool, typer.Option("--all", envvar="FELLOWSHIP_DIFF_ALL", help="Show all items that differ, not the first 20.")
     ] = False,
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
