@@ -93,6 +93,8 @@ class Bus:
         held, self._held = self._held or [], None
         place = {name: index for index, name in enumerate(order)}
         held.sort(key=lambda utterance: place.get(utterance.speaker, len(place)))
+        if held:  # the last that was said; whoever begins to listen later is told in this order, too
+            self.said[-len(held) :] = held
         return [delivery for utterance in held for delivery in self._to_listeners(utterance)]
 
     def _to_listeners(self, utterance: Utterance) -> list[Delivery]:

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - see above
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,9 @@ from .console import (
 
 if TYPE_CHECKING:
     from .bench import Measured
+
+DIFFERENT = 1
+"""Exit code of `diff`, as of diff(1)."""
 
 __all__ = ["app", "main", "play_commands"]
 
@@ -187,6 +191,39 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
+
+
+@app.command()
+@plainly
+def diff(
+    first: Run,
+    second: Annotated[Path, typer.Argument(help="Another run's directory.", show_default=False)],
+    item: Annotated[str | None, typer.Argument(help="An item's id, to see it in full.")] = None,
+    everything: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--all", envvar="FELLOWSHIP_DIFF_ALL", help="Show all items that differ, not the first 20.")
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Compare two runs: outcomes, agreement, and where conversations part first. Exit code 1 where they differ."""
+    from rich.text import Text
+
+    from ..runtime.log import LogReader
+    from . import compared, terminal
+    from .diff import compare, compare_item
+
+    names = (str(first), str(second))
+    with LogReader(log_of(first)) as one, LogReader(log_of(second)) as other:
+        if item is None:
+            whole = compare(one, other, names=names, everything=everything)
+            document, shown, same = whole.model_dump(mode="json"), compared.comparison(whole), whole.same
+        else:
+            found = compare_item(one, other, item, names=names)
+            document, shown, same = found.model_dump(mode="json"), compared.one_item(found, names), found.same
+    if as_json:
+        print_json(document)
+    else:
+        terminal.out().print(shown, soft_wrap=isinstance(shown, Text))
+    raise typer.Exit(DONE if same else DIFFERENT)
 
 
 @models_app.callback()

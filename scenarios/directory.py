@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import yaml
@@ -18,6 +18,7 @@ from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
 from ..runtime.log import LogReader, SqliteLog
 from ..runtime.secrecy import hidden, hide_json
+from .differing import differences
 from .steps import Plan
 
 LOG = "run.db"
@@ -122,7 +123,7 @@ def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
     played = reader.meta("played")
     if played is None:
         return ()
-    return tuple(_changes(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed)))), ""))
+    return tuple(differences(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed))))))
 
 
 def refused(earlier: Earlier, out: Path) -> DeclarationError:
@@ -166,7 +167,7 @@ def _data_changes(changed: Mapping[ItemId, Item], reader: LogReader) -> Iterator
         opened = event.message()
         if isinstance(opened, ItemOpened) and (now := changed.get(opened.item.id)) is not None:
             then = opened.item.model_dump(mode="json", exclude_none=True)
-            yield from _changes(then, now.model_dump(mode="json", exclude_none=True), f"data: item {now.id!r}")
+            yield from differences(then, now.model_dump(mode="json", exclude_none=True), f"data: item {now.id!r}")
 
 
 def _digest(item: Item) -> bytes:
@@ -287,18 +288,3 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
     packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
     versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     return {**_played(plan, seed), **about, "versions": versions}
-
-
-def _changes(before: object, after: object, path: str) -> Iterator[str]:
-    if isinstance(before, dict | None) and isinstance(after, dict | None) and before != after:
-        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
-        for key in dict.fromkeys([*then, *now]):
-            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-        return
-    if before != after:
-        yield f"{path}: {_short(before)} then, {_short(after)} now"
-
-
-def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    text = "not set" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
