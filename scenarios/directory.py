@@ -17,12 +17,14 @@ from ..protocols.events import Event
 from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
-from ..runtime.log import LogReader, SqliteLog
+from ..runtime.log import LogReader, SqliteLog, begun
 from .steps import Plan
 
 LOG = "run.db"
 RECORD = "run.yaml"
 RESULTS = "results.jsonl"
+FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal"})
+"""What lies in a directory before anything is played."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
@@ -94,7 +96,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
             items have one id.
     """
     earlier = Earlier()
-    if (out / LOG).exists():
+    if (out / LOG).exists() and not _stillborn(out):
         with LogReader(out / LOG) as reader:
             earlier = look_back(reader)
             earlier.changes = compare(plan, seed, reader)
@@ -103,7 +105,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
         if earlier.changes and not accept_changes:
             raise refused(earlier, out)
     else:
-        if out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(entry.name not in FIRST for entry in out.iterdir())):
             raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
         _look_at(items, earlier, None)
     try:
@@ -111,6 +113,14 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     except OSError as error:
         raise DeclarationError(f"{out} cannot be written: {error.strerror}") from error
     return earlier
+
+
+def _stillborn(out: Path) -> bool:
+    """Whether a process was killed as it made the log, so that nothing has ever been played here.
+
+    An empty log beside anything else was cut off, and is not gone on with.
+    """
+    return all(entry.name in FIRST for entry in out.iterdir()) and not begun(out / LOG)
 
 
 def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
