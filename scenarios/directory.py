@@ -16,7 +16,7 @@ from ..protocols.errors import DeclarationError, LogError
 from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
-from ..runtime.log import LogReader, SqliteLog
+from ..runtime.log import LogReader, SqliteLog, begun
 from ..runtime.secrecy import hidden, hide_json
 from .differing import differences
 from .steps import Plan
@@ -24,6 +24,8 @@ from .steps import Plan
 LOG = "run.db"
 RECORD = "run.yaml"
 RESULTS = "results.jsonl"
+FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal"})
+"""What lies in a directory before anything is played."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
 LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
@@ -97,7 +99,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
             items have one id.
     """
     earlier = Earlier()
-    if (out / LOG).exists():
+    if (out / LOG).exists() and not _stillborn(out):
         with LogReader(out / LOG) as reader:
             same_data = mark_of(items) is not None and mark_of(items) == reader.meta(MARK)
             earlier = look_back(reader, with_digests=not same_data)
@@ -108,7 +110,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
         if earlier.changes and not accept_changes:
             raise refused(earlier, out)
     else:
-        if out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(entry.name not in FIRST for entry in out.iterdir())):
             raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
         _look_at(items, earlier, None)
     try:
@@ -116,6 +118,14 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     except OSError as error:
         raise DeclarationError(f"{out} cannot be written: {error.strerror}") from error
     return earlier
+
+
+def _stillborn(out: Path) -> bool:
+    """Whether a process was killed as it made the log, so that nothing has ever been played here.
+
+    An empty log beside anything else was cut off, and is not gone on with.
+    """
+    return all(entry.name in FIRST for entry in out.iterdir()) and not begun(out / LOG)
 
 
 def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
@@ -188,7 +198,7 @@ def mark_of(items: Iterable[Item]) -> str | None:
 
 def noted_mark(out: Path) -> str | None:
     """Return the mark of the data set that a run was last played for; None where there is no run yet."""
-    if not (out / LOG).is_file():
+    if not (out / LOG).is_file() or _stillborn(out):
         return None
     with LogReader(out / LOG) as reader:
         return reader.meta(MARK)

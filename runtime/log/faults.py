@@ -65,6 +65,11 @@ def code_of(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+def half_done(error: BaseException) -> bool:
+    """Return whether a log cannot be read before what a killed process left half done is undone, by a writer."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
+
+
 def passes(error: BaseException) -> bool:
     """Return whether an error can be over when the same is tried again: a full disk, a file that is locked."""
     return code_of(error) in PASSING

@@ -3,6 +3,7 @@
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
-from .faults import code_of, damaged, reading, wal_of
+from .faults import code_of, damaged, half_done, reading, wal_of
 from .texts import whole
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
@@ -23,6 +24,15 @@ TEXT = "(SELECT text FROM texts WHERE digest = text_digest)"
 Row = tuple[int, str, int | None, str, str, str, str, float, str | None, str | None]
 Body = tuple[int, str, str, str, str, str | None]
 """Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
+
+
+def begun(path: Path) -> bool:
+    """Return whether anything was ever written to a log that is there; else its process was killed as it made it.
+
+    What that process left half done is undone. Raises LogError where the file is no log, or cannot be opened.
+    """
+    with reading(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        return schema.check(connection, path) > 0
 
 
 class LogReader:
@@ -52,12 +62,17 @@ class LogReader:
         """Return the version of the log.
 
         A log that was not closed in good order wants a file beside it, also of those who only read. In a folder that
-        may not be written it is read as a file that nobody changes, where nothing waits to be added to it.
+        may not be written it is read as a file that nobody changes, where nothing waits to be added to it. What a
+        process left half done that was killed while it made the log, opened or closed it, is undone first.
         """
         try:
             return schema.check(self._connection, self.path)
         except LogError as error:
-            if code_of(error.__cause__ or error) != sqlite3.SQLITE_CANTOPEN or wal_of(self.path).exists():
+            cause = error.__cause__ or error
+            if half_done(cause):
+                begun(self.path)
+                return schema.check(self._connection, self.path)
+            if code_of(cause) != sqlite3.SQLITE_CANTOPEN or wal_of(self.path).exists():
                 raise
         self._connection.close()
         uri = f"{self.path.absolute().as_uri()}?immutable=1"
