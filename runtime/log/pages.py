@@ -17,7 +17,6 @@ PAGE_SIZE = 16_384
 TABLE_LEAF, INDEX_LEAF, INDEX_INNER = 13, 10, 2
 WAL_HEADER, FRAME_HEADER = struct.Struct(">8I"), struct.Struct(">6I")
 WAL_MAGIC = 0x377F0682
-LONGEST_ROW = 2**30
 SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 """Bytes of a value by its serial type, up to 9."""
 REAL, ZERO, ONE, BLOB = 7, 8, 9, 12
@@ -137,7 +136,7 @@ def _row(pages: Pages, page: bytes, at: int, sort: int) -> tuple[int | None, Row
     number = None
     if sort == TABLE_LEAF:
         number, at = _varint(page, at)
-    if not 0 < length <= LONGEST_ROW:
+    if not 0 < length <= pages.count * pages.size:
         raise Damaged("a row of no length")
     return number, _values(_payload(pages, page, at, length, whole=sort == TABLE_LEAF))
 
@@ -156,7 +155,11 @@ def _payload(pages: Pages, page: bytes, at: int, length: int, *, whole: bool) ->
     missing = length - here
     if missing:
         further = int.from_bytes(page[at + here : at + here + 4], "big")
+        seen: set[int] = set()
         while missing > 0:
+            if further in seen:
+                raise Damaged("pages in a ring")
+            seen.add(further)
             page = pages.read(further)
             parts.append(page[4 : 4 + min(missing, size - 4)])
             missing -= len(parts[-1])
