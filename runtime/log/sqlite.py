@@ -26,7 +26,7 @@ from ...protocols.ports import Clock
 from ..clock import SystemClock
 from ..tracing import logger
 from . import schema
-from .examining import refuse_damaged
+from .examine import refuse_damaged
 from .faults import passes, unwritable
 from .reader import LogReader
 from .texts import TEXT, digest_of, long_text

@@ -13,6 +13,8 @@ from ...protocols.messages import Message
 
 LONG = 100
 """Characters from which on a text lies apart: a digest that is kept twice costs some 80 bytes."""
+DIGEST = 32
+"""Letters of a digest."""
 TEXT = {"text"}
 STRINGS: tuple[object, ...] = (str, str | None)
 
@@ -33,6 +35,11 @@ def long_text(message: Message) -> str | None:
         return None
     text: str | None = message.__dict__["text"]
     return text if text is not None and len(text) > LONG else None
+
+
+def is_own(digest: str, text: str) -> bool:
+    """Return whether a text is what it was when it was kept, as far as its digest tells."""
+    return len(digest) != DIGEST or blake2b(text.encode(), digest_size=16).hexdigest() == digest
 
 
 @lru_cache(maxsize=64)  # a reply's text is the text of the fact that comes next
