@@ -116,6 +116,7 @@ class SqliteLog:
         if text is None:
             body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
         else:
+            text = text if self._hide is None else self._hide(text)
             digest = digest_of(text)
             body = to_json(message, exclude_none=True, exclude=TEXT).decode()
             self.keep(digest, text)

@@ -83,10 +83,7 @@ async def test_a_full_disk_is_waited_for_with_one_warning_and_nothing_is_lost_wh
     with LogReader(path) as reader:
         assert [event.sequence for event in reader.events()] == list(range(1, 102))
         assert [event.message().text for event in reader.events()][:100] == [long(number) for number in range(100)]  # type: ignore[attr-defined]
-    assert [(event["log_level"], event["event"]) for event in told] == [
-        ("warning", "log_waits"),
-        ("info", "log_goes_on"),
-    ]
+    assert [event["event"] for event in told if event["log_level"] == "warning"] == ["log_waits"]
     assert (told[0]["path"], told[0]["reason"]) == (str(path), "database or disk is full")
 
 
