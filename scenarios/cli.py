@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - see above
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,19 +115,69 @@ def schema() -> None:
 
 @app.command("status")
 @plainly
-def show_status(run: Run, as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way
-    """Show how a run stands, also while it is going."""
-    from ..runtime.log import LogReader
+def show_status(
+    run: Run,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+    whole: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--whole", help="Read the whole log for damage first: some seconds a gigabyte.")
+    ] = False,
+) -> None:
+    """Show how a run stands, also while it is going, and what is wrong with its log, where something is."""
+    from ..protocols.errors import LogError
+    from ..runtime.log import LogReader, examine
     from . import terminal
     from .directory import LOG, RESULTS
     from .outcomes import status
 
+    problems = examine(log_of(run), thorough=whole)
+    if problems:
+        raise LogError("\n".join(problems))
     with LogReader(log_of(run)) as log:
         found = status(log, str(run))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         terminal.out().print(terminal.summary(found, [run / RESULTS, run / LOG]))
+
+
+@app.command()
+@plainly
+def salvage(
+    run: Run, to: Annotated[Path, typer.Option(help="The directory of what can be saved.", show_default=False)]
+) -> None:
+    """Copy all that can still be read of a damaged run into a new one, which can be gone on with."""
+    from rich.text import Text
+
+    from ..runtime import log
+    from . import terminal
+    from .directory import LOG, RECORD, RESULTS
+    from .outcomes import write_results
+
+    saved = log.salvage(log_of(run), _made(to) / LOG)
+    if (run / RECORD).is_file():
+        shutil.copyfile(run / RECORD, to / RECORD)
+    with log.LogReader(to / LOG) as reader:
+        write_results(reader, to / RESULTS)
+    lost = [
+        f"{saved.lost:,} events" if saved.lost else "",
+        f"{len(saved.texts_lost):,} texts" if saved.texts_lost else "",
+        f"{saved.replies_lost:,} replies" if saved.replies_lost else "",
+    ]
+    missing = ", ".join(filter(None, lost))
+    told = f"{saved.events:,} events saved in {to}; known to be lost: {missing or 'nothing'}"
+    terminal.out().print(Text(told), soft_wrap=True)
+    terminal.out().print(Text(f"`fellowship run … --out {to}` goes on with it."), soft_wrap=True)
+
+
+def _made(directory: Path) -> Path:
+    """Return a directory, made where it was not; raises DeclarationError where it cannot be."""
+    from ..protocols.errors import DeclarationError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeclarationError(f"{directory} cannot be written: {error.strerror}") from error
+    return directory
 
 
 @app.command()

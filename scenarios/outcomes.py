@@ -306,13 +306,13 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         state, cause = end.reason, end.cause
     else:
         state, cause = "running" if being_written(log.path) else "broken off", None
-    total = fold.total()
+    total, ended = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
         scenario=log.meta("name") or "",
         state=state,
         why=f"{cause.error}: {cause.reason}" if cause else None,
-        items=start.items if isinstance(start, RunStarted) else 0,
+        items=max(start.items if isinstance(start, RunStarted) else 0, ended),
         done=fold.verdicts.total(),
         failed=fold.failures.total(),
         verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},
