@@ -309,6 +309,6 @@ class LogIsAList(RuleBasedStateMachine):
 
 
 LogIsAList.TestCase.settings = settings(
-    max_examples=16, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLogIsAList = LogIsAList.TestCase

@@ -95,7 +95,7 @@ async def test_a_text_of_anothers_message_lies_apart_only_where_it_is_a_plain_st
     assert texts == [LONG.upper(), [LONG], LONG]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=3), st.data())
 def test_any_text_comes_back_as_it_was_said(
     tmp_path_factory: pytest.TempPathFactory, parts: list[str], data: st.DataObject
@@ -115,6 +115,15 @@ async def test_a_long_text_that_is_not_unicode_is_refused_and_leaves_no_gap(tmp_
             log.append(ArgumentMade(round=1, text=LONG + "\ud800"), sender="a")
         await log.durable(log.append(ArgumentMade(round=1, text=LONG), sender="a"))
         assert [event.sequence for event in log.events()] == [1]
+
+
+async def test_a_prompt_that_is_not_unicode_is_refused_and_does_not_end_the_log(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db") as log:
+        with pytest.raises(UnicodeEncodeError):
+            log.keep("d", "\ud800")
+        await log.durable(log.append(RunEnded(reason="done"), sender="a"))
+        with pytest.raises(KeyError):
+            log.text("d")
 
 
 async def test_bodies_leave_the_texts_that_nobody_asked_for_where_they_are(tmp_path: Path) -> None:
