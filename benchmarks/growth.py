@@ -212,7 +212,8 @@ def sizes(folder: Path, what: str, events: int) -> Iterable[str]:
             each = f"{size / log.last():7,.0f} bytes an event"
         if what == "debate":
             each += f", {size / messages_of(path):7,.0f} a message of a debate"
-        yield f"  {what:7} {layout:7} {size / 2**20:7,.0f} MiB, {each}, {figure['cpu_us']:5.1f} us of CPU an event to write"
+        cpu = f"{figure['cpu_us']:5.1f} us of CPU an event to write"
+        yield f"  {what:7} {layout:7} {size / 2**20:7,.0f} MiB, {each}, {cpu}"
     yield f"  {what:7} once over inline: {found['once'] / found['inline']:.2f}"
 
 

@@ -55,9 +55,10 @@ async def test_a_text_that_is_said_many_times_is_stored_once_and_read_every_time
         assert newest.message() == said[1]
 
 
-async def test_a_short_text_and_none_at_all_stay_in_their_bodies(tmp_path: Path) -> None:
+async def test_a_short_text_none_at_all_and_an_answer_of_a_form_stay_in_their_bodies(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    said = [ArgumentMade(round=1, text="No."), answered(None), finished(0), RunEnded(reason="done")]
+    ballot = answered(LONG).model_copy(update={"answer": "ballot"})
+    said = [ArgumentMade(round=1, text="No."), answered(None), finished(0), RunEnded(reason="done"), ballot]
     await written(path, [("", "a", message) for message in said])
     assert stored(path, "SELECT DISTINCT text_digest FROM events") == [(None,)]
     assert stored(path, "SELECT * FROM texts") == []
