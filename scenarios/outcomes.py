@@ -73,12 +73,12 @@ class Spend:
     maybe_billed: int = 0
     """Requests that broke off and may have been billed; nobody says how much."""
 
-    def add(self, called: dict[str, Any], *, answered: bool) -> None:
+    def add(self, called: dict[str, Any], *, answered: bool, unpriced: bool) -> None:
         """Count one call: the body of a `model_called`, of which the text may be left out."""
-        usage = called["usage"]
+        usage, attempts = called["usage"], called["attempts"]
         self.calls += 1
         self.failed += not answered
-        self.attempts += len(called["attempts"])
+        self.attempts += len(attempts)
         self.cached += called["source"] == "cache"
         if called["source"] == "recording":
             self.recorded += 1
@@ -88,9 +88,10 @@ class Spend:
         self.cached_tokens += usage["cached_tokens"]
         self.reasoning_tokens += usage["reasoning_tokens"]
         self.unmetered += not usage["reported"]
-        self.maybe_billed += sum("maybe_billed" in attempt for attempt in called["attempts"])
+        for attempt in attempts:
+            self.maybe_billed += "maybe_billed" in attempt
         self.cost_usd += called.get("cost_usd", 0.0)
-        self.unpriced += _unpriced(called)
+        self.unpriced += unpriced
 
 
 def _unpriced(called: dict[str, Any]) -> bool:
@@ -173,7 +174,10 @@ class Fold:
                 content: dict[str, Any] = orjson.loads(body)
                 if kind == "model_called":
                     answered = "error" not in content and ("text" in content or text_apart is not None)
-                    self._add_call(tallies.setdefault(item, _Tally()), sender, content, answered=answered)
+                    tally = tallies.get(item)
+                    if tally is None:
+                        tally = tallies[item] = _Tally()
+                    self._add_call(tally, sender, content, answered=answered)
                 elif kind == "decision_made":
                     self.unread += content["unread"]
                 elif sequence not in set_aside:
@@ -208,14 +212,15 @@ class Fold:
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
         tally.cost_usd += called.get("cost_usd", 0.0)
-        tally.priced = tally.priced and not _unpriced(called)
+        unpriced = _unpriced(called)
+        tally.priced = tally.priced and not unpriced
         if "tier" in called:
             self.tiers[called["tier"]] += 1
         key = (called["model"], agent, called.get("round"))
         spend = self.spend.get(key)
         if spend is None:
             spend = self.spend[key] = Spend()
-        spend.add(called, answered=answered)
+        spend.add(called, answered=answered, unpriced=unpriced)
 
     def _count(self, end: dict[str, Any]) -> None:
         if end["kind"] == "item_failed":

@@ -43,8 +43,10 @@ def _problems(path: Path) -> list[str]:
                 gaps = connection.execute("SELECT coalesce(max(sequence), 0) - count(*) FROM events").fetchone()[0]
                 lost = 0
                 if schema.check(connection, path) >= schema.APART:
-                    named = "SELECT count(*) FROM events WHERE text_digest IS NOT NULL"
-                    query = f"{named} AND text_digest NOT IN (SELECT digest FROM texts)"  # noqa: S608 - constants
+                    query = (
+                        "SELECT count(*) FROM events WHERE text_digest IS NOT NULL "
+                        "AND text_digest NOT IN (SELECT digest FROM texts)"
+                    )
                     lost = connection.execute(query).fetchone()[0]
         except LogError as error:
             return [str(error)]

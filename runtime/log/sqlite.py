@@ -148,9 +148,10 @@ class SqliteLog:
         return message.model_copy(update={"logprobs": None})
 
     def keep(self, digest: str, text: str) -> None:
-        """Keep a text under its digest, once."""
+        """Keep a text under its digest, once; raises UnicodeEncodeError for one that cannot be written down."""
         if digest in self._known_texts:
             return
+        text.encode()  # a lone surrogate is its sayer's fault: in the writer it would be the end of the run
         if len(self._known_texts) >= REMEMBERED_TEXTS:
             del self._known_texts[next(iter(self._known_texts))]
         self._known_texts[digest] = None

@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 import orjson
 
+from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ..secrecy import MARK
 
@@ -32,8 +33,8 @@ def may_lie_apart(kind: type[Message]) -> bool:
 
 def long_text(message: Message) -> str | None:
     """Return the text of a message that is to lie apart, if there is one."""
-    if not may_lie_apart(type(message)):
-        return None
+    if not may_lie_apart(type(message)) or (isinstance(message, ModelCalled) and message.answer is not None):
+        return None  # an answer of a form, such as a ballot, is said once: to lay it apart costs more than it saves
     text: str | None = message.__dict__["text"]
     return text if text is not None and len(text) > LONG else None
 

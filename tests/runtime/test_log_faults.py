@@ -20,6 +20,7 @@ from fellowship.protocols.errors import LogError
 from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.items import Item
 from fellowship.protocols.lifecycle import ItemOpened, RunEnded, RunStarted
+from fellowship.protocols.models import ChatMessage
 from fellowship.runtime.log import Durability, LogReader, SqliteLog, examine, open_log, schema
 from fellowship.runtime.testing import ManualClock
 from fellowship.scenarios.outcomes import Fold, status
@@ -106,6 +107,16 @@ async def test_a_disk_that_stays_full_ends_the_log_with_what_is_lost_and_what_to
     assert log.closed
     with LogReader(tmp_path / "run.db") as reader:
         assert [event.sequence for event in reader.events()] == [1]
+
+
+async def test_a_fault_that_does_not_pass_is_not_waited_for(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_log(tmp_path / "run.db", clock=clock) as log:
+            log._connection.execute("DROP TABLE texts")
+            await log.durable(log.append(answered(long(1)), sender="a"))
+    assert caught.group_contains(LogError, match="cannot be written: no such table: texts")
+    assert clock.slept == []
 
 
 async def test_a_log_that_is_locked_by_another_program_is_waited_for(tmp_path: Path) -> None:
@@ -400,6 +411,38 @@ def test_a_killed_runs_log_is_looked_through_before_it_is_gone_on_with(tmp_path:
     with pytest.raises(LogError, match=r"left\.db is damaged: .* `fellowship salvage`"):
         anyio.run(go_on)
     assert "is damaged" in examine(tmp_path / "left.db", thorough=True)[0]
+
+
+def test_a_process_that_was_killed_while_it_moved_its_write_ahead_log_has_lost_nothing(
+    tmp_path: Path, left: Path
+) -> None:
+    path = shutil.copytree(left, tmp_path / "run") / "run.db"
+    before = path.stat().st_size
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        moved = path.read_bytes()
+    connection.close()
+    path = shutil.copytree(left, tmp_path / "killed") / "run.db"
+    path.write_bytes(moved[:before])
+    assert len(moved) > before
+    assert examine(path, thorough=True) == ()
+    anyio.run(written, path, [("", "c", RunEnded(reason="done"))])
+    with LogReader(path) as reader:
+        assert [event.sequence for event in reader.events()] == list(range(1, 22))
+
+
+async def test_a_text_that_was_changed_is_never_taken_for_what_was_said(tmp_path: Path) -> None:
+    path = await run_of(tmp_path / "run.db", 1)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"-0: it scatters", b"-0: it swallows").replace(b"0: it scatters", b"0: it swallows"))
+    assert path.read_bytes() != raw
+    with LogReader(path) as reader:
+        with pytest.raises(LogError, match=r"run\.db is damaged: the text \w{32} of event 3 is not what it was"):
+            list(reader.events())
+        with pytest.raises(LogError, match=r"the text \w{32} of event 4 is not what it was"):
+            Fold(reader).whole()
+        with pytest.raises(LogError, match=r"the text \w{32} is not what it was"):
+            reader.text(ChatMessage("user", long(0)).digest)
 
 
 def test_a_killed_runs_log_without_its_write_ahead_log_is_an_earlier_one(tmp_path: Path, left: Path) -> None:
