@@ -204,6 +204,8 @@ class Fold:
         return {key: {name: _sum(spends) for name, spends in sorted(parts.items())} for key, parts in keys.items()}
 
     def _add_call(self, tally: _Tally, agent: str, called: dict[str, Any], *, answered: bool) -> None:
+        if called["source"] == "earlier":
+            return  # it was counted where it was made
         usage = called["usage"]
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
