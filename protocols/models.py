@@ -14,9 +14,10 @@ Effort = Literal["minimal", "low", "medium", "high"]
 Tier = Literal["json-schema", "tool", "json-object", "text"]
 """How an endpoint is held to the form of an answer, from the strictest: a JSON schema, the arguments of a tool, any
 JSON object, or the words of the prompt alone."""
-Source = Literal["endpoint", "batch", "cache", "recording"]
+Source = Literal["endpoint", "batch", "cache", "recording", "earlier"]
 """Where an answer came from. One from a recording was paid for by the run that was recorded; its usage and money are
-those of that time."""
+those of that time. An earlier one was given in the same run, to a conversation that was begun anew since: it stands in
+the log twice, and is counted where it stands first."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -208,6 +208,8 @@ class Fold:
         return {key: {name: _sum(spends) for name, spends in sorted(parts.items())} for key, parts in keys.items()}
 
     def _add_call(self, tally: _Tally, agent: str, called: dict[str, Any], *, answered: bool) -> None:
+        if called["source"] == "earlier":
+            return  # it was counted where it was made
         usage = called["usage"]
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
@@ -327,13 +329,24 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
         cost_usd=None if total.unpriced else total.cost_usd,
-        dead_letters=sum(log.count("letter_undelivered").values()),
+        dead_letters=_dead_letters(log),
         failures=dict(sorted(fold.failures.items())),
         models=tuple(sorted({model for model, _, _ in fold.spend})),
         tiers=dict(sorted(fold.tiers.items())),
         spend=fold.by(_roles(log)),
         live=_live(log) if state == "running" else None,
     )
+
+
+def _dead_letters(log: LogReader) -> int:
+    """Return how many letters could not be delivered; in a conversation that was gone on with, all are sent again."""
+    lost: Counter[str] = Counter()
+    for _, conversation, _, kind, _, _ in log.bodies(("letter_undelivered", "item_resumed")):
+        if kind == "item_resumed":
+            del lost[conversation]
+        else:
+            lost[conversation] += 1
+    return lost.total()
 
 
 def _live(log: LogReader) -> Live | None:

@@ -166,7 +166,7 @@ class LogReader:
         query = (
             "SELECT coalesce(total(json_extract(body, '$.cost_usd')), 0), coalesce(sum("
             "json_extract(body, '$.usage.input_tokens') + json_extract(body, '$.usage.output_tokens')), 0) "
-            "FROM events WHERE kind = 'model_called' AND json_extract(body, '$.source') != 'recording'"
+            "FROM events WHERE kind = 'model_called' AND json_extract(body, '$.source') NOT IN ('recording', 'earlier')"
         )
         usd, tokens = self._row(query)
         off_usd, off_tokens = self.written_off()

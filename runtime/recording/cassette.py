@@ -92,20 +92,36 @@ class RecordedRun:
             for agent, called, _ in _calls(self.sifted(conversation)):
                 yield conversation, agent, called
 
-    def tape(self, item: ItemId, *, fit: Fit, keep: Keep, paid_here: bool = False) -> Tape:
+    def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
         """Return the calls of an item; raises CassetteMiss where it was not recorded."""
         if item not in self._held:
             raise _unknown(item, str(self._log.path.parent), self._held)
         conversation, sifted = self.counts(item)
-        return self.tape_of(conversation, sifted, fit=fit, keep=keep, paid_here=paid_here)
+        return self.tape_of(conversation, sifted, fit=fit, keep=keep, with_earlier=True)
 
     def tape_of(
-        self, conversation: ConversationId, sifted: Sifted, *, fit: Fit, keep: Keep, paid_here: bool = False
+        self,
+        conversation: ConversationId,
+        sifted: Sifted,
+        *,
+        fit: Fit,
+        keep: Keep,
+        paid_here: bool = False,
+        with_earlier: bool = False,
     ) -> Tape:
-        """Return the calls of a conversation."""
+        """Return the calls of a conversation; see Tape."""
         calls = [Recorded(agent, called, stands) for agent, called, stands in _calls(sifted)]
         text, failed = self._log.text, _failure(sifted)
-        return Tape(conversation, calls, text, fit=fit, keep=keep, failed=failed, paid_here=paid_here)
+        return Tape(
+            conversation,
+            calls,
+            text,
+            fit=fit,
+            keep=keep,
+            failed=failed,
+            paid_here=paid_here,
+            with_earlier=with_earlier,
+        )
 
 
 def _calls(sifted: Sifted) -> Iterator[tuple[str, ModelCalled, bool]]:

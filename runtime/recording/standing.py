@@ -19,6 +19,8 @@ class Sifted:
     fallen: set[int] = field(default_factory=set[int])
     """Sequences of those that do not count any more."""
     _failed: dict[int, None] = field(default_factory=dict[int, None])
+    _undelivered: set[int] = field(default_factory=set[int])
+    """Facts that a letter could not be delivered, since the conversation was begun or gone on with."""
 
     @property
     def failed(self) -> tuple[int, ...]:
@@ -30,7 +32,12 @@ class Sifted:
         return (event for event in self.events if event.sequence not in self.fallen)
 
     def set_aside(self, commands: Iterable[int]) -> None:
-        """Let all that has come of some commands so far, directly or through others, count no more."""
+        """Let all that has come of some commands so far, directly or through others, count no more.
+
+        Neither do letters that could not be delivered: all are sent again.
+        """
+        self.fallen |= self._undelivered
+        self._undelivered.clear()
         again = set(commands)
         causes = {event.sequence: event.cause for event in self.events}
         for sequence, first in causes.items():
@@ -58,6 +65,8 @@ class Sifted:
             message = event.message()
             assert isinstance(message, ItemResumed)  # noqa: S101 - of that kind
             self.set_aside(message.set_aside)
+        elif event.kind == "letter_undelivered":
+            self._undelivered.add(event.sequence)
         self.events.append(event)
 
 

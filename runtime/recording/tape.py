@@ -10,7 +10,7 @@ from typing import Literal
 from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
 from ...protocols.messages import Message
-from ...protocols.models import ModelCall, Usage
+from ...protocols.models import ModelCall
 
 Fit = Literal["exact", "while exact", "as said"]
 """How a recorded call has to fit the one that is made.
@@ -87,6 +87,7 @@ class Tape:
         keep: Callable[[str, str], None],
         failed: Failure | None = None,
         paid_here: bool = False,
+        with_earlier: bool = False,
     ) -> None:
         """Make a tape.
 
@@ -98,6 +99,7 @@ class Tape:
             keep: Keeps a message in the log that is written now.
             failed: Why the conversation ended without an outcome, where it did.
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
+            with_earlier: Whether it gets those of earlier conversations about the item, too.
         """
         self.name = name
         self.failed = failed
@@ -105,6 +107,7 @@ class Tape:
         self._fit = fit
         self._keep = keep
         self._paid_here = paid_here
+        self._with_earlier = with_earlier
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -158,10 +161,8 @@ class Tape:
     def _log(self, called: ModelCalled, log: Callable[[ModelCalled], object]) -> None:
         for _, digest in called.messages:
             self._keep(digest, self._text(digest))
-        update: dict[str, object] = {"source": "recording"}
-        if self._paid_here:
-            update |= {"usage": Usage(), "cost_usd": 0.0, "attempts": ()}
-        log(called.model_copy(update=update))
+        earlier = self._paid_here or (self._with_earlier and called.source == "earlier")
+        log(called.model_copy(update={"source": "earlier" if earlier else "recording"}))
 
     def _missed(self, where: tuple[str, int | None], number: int, call: ModelCall, expected: Recorded | None) -> str:
         agent, round_ = where
