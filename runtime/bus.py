@@ -39,7 +39,7 @@ class Bus:
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []
-        """Everything said, in order; the flow of a scenario bounds it."""
+        """Everything said, in order, and a blind round in that of its speakers; the flow of a scenario bounds it."""
         self._hears: dict[str, tuple[str, ...]] = {}
         self._heard: dict[str, set[int]] = {}
         self._held: list[Utterance] | None = None
