@@ -8,7 +8,7 @@ from ..protocols.identity import ConversationId
 from ..runtime.log import LogReader
 from .comparison import Difference, Divergence, Place, Side
 from .course import ENDS, Course, Parting, Said, alike, content, parting, read, substance
-from .outcomes import Outcome, Spend
+from .outcomes import Outcome, Spend, unpriced_call
 
 BEFORE, AFTER = 40, 80
 """Characters of an excerpt before and after the first that differs."""
@@ -57,7 +57,7 @@ class Talk:
         for event in self.events.values():
             if event.kind == "model_called":
                 called = read(event)
-                spend.add(called, answered=called.get("text") is not None)
+                spend.add(called, answered=called.get("text") is not None, unpriced=unpriced_call(called))
         cost = None if spend.unpriced else spend.cost_usd
         return Side(status="open", calls=spend.calls, tokens=spend.input_tokens + spend.output_tokens, cost_usd=cost)
 

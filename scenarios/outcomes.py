@@ -94,7 +94,7 @@ class Spend:
         self.unpriced += unpriced
 
 
-def _unpriced(called: dict[str, Any]) -> bool:
+def unpriced_call(called: dict[str, Any]) -> bool:
     """Return whether a call used tokens whose cost, or number, nobody knows."""
     usage = called["usage"]
     return not usage["reported"] or ("cost_usd" not in called and usage["input_tokens"] > 0)
@@ -214,7 +214,7 @@ class Fold:
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
         tally.cost_usd += called.get("cost_usd", 0.0)
-        unpriced = _unpriced(called)
+        unpriced = unpriced_call(called)
         tally.priced = tally.priced and not unpriced
         if "tier" in called:
             self.tiers[called["tier"]] += 1
@@ -313,13 +313,13 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         state, cause = end.reason, end.cause
     else:
         state, cause = "running" if being_written(log.path) else "broken off", None
-    total, ended = fold.total(), fold.verdicts.total() + fold.failures.total()
+    total, with_outcome = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
         scenario=log.meta("name") or "",
         state=state,
         why=f"{cause.error}: {cause.reason}" if cause else None,
-        items=max(start.items if isinstance(start, RunStarted) else 0, ended),
+        items=max(start.items if isinstance(start, RunStarted) else 0, with_outcome),
         done=fold.verdicts.total(),
         failed=fold.failures.total(),
         verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},
