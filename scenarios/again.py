@@ -21,7 +21,8 @@ from .directory import ABOUT, LOG, Earlier, compare, look_back, prepare, refused
 from .loading import set_part, validate
 from .outcomes import Fold, Outcome, Status, in_order, status
 from .planning import plan
-from .run import Settings, carry_on
+from .run import carry_on
+from .settings import Settings
 from .source import Source
 from .steps import Plan
 

@@ -23,7 +23,7 @@ from fellowship.runtime.testing.scripted import as_reply
 from fellowship.scenarios import Settings, play
 from fellowship.scenarios.cli import main
 from fellowship.scenarios.live import live
-from fellowship.scenarios.run import Progress
+from fellowship.scenarios.settings import Progress
 
 KEY = 'sk-Pl4nted/key+with="odd"\\letters%42'
 OTHER = "wJalr-XUtnFEMI-0123456789"
