@@ -48,6 +48,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/debates.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 docs: $(VENV)/.dev

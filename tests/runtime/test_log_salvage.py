@@ -89,7 +89,7 @@ def test_what_a_killed_process_had_committed_is_saved_from_the_write_ahead_log(w
     assert sorted(all_of(killed / "run.db")) == sorted(all_of(tmp_path / "saved.db"))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     pages=st.lists(st.integers(0, 40), max_size=5),
     fill=st.sampled_from([b"\xa5", b"\0", b"\x0d", b"\x0a\xff\x03"]),
