@@ -144,6 +144,8 @@ class _Tally:
     tokens: int = 0
     cost_usd: float = 0.0
     priced: bool = True
+    unread: int = 0
+    """Of its newest decision."""
 
 
 class Fold:
@@ -179,10 +181,11 @@ class Fold:
                         tally = tallies[item] = _Tally()
                     self._add_call(tally, sender, content, answered=answered)
                 elif kind == "decision_made":
-                    self.unread += content["unread"]
+                    tallies.setdefault(item, _Tally()).unread = content["unread"]
                 elif sequence not in set_aside:
-                    self._count(content)
-                    yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+                    tally = tallies.pop(item, _Tally())
+                    self._count(content, tally)
+                    yield content["number"], _outcome(item, tally, content)
             except (ValueError, KeyError, TypeError) as error:
                 raise damaged(self._log.path, f"event {sequence} is not what it was") from error
 
@@ -224,7 +227,8 @@ class Fold:
             spend = self.spend[key] = Spend()
         spend.add(called, answered=answered, unpriced=unpriced)
 
-    def _count(self, end: dict[str, Any]) -> None:
+    def _count(self, end: dict[str, Any], tally: _Tally) -> None:
+        self.unread += tally.unread
         if end["kind"] == "item_failed":
             self.failures[end["cause"]["error"]] += 1
         else:

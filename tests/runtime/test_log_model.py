@@ -67,12 +67,13 @@ def expected(said: list[Said]) -> Expected:
     found = Expected()
     set_aside = {one.message.outcome for one in said if isinstance(one.message, OutcomeSetAside)}
     counted: Counter[str] = Counter()
+    undecided: dict[str, int] = {}
     for sequence, one in enumerate(said, 1):
         message, item = one.message, one.conversation.rpartition("~")[0]
         if isinstance(message, ModelCalled):
             found.failed_calls += message.text is None
         elif isinstance(message, DecisionMade):
-            found.unread += message.unread
+            undecided[item] = message.unread
         elif isinstance(message, ItemFinished | ItemFailed) and sequence not in set_aside:
             calls = sum(
                 isinstance(earlier.message, ModelCalled)
@@ -81,6 +82,7 @@ def expected(said: list[Said]) -> Expected:
             )
             status, text = ("failed", None) if isinstance(message, ItemFailed) else ("done", message.text)
             own, counted[item] = calls - counted[item], calls
+            found.unread += undecided.pop(item, 0)
             found.outcomes.append((message.number, item, status, text, own, 10 * own))
     return found
 
