@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ RECORD = "run.yaml"
 RESULTS = "results.jsonl"
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
+LONGEST_WORDS = 60
+"""Characters shown of a text that has changed."""
 LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Kinds that say how far items have come."""
 ABOUT = "about"
@@ -295,10 +298,26 @@ def _changes(before: object, after: object, path: str) -> Iterator[str]:
         for key in dict.fromkeys([*then, *now]):
             yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
         return
+    if isinstance(before, list) and isinstance(after, list):
+        earlier, later = cast("list[object]", before), cast("list[object]", after)
+        if len(earlier) == len(later):
+            for place, (then, now) in enumerate(zip(earlier, later, strict=True)):
+                yield from _changes(then, now, f"{path}.{place}")
+            return
     if before != after:
-        yield f"{path}: {_short(before)} then, {_short(after)} now"
+        then, now = _words(before), _words(after)
+        yield f"{path}: {_short(then, now)} then, {_short(now, then)} now"
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    text = "not set" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _words(value: object) -> str:
+    return "not set" if value is None else json.dumps(value)
+
+
+def _short(text: str, other: str) -> str:
+    """Return a text, or, of a long one, the part in which it begins to differ from another."""
+    if len(text) <= LONGEST_WORDS:
+        return text
+    same = len(commonprefix((text, other)))
+    first = min(max(0, same - LONGEST_WORDS // 2), len(text) - LONGEST_WORDS)
+    last = first + LONGEST_WORDS
+    return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
