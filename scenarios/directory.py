@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, cast
 
@@ -317,7 +316,8 @@ def _short(text: str, other: str) -> str:
     """Return a text, or, of a long one, the part in which it begins to differ from another."""
     if len(text) <= LONGEST_WORDS:
         return text
-    same = len(commonprefix((text, other)))
+    pairs = zip(text, other, strict=False)
+    same = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
     first = min(max(0, same - LONGEST_WORDS // 2), len(text) - LONGEST_WORDS)
     last = first + LONGEST_WORDS
     return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
