@@ -85,7 +85,7 @@ class Bus:
         self._held = []
 
     def release(self, order: Sequence[str]) -> list[Delivery]:
-        """Close the blind round.
+        """Close the blind round; for whoever listens later, too, it was held in the given order.
 
         Returns:
             What is to be delivered now, speakers in the given order, whoever was quickest.

@@ -26,6 +26,7 @@ async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier:
     recorded = RecordedRun(reader) if suspects else None
     for item in suspects:
         assert recorded is not None  # noqa: S101 - there are suspects
+        await asyncio.sleep(0)  # playing over a recording waits for nothing, and others want to be heard: signals
         conversation, sifted = recorded.counts(item)
         outcome = _bounds(sifted)[1]
         if item not in gone and item not in changed and await _comes_to_the_same(plan, recorded, item, sifted, seed):
@@ -36,7 +37,6 @@ async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier:
         earlier.forget(item)
         earlier.left[item] = Left(conversation, sifted.events[0].sequence, digest)
         await log.drain()
-        await asyncio.sleep(0)
     earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
     log.append(RunChanged(changes=earlier.changes), sender=CONDUCTOR)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
@@ -10,15 +10,33 @@ LONGEST_VALUE = 60
 
 def differences(before: object, after: object, path: str = "") -> Iterator[str]:
     """Return a line for each place at which two JSON documents differ: `path: X then, Y now`."""
-    if isinstance(before, dict | None) and isinstance(after, dict | None) and before != after:
+    if before == after:
+        return
+    if isinstance(before, dict | None) and isinstance(after, dict | None):
         then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
         for key in dict.fromkeys([*then, *now]):
             yield from differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-    elif before != after:
-        yield f"{path}: {short(before)} then, {short(after)} now"
+        return
+    if isinstance(before, list) and isinstance(after, list):
+        earlier, later = cast("list[object]", before), cast("list[object]", after)
+        if len(earlier) == len(later):
+            for place, (one, other) in enumerate(zip(earlier, later, strict=True)):
+                yield from differences(one, other, f"{path}.{place}")
+            return
+    said, says = _words(before), _words(after)
+    yield f"{path}: {_short(said, says)} then, {_short(says, said)} now"
 
 
-def short(value: Any) -> str:  # noqa: ANN401 - a part of a document
-    """Return a value as JSON, its beginning where it is long."""
-    text = "not set" if value is None else json.dumps(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+def _words(value: object) -> str:
+    return "not set" if value is None else json.dumps(value)
+
+
+def _short(text: str, other: str) -> str:
+    """Return a text, or, of a long one, the part in which it begins to differ from another."""
+    if len(text) <= LONGEST_VALUE:
+        return text
+    pairs = zip(text, other, strict=False)
+    same = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
+    first = min(max(0, same - LONGEST_VALUE // 2), len(text) - LONGEST_VALUE)
+    last = first + LONGEST_VALUE
+    return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
