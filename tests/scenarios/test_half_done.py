@@ -35,9 +35,9 @@ async def test_a_log_that_was_left_within_a_commit_is_read_as_it_was_before_and_
     before, out = tmp_path / "before", tmp_path / "run"
     await played(before)
     half_commit(before / "run.db", out / "run.db")
-    with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True)) as connection:
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            connection.execute("SELECT * FROM events")
+    uri = f"file:{out / 'run.db'}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as plain, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        plain.execute("SELECT * FROM events")
     with LogReader(before / "run.db") as expected, LogReader(out / "run.db") as found:
         assert list(found.events()) == list(expected.events())
     half_commit(before / "run.db", out / "run.db")
