@@ -19,7 +19,7 @@ from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
 from ..runtime.recording.cassette import Keep
 from .directory import ABOUT, LOG, Earlier, compare, look_back, prepare, refused
 from .loading import set_part, validate
-from .outcomes import Fold, Outcome, Status, in_order, status
+from .outcomes import Fold, Outcome, Status, in_order
 from .planning import plan
 from .run import carry_on
 from .settings import Settings
@@ -94,7 +94,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
     """Play a run's failed items again, and return its state at the end.
 
     A conversation goes on at the message that failed; where no message did, it is held anew. The failure counts until
-    there is another outcome.
+    there is another outcome. A retry that was broken off goes on; where only its results are missing, they are written.
 
     Raises:
         DeclarationError: there is no run, or it would be played otherwise than before, prompts included.
@@ -111,20 +111,21 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
             raise refused(earlier, run)
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
-        if not items:
-            return status(reader, str(run))
     for _, item in items:
-        earlier.left[item.id] = earlier.failures[item.id]
-        earlier.forget(item.id)
+        if item.id in earlier.failures:
+            earlier.left[item.id] = earlier.failures[item.id]
+            earlier.forget(item.id)
     start = started.message() if started is not None else None
     count = start.items if isinstance(start, RunStarted) else len(items)
     return await carry_on(made, items, run, settings, earlier, count)
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
-    if not earlier.failures:
+    """Return the failed items, and those that a retry has begun and not ended: their failure still counts."""
+    begun = [left for left in earlier.left.values() if left.outcome is not None]
+    wanted = {left.conversation for left in (*earlier.failures.values(), *begun)}
+    if not wanted:
         return
-    wanted = {left.conversation for left in earlier.failures.values()}
     for event in reader.events(kinds=("item_opened",)):
         opened = event.message()
         if event.conversation in wanted and isinstance(opened, ItemOpened):

@@ -58,6 +58,11 @@ class Left:
         item, _, number = self.conversation.rpartition("~")
         return ConversationId(f"{item}~{int(number) + 1}")
 
+    def before(self) -> ConversationId | None:
+        """Return the name of the conversation that this one was held in place of; None for the first."""
+        item, _, number = self.conversation.rpartition("~")
+        return ConversationId(f"{item}~{int(number) - 1}") if int(number) > 1 else None
+
 
 @dataclass(slots=True)
 class Earlier:

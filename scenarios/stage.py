@@ -98,8 +98,7 @@ class Stage:
         sifted = None
         if left is not None and self._own is not None:
             sifted = self._own.sifted(left.conversation)
-            failure = None if left.anew else _end_of(sifted)
-            if failure is not None and not sifted.failed and failure.error != ItemTimedOut.__name__:
+            if not left.anew and _in_vain(sifted):
                 left, sifted = replace(left, anew=True), None  # no message failed that could be said again
         tape = None
         if self._cassette is not None:
@@ -177,7 +176,19 @@ class Stage:
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
         opened = sifted.events[0].message()
         assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
-        return _Begun(opened.number, left.opened, Recollection(sifted, tape), tape)
+        recording = tape if tape is not None else self._begun_with(left)
+        return _Begun(opened.number, left.opened, Recollection(sifted, recording), tape)
+
+    def _begun_with(self, left: Left) -> Tape | None:
+        """Return the recorded answers that a conversation was begun with: of the one before it, if they were of use."""
+        name = left.before()
+        if name is None or self._own is None:
+            return None
+        before = self._own.sifted(name)
+        changed = any(event.kind == "outcome_set_aside" for event in before.events)
+        if not before.events or (_in_vain(before) and not changed):
+            return None
+        return self._own.tape_of(name, before, fit="while exact", keep=self._system.log.keep, paid_here=True)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)
@@ -189,6 +200,12 @@ def _end_of(sifted: Sifted) -> Failure | None:
     last = next((event for event in reversed(sifted.events) if event.kind in bounds), None)
     end = last.message() if last is not None else None
     return end.cause if isinstance(end, ItemFailed) else None
+
+
+def _in_vain(sifted: Sifted) -> bool:
+    """Whether a conversation has failed in such a way that its answers would lead to the same failure again."""
+    failure = _end_of(sifted)
+    return failure is not None and not sifted.failed and failure.error != ItemTimedOut.__name__
 
 
 async def _in_time(playing: Coroutine[Any, Any, ItemFinished], seconds: float | None) -> ItemFinished:
