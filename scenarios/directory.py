@@ -76,6 +76,8 @@ class Earlier:
     """Of those that have an outcome: the failed ones."""
     done: int = 0
     failed: int = 0
+    last: int = 0
+    """Sequence of the newest event that was there to be looked at."""
     changes: tuple[str, ...] = ()
     """What is played otherwise than before, a line each."""
     replanned: bool = False
@@ -218,7 +220,7 @@ class _LookBack:
     """A fold over what says how far items have come."""
 
     def __init__(self, reader: LogReader, *, with_digests: bool) -> None:
-        self._earlier = Earlier()
+        self._earlier = Earlier(last=reader.last())
         self._digests = dict(_digests(reader)) if with_digests else {}
         self._aside = {_item_of(name) for _, name, _ in reader.landmarks(("outcome_set_aside",))}
         self._no_more: dict[ItemId, Left] = {}

@@ -1,0 +1,43 @@
+"""Runs in which two things cross: two starts, a retry and a change, a change and another, a fork and another."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from playing import items
+from playing import results as rows
+from telling import Speaker, apart
+
+from fellowship.protocols.errors import DeclarationError
+from fellowship.protocols.models import Completion, ModelCall
+from fellowship.scenarios import Settings, play
+
+
+class Gate:
+    """A ModelClient that answers nobody until it is opened."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.calls = 0
+
+    async def complete(self, call: ModelCall) -> Completion:
+        self.calls += 1
+        self.asked.set()
+        await self.opened.wait()
+        return await Speaker().complete(call)
+
+
+async def test_a_start_that_waited_for_another_to_end_does_not_play_its_items_again(tmp_path: Path) -> None:
+    made, out, gate = apart("judge"), tmp_path / "run", Gate()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(play(made, items(1), out, Settings(client=gate)))
+        await gate.asked.wait()
+        while not (out / "run.db-wal").stat().st_size:
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, gate.opened.set)
+        with pytest.raises(DeclarationError, match="by another process until just now: start the same command again"):
+            await play(made, items(1), out, Settings(client=gate))
+    assert (first.result().done, gate.calls, len(rows(out))) == (1, 1, 1)
+    again = await play(made, items(1), out, Settings(client=gate))
+    assert (again.state, again.done, gate.calls, len(rows(out))) == ("done", 1, 1, 1)
