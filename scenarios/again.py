@@ -17,9 +17,9 @@ from ..protocols.registry import Registry
 from ..runtime.log import LogReader
 from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
 from ..runtime.recording.cassette import Keep
-from .directory import ABOUT, LOG, Earlier, compare, look_back, prepare, refused
+from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, prepare, refused
 from .loading import set_part, validate
-from .outcomes import Fold, Outcome, Status, in_order, status
+from .outcomes import Fold, Outcome, Status, in_order, status, write_results
 from .planning import plan
 from .run import Settings, carry_on
 from .source import Source
@@ -111,19 +111,22 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
         if not items:
-            return status(reader, str(run))
+            return status(reader, str(run), write_results(reader, run / RESULTS))
     for _, item in items:
-        earlier.left[item.id] = earlier.failures[item.id]
-        earlier.forget(item.id)
+        if item.id in earlier.failures:
+            earlier.left[item.id] = earlier.failures[item.id]
+            earlier.forget(item.id)
     start = started.message() if started is not None else None
     count = start.items if isinstance(start, RunStarted) else len(items)
     return await carry_on(made, items, run, settings, earlier, count)
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
-    if not earlier.failures:
-        return
+    """Return the items that failed, those included that were being tried again when that was broken off."""
     wanted = {left.conversation for left in earlier.failures.values()}
+    wanted |= {left.conversation for left in earlier.left.values() if left.outcome is not None}
+    if not wanted:
+        return
     for event in reader.events(kinds=("item_opened",)):
         opened = event.message()
         if event.conversation in wanted and isinstance(opened, ItemOpened):
