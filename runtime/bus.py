@@ -93,9 +93,7 @@ class Bus:
         held, self._held = self._held or [], None
         place = {name: index for index, name in enumerate(order)}
         held.sort(key=lambda utterance: place.get(utterance.speaker, len(place)))
-        self.said[len(self.said) - len(held) :] = (
-            held  # whoever is caught up with the round hears it in this order, too
-        )
+        self.said[len(self.said) - len(held) :] = held  # who is caught up with the round hears it in this order, too
         return [delivery for utterance in held for delivery in self._to_listeners(utterance)]
 
     def _to_listeners(self, utterance: Utterance) -> list[Delivery]:
