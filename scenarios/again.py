@@ -112,7 +112,9 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
         if not items:
-            return status(reader, str(run), write_results(reader, run / RESULTS))
+            now = status(reader, str(run), write_results(reader, run / RESULTS))
+            if now.state != "broken off":
+                return now
     for _, item in items:
         if item.id in earlier.failures:
             earlier.left[item.id] = earlier.failures[item.id]
