@@ -17,9 +17,9 @@ from ..protocols.registry import Registry
 from ..runtime.log import LogReader
 from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
 from ..runtime.recording.cassette import Keep
-from .directory import ABOUT, LOG, Earlier, compare, look_back, prepare, refused
+from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, prepare, refused
 from .loading import set_part, validate
-from .outcomes import Fold, Outcome, Status, in_order
+from .outcomes import Fold, Outcome, Status, in_order, status, write_results
 from .planning import plan
 from .run import carry_on
 from .settings import Settings
@@ -111,6 +111,10 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
             raise refused(earlier, run)
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
+        if not items:
+            now = status(reader, str(run), write_results(reader, run / RESULTS))
+            if now.state != "broken off":
+                return now
     for _, item in items:
         if item.id in earlier.failures:
             earlier.left[item.id] = earlier.failures[item.id]

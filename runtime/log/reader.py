@@ -260,7 +260,8 @@ class LogReader:
 
     def _rows(self, query: str, *values: str | int) -> Iterator[Any]:
         with reading(self.path):
-            yield from self._connection.execute(query, values)
+            for row in self._connection.execute(query, values):  # noqa: UP028 - that would close a cursor whose log is closed
+                yield row
 
     def _row(self, query: str, *values: str | int) -> tuple[Any, ...]:
         """Return the one row that a query finds; an empty one where there is none."""

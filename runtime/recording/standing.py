@@ -19,6 +19,7 @@ class Sifted:
     fallen: set[int] = field(default_factory=set[int])
     """Sequences of those that do not count any more."""
     _failed: dict[int, None] = field(default_factory=dict[int, None])
+    _opened: set[int] = field(default_factory=set[int])
     _undelivered: set[int] = field(default_factory=set[int])
     """Facts that a letter could not be delivered, since the conversation was begun or gone on with."""
 
@@ -52,8 +53,10 @@ class Sifted:
         """Take in the next event."""
         if event.kind == "model_called":
             failure = why_unanswered(event)
-            if failure is not None and stops(failure):
+            if event.cause in self._opened or (failure is not None and stops(failure)):
                 self.fallen.add(event.sequence)
+        elif event.kind == "item_opened":
+            self._opened.add(event.sequence)
         elif event.kind == "agent_failed":
             message = event.message()
             assert isinstance(message, AgentFailed)  # noqa: S101 - of that kind
@@ -74,7 +77,8 @@ def sift(events: Iterable[Event]) -> Sifted:
     """Tell the events of one conversation that count from those that do not.
 
     A call that was broken off, or met what stops a whole run, was nobody's failure: it does not count, and neither does
-    what came of it. Neither does what had come of a command until it was set aside.
+    what came of it. Neither does what had come of a command until it was set aside, nor a call out of a recording that
+    no command led to: it is there to be counted.
     """
     sifted = Sifted()
     for event in events:

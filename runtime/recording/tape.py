@@ -112,7 +112,13 @@ class Tape:
         self._all = tuple(calls)
         for recorded in self._all:
             self._lanes.setdefault((recorded.agent, recorded.called.round), deque()).append(recorded)
+        self._passed: list[Recorded] = []
         self._asked: dict[tuple[str, int | None], int] = {}
+
+    @property
+    def as_said(self) -> bool:
+        """Whether its answers are taken whatever was asked."""
+        return self._fit == "as said"
 
     def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> None:
         """Return None: all is appended anew."""
@@ -126,8 +132,7 @@ class Tape:
         where = (agent, round_)
         number = self._asked[where] = self._asked.get(where, 0) + 1
         lane = self._lanes.get(where) or deque[Recorded]()
-        while lane and not lane[0].stands:
-            self._log(lane.popleft().called, log)
+        self._pass_over(lane)
         if not lane:
             if self._fit != "exact":
                 return None
@@ -148,15 +153,25 @@ class Tape:
         for where in calls:
             lane = self._lanes.get(where)
             if lane:
+                self._pass_over(lane)
+            if lane:
                 lane.popleft()
 
     def rest(self, log: Callable[[str, ModelCalled], object], *, whole: bool) -> None:
         """Append what was recorded and has not been asked for: all, or only what was not acted upon then."""
+        for recorded in self._passed:
+            self._log(recorded.called, partial(log, recorded.agent))
+        self._passed.clear()
         for (agent, _), lane in self._lanes.items():
             for recorded in lane:
                 if whole or not recorded.stands:
                     self._log(recorded.called, partial(log, agent))
             lane.clear()
+
+    def _pass_over(self, lane: deque[Recorded]) -> None:
+        """Keep what was not acted upon for the end: where it is only counted, nobody will act upon it."""
+        while lane and not lane[0].stands:
+            self._passed.append(lane.popleft())
 
     def _log(self, called: ModelCalled, log: Callable[[ModelCalled], object]) -> None:
         for _, digest in called.messages:

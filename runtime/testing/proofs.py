@@ -24,8 +24,8 @@ class Recorded:
 
     calls: Counter[str] = field(default_factory=Counter[str])
     """Those that an endpoint has answered, by the key of their question."""
-    broken_off: int = 0
-    """Attempts that may have been billed, and brought no answer."""
+    timed_out: int = 0
+    """Attempts that were given up at their deadline."""
 
 
 def recorded(log: Path, sources: Container[str] = ("endpoint",)) -> Recorded:
@@ -34,7 +34,9 @@ def recorded(log: Path, sources: Container[str] = ("endpoint",)) -> Recorded:
     with LogReader(log) as reader:
         for event in reader.events(kinds=("model_called",)):
             called = orjson.loads(event.body)
-            found.broken_off += sum("maybe_billed" in attempt for attempt in called["attempts"])
+            found.timed_out += sum(
+                attempt.get("error", "").startswith("CallTimedOut") for attempt in called["attempts"]
+            )
             if "text" in called and called["source"] in sources:
                 found.calls[key_of(called["model"].partition("/")[2], called["messages"])] += 1
     return found
@@ -139,7 +141,7 @@ class _Look:
                 self._ends[item].add(event.sequence)
             case "outcome_set_aside":
                 self._aside.add(body["outcome"])
-            case "model_called":
+            case "model_called" if body["source"] != "earlier":
                 usage = body["usage"]
                 self.calls[item] += 1
                 self.tokens[item] += usage["input_tokens"] + usage["output_tokens"]
