@@ -10,6 +10,7 @@ from telling import Speaker, apart
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.models import Completion, ModelCall
+from fellowship.runtime.log import LogReader
 from fellowship.scenarios import Settings, play
 
 
@@ -28,14 +29,20 @@ class Gate:
         return await Speaker().complete(call)
 
 
+async def committed(out: Path) -> None:
+    """Wait until an item is in the log of a run that is going."""
+    with LogReader(out / "run.db") as log:
+        while not any(log.landmarks(("item_opened",))):  # noqa: ASYNC110 - of another writer, as from elsewhere
+            await asyncio.sleep(0)
+
+
 async def test_a_start_that_waited_for_another_to_end_does_not_play_its_items_again(tmp_path: Path) -> None:
     made, out, gate = apart("judge"), tmp_path / "run", Gate()
     async with asyncio.TaskGroup() as group:
         first = group.create_task(play(made, items(1), out, Settings(client=gate)))
         await gate.asked.wait()
-        while not (out / "run.db-wal").stat().st_size:
-            await asyncio.sleep(0)
-        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, gate.opened.set)
+        await committed(out)
+        asyncio.get_running_loop().call_soon(gate.opened.set)
         with pytest.raises(DeclarationError, match="by another process until just now: start the same command again"):
             await play(made, items(1), out, Settings(client=gate))
     assert (first.result().done, gate.calls, len(rows(out))) == (1, 1, 1)
