@@ -6,12 +6,22 @@ from pathlib import Path
 import pytest
 from playing import items
 from playing import results as rows
-from telling import Speaker, apart
+from telling import Speaker, apart, played, results
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.runtime.log import LogReader
-from fellowship.scenarios import Settings, play
+from fellowship.scenarios import Plan, Settings, load, plan, play
+from fellowship.scenarios.again import replay
+
+
+JURY = ("first", "second", "third")
+
+
+def jury(*changes: str, **models: str) -> Plan:
+    """Return a jury whose jurors speak one after another, each through a model of its own."""
+    scenario, source = load("jury", changes=["flow.0.order=in-turn", *changes])
+    return plan(scenario, source=source, models={name: models.get(name, f"acme/{name}") for name in JURY})
 
 
 class Gate:
@@ -48,3 +58,13 @@ async def test_a_start_that_waited_for_another_to_end_does_not_play_its_items_ag
     assert (first.result().done, gate.calls, len(rows(out))) == (1, 1, 1)
     again = await play(made, items(1), out, Settings(client=gate))
     assert (again.state, again.done, gate.calls, len(rows(out))) == ("done", 1, 1, 1)
+
+
+async def test_an_item_that_was_changed_twice_is_replayed_with_the_calls_that_it_took(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    await played(jury(), 2, out)
+    await played(jury(first="acme/other"), 2, out, accept_changes=True)
+    await played(jury(first="acme/other", third="acme/another"), 2, out, accept_changes=True)
+    assert {row["calls"] for row in rows(out)} == {5}
+    await replay(out, tmp_path / "replay")
+    assert results(tmp_path / "replay") == results(out)
