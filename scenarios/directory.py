@@ -203,12 +203,12 @@ def mark_of(items: Iterable[Item]) -> str | None:
     return getattr(items, "mark", None) or None
 
 
-def noted_mark(out: Path) -> str | None:
-    """Return the mark of the data set that a run was last played for; None where there is no run yet."""
+def noted(out: Path, key: str) -> str | None:
+    """Return what is noted under a key in the log of a directory; None where there is no run yet, or no such note."""
     if not (out / LOG).is_file() or _stillborn(out):
         return None
     with LogReader(out / LOG) as reader:
-        return reader.meta(MARK)
+        return reader.meta(key)
 
 
 def look_back(reader: LogReader, *, with_digests: bool = True) -> Earlier:

@@ -8,12 +8,12 @@ from playing import items
 from playing import results as rows
 from telling import Speaker, apart, played, results
 
-from fellowship.protocols.errors import DeclarationError
+from fellowship.protocols.errors import CallRefused, DeclarationError
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.runtime.log import LogReader
 from fellowship.scenarios import Plan, Settings, load, plan, play
-from fellowship.scenarios.again import replay
-
+from fellowship.scenarios.again import fork, replay, retry
+from fellowship.scenarios.outcomes import Fold
 
 JURY = ("first", "second", "third")
 
@@ -68,3 +68,34 @@ async def test_an_item_that_was_changed_twice_is_replayed_with_the_calls_that_it
     assert {row["calls"] for row in rows(out)} == {5}
     await replay(out, tmp_path / "replay")
     assert results(tmp_path / "replay") == results(out)
+
+
+async def test_a_fork_is_not_taken_for_one_at_another_event_or_of_another_run(tmp_path: Path) -> None:
+    out, other, forked = tmp_path / "run", tmp_path / "other", tmp_path / "fork"
+    for run in (out, other):
+        await played(jury(), 1, run)
+    with LogReader(out / "run.db") as log:
+        first, _, third = [event.sequence for event in log.events(kinds=("cast_vote",))]
+    await fork(out, third, forked, Settings(client=Speaker()))
+    for run, at in ((out, first), (other, third)):
+        with pytest.raises(DeclarationError, match=f"a fork of {out} at event {third}, not of {run} at event {at}"):
+            await fork(run, at, forked, Settings(client=Speaker()))
+    with pytest.raises(DeclarationError, match="a run that is no fork"):
+        await fork(out, first, other, Settings(client=Speaker()))
+    speaker = Speaker()
+    again = await fork(out, third, forked, Settings(client=speaker))
+    assert (again.state, speaker.calls) == ("done", [])
+
+
+async def test_an_item_whose_failure_is_replaced_just_now_has_one_outcome_at_every_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    await played(jury(), 1, out, Speaker(lambda _: CallRefused("no")))
+    await retry(out, Settings(client=Speaker()))
+    with LogReader(out / "run.db") as log:
+        failed, aside = (next(log.events(kinds=(kind,))).sequence for kind in ("item_failed", "outcome_set_aside"))
+        for moment in {*range(failed, log.last() + 1)} - {aside}:  # it is committed together with the outcome after it
+            monkeypatch.setattr(log, "last", lambda moment=moment: moment)
+            fold = Fold(log).whole()
+            assert fold.verdicts.total() + fold.failures.total() == 1, moment
