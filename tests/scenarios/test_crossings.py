@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from playing import items
 from playing import results as rows
-from telling import Speaker, apart, played, results
+from telling import Speaker, apart, played, results, speak
 
-from fellowship.protocols.errors import CallRefused, DeclarationError
-from fellowship.protocols.models import Completion, ModelCall
+from fellowship.protocols.errors import CallRefused, DeclarationError, EndpointDown
+from fellowship.protocols.models import Attempt, Completion, ModelCall
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.recording import RecordedRun
 from fellowship.scenarios import Plan, Settings, load, plan, play
 from fellowship.scenarios.again import fork, replay, retry
 from fellowship.scenarios.outcomes import Fold
@@ -99,3 +100,15 @@ async def test_an_item_whose_failure_is_replaced_just_now_has_one_outcome_at_eve
             monkeypatch.setattr(log, "last", lambda moment=moment: moment)
             fold = Fold(log).whole()
             assert fold.verdicts.total() + fold.failures.total() == 1, moment
+
+
+async def test_a_run_that_was_broken_off_within_a_call_goes_on_with_a_cassette(tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    await played(jury(), 1, whole)
+    down = EndpointDown("gone")
+    down.attempts = (Attempt(latency_s=0.0, error="EndpointDown: gone"),)
+    await played(jury(), 1, out, Speaker(lambda call: down if call.settings.model == "acme/second" else speak(call)))
+    with LogReader(whole / "run.db") as log:
+        status = await play(jury(), items(1), out, Settings(cassette=RecordedRun(log)))
+    assert (status.state, status.calls, status.calls_failed) == ("done", 4, 1)
+    assert rows(out)[0]["verdict"] == rows(whole)[0]["verdict"]
