@@ -156,7 +156,7 @@ def refused(earlier: Earlier, out: Path) -> DeclarationError:
 
 
 def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) -> None:
-    """Check that every item has its own id, and find those with an outcome that are not what they were."""
+    """Check that every item has its own id, and find those that were begun and are not what they were."""
     seen: set[ItemId] = set()
     changed: dict[ItemId, Item] = {}
     for item in items:
@@ -167,11 +167,10 @@ def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) 
         before = earlier.ended.get(item.id) if left is None else left.digest
         if (digest := _digest(item)) == before or before in (None, UNKNOWN):
             continue
-        if left is None:
-            changed[item.id] = item
-        else:
+        changed[item.id] = item
+        if left is not None:
             earlier.left[item.id] = replace(left, digest=digest, anew=True)
-    earlier.changed = tuple(changed)
+    earlier.changed = tuple(item for item in changed if item in earlier.ended)
     earlier.gone = tuple(item for item in earlier.ended if item not in seen)
     if reader is not None and (changed or earlier.gone):
         earlier.changes += tuple(_data_changes(changed, reader))
@@ -179,12 +178,15 @@ def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) 
 
 
 def _data_changes(changed: Mapping[ItemId, Item], reader: LogReader) -> Iterator[str]:
-    """Say of each changed item that has an outcome what has changed."""
+    """Say of each item what has changed since it was begun last."""
+    before: dict[ItemId, Item] = {}
     for event in reader.events(kinds=("item_opened",)) if changed else ():
         opened = event.message()
-        if isinstance(opened, ItemOpened) and (now := changed.get(opened.item.id)) is not None:
-            then = opened.item.model_dump(mode="json", exclude_none=True)
-            yield from differences(then, now.model_dump(mode="json", exclude_none=True), f"data: item {now.id!r}")
+        if isinstance(opened, ItemOpened) and opened.item.id in changed:
+            before[opened.item.id] = opened.item
+    for item, then in before.items():
+        now = changed[item].model_dump(mode="json", exclude_none=True)
+        yield from differences(then.model_dump(mode="json", exclude_none=True), now, f"data: item {item!r}")
 
 
 def _digest(item: Item) -> bytes:
@@ -248,7 +250,8 @@ class _LookBack:
             case "run_changed":
                 earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
             case "outcome_set_aside":
-                earlier.forget(item)
+                if item in earlier.ended:  # else it was set aside before, by a start that came no further
+                    earlier.forget(item)
                 earlier.left.setdefault(item, replace(self._no_more[item], anew=True))
             case _:
                 self._end(sequence, conversation, kind)
