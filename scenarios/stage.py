@@ -166,6 +166,8 @@ class Stage:
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
         recall = tape
         if recall is None and left is not None and due.sifted is not None and self._own is not None:
+            if left.outcome is not None:  # what failed is to be tried again, not to fail again
+                due.sifted.set_aside(due.sifted.failed)
             recall = self._own.tape_of(left.conversation, due.sifted, fit="while exact", keep=log.keep, paid_here=True)
         return _Begun(due.number, opened, recall, tape)
 

@@ -1,17 +1,24 @@
 """Runs in which two things cross: two starts, a retry and a change, a change and another, a fork and another."""
 
 import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playing import items
 from playing import results as rows
 from telling import Speaker, apart, played, results, speak
 
-from fellowship.protocols.errors import CallRefused, DeclarationError, EndpointDown
+from fellowship.agents import ROLES, Agent, Juror, Prompt
+from fellowship.protocols.errors import CallRefused, DeclarationError, EndpointDown, PromptTooLong
 from fellowship.protocols.models import Attempt, Completion, ModelCall
+from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.recording import RecordedRun
+from fellowship.runtime.session import Limits
 from fellowship.scenarios import Plan, Settings, load, plan, play
 from fellowship.scenarios.again import fork, replay, retry
 from fellowship.scenarios.outcomes import Fold
@@ -112,3 +119,45 @@ async def test_a_run_that_was_broken_off_within_a_call_goes_on_with_a_cassette(t
         status = await play(jury(), items(1), out, Settings(cassette=RecordedRun(log)))
     assert (status.state, status.calls, status.calls_failed) == ("done", 4, 1)
     assert rows(out)[0]["verdict"] == rows(whole)[0]["verdict"]
+
+
+def too_long(juror: str, question: int) -> Callable[[ModelCall], Any]:
+    """Return a script in which a juror's model refuses one of the questions."""
+
+    def script(call: ModelCall) -> str | PromptTooLong:
+        refused = call.settings.model == f"acme/{juror}" and f"Question {question}?" in call.messages[-1].content
+        return PromptTooLong("too long") if refused else speak(call)
+
+    return script
+
+
+async def test_a_retry_that_accepts_changes_asks_what_failed_again(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    await played(jury(), 2, out, Speaker(too_long("second", 0)))
+    with closing(sqlite3.connect(out / "run.db")) as connection, connection:  # as a package with other prompts noted it
+        connection.execute("UPDATE meta SET value = json_set(value, '$.prompts.first', 'other') WHERE key = 'played'")
+    speaker = Speaker()
+    status = await retry(out, Settings(client=speaker, accept_changes=True))
+    assert (status.done, status.failed, speaker.asked.total()) == (2, 0, 2)
+
+
+class Stern(Juror):
+    prompt = Prompt("{% block system %}You are stern.{% endblock %}")
+
+
+STERN: Registry[type[Agent]] = Registry("role", {**{name: ROLES[name] for name in ROLES}, "juror": Stern})
+
+
+@pytest.mark.parametrize("broken_off", [None, 1, 4])
+async def test_a_retry_that_accepts_changes_plays_all_that_they_affect(tmp_path: Path, broken_off: int | None) -> None:
+    out = tmp_path / "run"
+    await played(jury(), 3, out, Speaker(too_long("second", 0)))
+    if broken_off is not None:
+        model = Speaker(last=broken_off)
+        stopped = await retry(
+            out, Settings(client=model, limits=Limits(concurrency=1), accept_changes=True), roles=STERN
+        )
+        assert stopped.state == "stopped"
+    status = await retry(out, Settings(client=Speaker(), accept_changes=True), roles=STERN)
+    assert (status.state, status.done, status.failed) == ("done", 3, 0)
+    assert [row["item"] for row in rows(out)] == ["i0", "i1", "i2"]
