@@ -133,7 +133,7 @@ def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
     """
     wanted = {left.conversation for left in earlier.failures.values()}
     for left in earlier.left.values():
-        if left.outcome is not None or left.anew or left.before() is not None:
+        if left.outcome is not None or left.anew or left.before():
             wanted.add(left.conversation)
     return _items_of(reader, wanted) if wanted else iter(())
 

@@ -58,10 +58,10 @@ class Left:
         item, _, number = self.conversation.rpartition("~")
         return ConversationId(f"{item}~{int(number) + 1}")
 
-    def before(self) -> ConversationId | None:
-        """Return the name of the conversation that this one was held in place of; None for the first."""
+    def before(self) -> list[ConversationId]:
+        """Return the names of the conversations that this one was held in place of, the newest first."""
         item, _, number = self.conversation.rpartition("~")
-        return ConversationId(f"{item}~{int(number) - 1}") if int(number) > 1 else None
+        return [ConversationId(f"{item}~{earlier}") for earlier in range(int(number) - 1, 0, -1)]
 
 
 @dataclass(slots=True)

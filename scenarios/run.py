@@ -193,7 +193,7 @@ def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
     if not earlier.left:
         return None
     conversations = [left.conversation for left in earlier.left.values()]
-    before = [name for left in earlier.left.values() if (name := left.before()) is not None]
+    before = [name for left in earlier.left.values() for name in left.before()]
     since = 0 if before else min(left.opened for left in earlier.left.values())
     return RecordedRun(reader, [*conversations, *before], since)
 

@@ -1,7 +1,7 @@
 """One item on the stage: where its conversation begins, what it recalls, and how it ends."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -165,10 +165,8 @@ class Stage:
         opening = ItemOpened(number=due.number, item=due.item)
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
         recall = tape
-        if recall is None and left is not None and due.sifted is not None and self._own is not None:
-            if left.outcome is not None:  # what failed is to be tried again, not to fail again
-                due.sifted.set_aside(due.sifted.failed)
-            recall = self._own.tape_of(left.conversation, due.sifted, fit="while exact", keep=log.keep, paid_here=True)
+        if recall is None and left is not None and due.sifted is not None:
+            recall = self._recorded([left.conversation, *left.before()], retried=left.outcome is not None)
         return _Begun(due.number, opened, recall, tape)
 
     def _go_on(self, left: Left, sifted: Sifted, tape: Tape | None) -> _Begun:
@@ -179,19 +177,31 @@ class Stage:
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
         opened = sifted.events[0].message()
         assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
-        recording = tape if tape is not None else self._begun_with(left)
+        recording = tape or self._recorded(left.before(), retried=left.outcome is not None)
         return _Begun(opened.number, left.opened, Recollection(sifted, recording), tape)
 
-    def _begun_with(self, left: Left) -> Tape | None:
-        """Return the recorded answers that a conversation was begun with: of the one before it, if they were of use."""
-        name = left.before()
-        if name is None or self._own is None:
+    def _recorded(self, conversations: Sequence[ConversationId], *, retried: bool) -> Tape | None:
+        """Return the recorded answers of conversations about an item, the newest first, as far as they are of use.
+
+        A failure that is being retried is no answer.
+        """
+        own = self._own
+        if own is None:
             return None
-        before = self._own.sifted(name)
-        changed = any(event.kind == "outcome_set_aside" for event in before.events)
-        if not before.events or (_in_vain(before) and not changed):
-            return None
-        return self._own.tape_of(name, before, fit="while exact", keep=self._system.log.keep, paid_here=True)
+        of_use: list[tuple[ConversationId, Sifted]] = []
+        for name in conversations:
+            sifted = own.sifted(name)
+            changed = any(event.kind == "outcome_set_aside" for event in sifted.events)
+            if not sifted.events or (_in_vain(sifted) and not changed):
+                break
+            if retried:
+                sifted.set_aside(sifted.failed)
+            of_use.append((name, sifted))
+        tape: Tape | None = None
+        for name, sifted in reversed(of_use):
+            keep = self._system.log.keep
+            tape = own.tape_of(name, sifted, fit="while exact", keep=keep, paid_here=True, then=tape)
+        return tape
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)

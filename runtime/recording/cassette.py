@@ -108,6 +108,7 @@ class RecordedRun:
         keep: Keep,
         paid_here: bool = False,
         with_earlier: bool = False,
+        then: Tape | None = None,
     ) -> Tape:
         """Return the calls of a conversation; see Tape."""
         calls = [Recorded(agent, called, stands) for agent, called, stands in _calls(sifted)]
@@ -121,6 +122,7 @@ class RecordedRun:
             failed=failed,
             paid_here=paid_here,
             with_earlier=with_earlier,
+            then=then,
         )
 
 

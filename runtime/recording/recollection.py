@@ -40,7 +40,7 @@ class Recollection:
         """
         self._tape = tape
         if tape is not None:
-            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called))
+            tape.wind([(event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called)])
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
         standing = list(sifted.standing())

@@ -1,7 +1,7 @@
 """The recorded calls of one conversation, in lanes: one for each agent and round, first in, first out."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
@@ -88,6 +88,7 @@ class Tape:
         failed: Failure | None = None,
         paid_here: bool = False,
         with_earlier: bool = False,
+        then: "Tape | None" = None,
     ) -> None:
         """Make a tape.
 
@@ -100,6 +101,7 @@ class Tape:
             failed: Why the conversation ended without an outcome, where it did.
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
             with_earlier: Whether it gets those of earlier conversations about the item, too.
+            then: What answers where a call does not fit, `while exact`: the recording this one was begun with.
         """
         self.name = name
         self.failed = failed
@@ -108,6 +110,7 @@ class Tape:
         self._keep = keep
         self._paid_here = paid_here
         self._with_earlier = with_earlier
+        self._then = then
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -128,14 +131,13 @@ class Tape:
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
     ) -> ModelCalled | None:
         """Return how a call was answered."""
-        del letter
         where = (agent, round_)
         number = self._asked[where] = self._asked.get(where, 0) + 1
         lane = self._lanes.get(where) or deque[Recorded]()
         self._pass_over(lane)
         if not lane:
             if self._fit != "exact":
-                return None
+                return None if self._then is None else self._then.answer(agent, letter, round_, call, log)
             if self.failed is not None:
                 raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
             raise CassetteMiss(self._missed(where, number, call, None))
@@ -143,12 +145,23 @@ class Tape:
             if self._fit == "exact":
                 raise CassetteMiss(self._missed(where, number, call, lane[0]))
             lane.clear()
-            return None
+            return None if self._then is None else self._then.answer(agent, letter, round_, call, log)
         called = lane.popleft().called
+        if self._then is not None:
+            self._then.skip(agent, round_, call)
         self._log(called, log)
         return called
 
-    def wind(self, calls: Iterable[tuple[str, int | None]]) -> None:
+    def skip(self, agent: str, round_: int | None, call: ModelCall) -> None:
+        """Pass over a call that a newer recording has answered."""
+        lane = self._lanes.get((agent, round_)) or deque[Recorded]()
+        self._pass_over(lane)
+        if lane and difference(lane[0].called, call) is None:
+            lane.popleft()
+        if self._then is not None:
+            self._then.skip(agent, round_, call)
+
+    def wind(self, calls: Sequence[tuple[str, int | None]]) -> None:
         """Pass over what was asked for already: agent and round of each call."""
         for where in calls:
             lane = self._lanes.get(where)
@@ -156,6 +169,8 @@ class Tape:
                 self._pass_over(lane)
             if lane:
                 lane.popleft()
+        if self._then is not None:
+            self._then.wind(calls)
 
     def rest(self, log: Callable[[str, ModelCalled], object], *, whole: bool) -> None:
         """Append what was recorded and has not been asked for: all, or only what was not acted upon then."""

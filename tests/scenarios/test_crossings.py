@@ -1,6 +1,7 @@
 """Runs in which two things cross: two starts, a retry and a change, a change and another, a fork and another."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from playing import items
 from playing import results as rows
-from telling import Speaker, apart, played, results, speak
+from telling import Speaker, apart, cut_short, played, results, speak
 
 from fellowship.agents import ROLES, Agent, Juror, Prompt
 from fellowship.protocols.errors import CallRefused, DeclarationError, EndpointDown, PromptTooLong
@@ -131,11 +132,14 @@ def too_long(juror: str, question: int) -> Callable[[ModelCall], Any]:
     return script
 
 
-async def test_a_retry_that_accepts_changes_asks_what_failed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken_off", [False, True])
+async def test_a_retry_that_accepts_changes_asks_what_failed_again(tmp_path: Path, *, broken_off: bool) -> None:
     out = tmp_path / "run"
     await played(jury(), 2, out, Speaker(too_long("second", 0)))
     with closing(sqlite3.connect(out / "run.db")) as connection, connection:  # as a package with other prompts noted it
         connection.execute("UPDATE meta SET value = json_set(value, '$.prompts.first', 'other') WHERE key = 'played'")
+    if broken_off:
+        await retry(out, Settings(client=Speaker(last=1), accept_changes=True))
     speaker = Speaker()
     status = await retry(out, Settings(client=speaker, accept_changes=True))
     assert (status.done, status.failed, speaker.asked.total()) == (2, 0, 2)
@@ -161,3 +165,37 @@ async def test_a_retry_that_accepts_changes_plays_all_that_they_affect(tmp_path:
     status = await retry(out, Settings(client=Speaker(), accept_changes=True), roles=STERN)
     assert (status.state, status.done, status.failed) == ("done", 3, 0)
     assert [row["item"] for row in rows(out)] == ["i0", "i1", "i2"]
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+async def test_changes_that_are_taken_back_before_they_came_to_anything_ask_for_nothing(
+    tmp_path: Path, last: int
+) -> None:
+    """First all jurors change, as a slip of the user's, and the run is stopped; then they are what they were."""
+    out = tmp_path / "run"
+    await played(jury(), 1, out)
+    slip = jury("judging.scale=5")
+    await played(slip, 1, out, Speaker(last=last), accept_changes=True)
+    back = Speaker()
+    status = await played(jury(), 1, out, back, accept_changes=True)
+    assert status is not None
+    assert (status.done, back.calls, status.calls) == (1, [], 3 + last - 1)
+    await replay(out, tmp_path / "replay")
+    assert results(tmp_path / "replay") == results(out)
+
+
+@pytest.mark.parametrize("then", [1, 2, 3])
+async def test_taken_back_and_broken_off_again_they_still_ask_for_nothing(tmp_path: Path, then: int) -> None:
+    out = tmp_path / "run"
+    await played(jury(), 1, out)
+    await played(jury("judging.scale=5"), 1, out, Speaker(last=2), accept_changes=True)
+    whole = tmp_path / "whole"
+    shutil.copytree(out, whole)
+    await played(jury(), 1, whole, accept_changes=True)
+    with LogReader(whole / "run.db") as log:
+        opened = max(event.sequence for event in log.events(kinds=("item_opened",)))
+    killed = cut_short(whole, tmp_path / "killed", opened + 3 * then - 2)
+    back = Speaker()
+    status = await played(jury(), 1, killed, back, accept_changes=True)
+    assert status is not None
+    assert (status.done, back.calls, status.calls) == (1, [], 4)
