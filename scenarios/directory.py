@@ -232,7 +232,8 @@ class _LookBack:
             case "run_changed":
                 earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
             case "outcome_set_aside":
-                earlier.forget(item)
+                if item in earlier.ended:  # else said twice: the first time was the last that a process came to
+                    earlier.forget(item)
                 earlier.left.setdefault(item, replace(self._no_more[item], anew=True))
             case _:
                 self._end(sequence, conversation, kind)
