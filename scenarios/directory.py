@@ -52,6 +52,11 @@ class Left:
     anew: bool = False
     """Whether the conversation cannot be gone on with: it was held by another plan."""
 
+    def conversations(self) -> Iterator[ConversationId]:
+        """Return the names of all conversations about it, the newest last."""
+        item, _, number = self.conversation.rpartition("~")
+        return (ConversationId(f"{item}~{place}") for place in range(1, int(number) + 1))
+
     def next(self) -> ConversationId:
         """Return the name of the conversation that follows."""
         item, _, number = self.conversation.rpartition("~")

@@ -289,8 +289,9 @@ def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
     """Return what this run has recorded of items that have no outcome."""
     if not earlier.left:
         return None
-    conversations = [left.conversation for left in earlier.left.values()]
-    return RecordedRun(reader, conversations, min(left.opened for left in earlier.left.values()))
+    conversations = [name for left in earlier.left.values() for name in left.conversations()]
+    begun_anew = len(conversations) > len(earlier.left)
+    return RecordedRun(reader, conversations, 0 if begun_anew else min(left.opened for left in earlier.left.values()))
 
 
 async def _play_all(
