@@ -20,11 +20,9 @@ from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
-from fellowship.runtime.recording import FileCassette
-from fellowship.runtime.recording.cassette import write
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import Fault, LoopbackEndpoint
-from fellowship.scenarios import Plan, Settings, Status, load, plan, play
+from fellowship.scenarios import Plan, Settings, Status
 from fellowship.scenarios.again import fork, replay, retry
 
 
