@@ -5,6 +5,7 @@ what it is, then one line a call, with every message as it was sent.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -207,7 +208,7 @@ class FileCassette:
         for number, line in enumerate(lines[1:], 2):
             try:
                 cassette._add(orjson.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 problems.append(Problem(f"not a recorded call: {_first_words(error)}", str(path), number))
         if problems:
             raise DeclarationError(problems)
@@ -262,7 +263,8 @@ def write(log: LogReader, path: Path) -> int:
                 written += 1
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, there is nothing to take away
+            part.unlink(missing_ok=True)
         raise DeclarationError(f"{path} cannot be written: {error.strerror or error}") from error
     return written
 

@@ -77,8 +77,8 @@ def sift(events: Iterable[Event]) -> Sifted:
     """Tell the events of one conversation that count from those that do not.
 
     A call that was broken off, or met what stops a whole run, was nobody's failure: it does not count, and neither does
-    what came of it. Neither does what had come of a command until it was set aside, nor a call out of a recording that no
-    command led to: it is there to be counted.
+    what came of it. Neither does what had come of a command until it was set aside, nor a call out of a recording that
+    no command led to: it is there to be counted.
     """
     sifted = Sifted()
     for event in events:
