@@ -310,8 +310,8 @@ def _changes(before: object, after: object, path: str) -> Iterator[str]:
                 yield from _changes(then, now, f"{path}.{place}")
             return
     if before != after:
-        then, now = _words(before), _words(after)
-        yield f"{path}: {_short(then, now)} then, {_short(now, then)} now"
+        was, now_is = _words(before), _words(after)
+        yield f"{path}: {_short(was, now_is)} then, {_short(now_is, was)} now"
 
 
 def _words(value: object) -> str:
