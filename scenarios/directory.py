@@ -306,12 +306,12 @@ def _changes(before: object, after: object, path: str) -> Iterator[str]:
     if isinstance(before, list) and isinstance(after, list):
         earlier, later = cast("list[object]", before), cast("list[object]", after)
         if len(earlier) == len(later):
-            for place, (then, now) in enumerate(zip(earlier, later, strict=True)):
-                yield from _changes(then, now, f"{path}.{place}")
+            for place, (one, two) in enumerate(zip(earlier, later, strict=True)):
+                yield from _changes(one, two, f"{path}.{place}")
             return
     if before != after:
-        was, now_is = _words(before), _words(after)
-        yield f"{path}: {_short(was, now_is)} then, {_short(now_is, was)} now"
+        was, is_now = _words(before), _words(after)
+        yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
 
 
 def _words(value: object) -> str:
