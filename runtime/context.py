@@ -144,11 +144,12 @@ def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> Mo
 
 
 def _recalled(called: ModelCalled) -> Completion:
-    """Return a completion as it was recorded; raises the ModelError that was met in its place."""
+    """Return a completion as it was recorded; raises the error that was met in its place."""
     failure = failure_of(called)
     if failure is not None:
         error = error_of(failure)
-        error.attempts, error.usage, error.cost_usd = called.attempts, called.usage, called.cost_usd
+        if isinstance(error, ModelError):
+            error.attempts, error.usage, error.cost_usd = called.attempts, called.usage, called.cost_usd
         raise error
     return Completion(
         text=called.text or "",
