@@ -15,6 +15,7 @@ from fellowship.protocols.errors import (
     DeclarationError,
     Diverged,
     EndpointDown,
+    ExecutionError,
     Overloaded,
     RecordingEnded,
 )
@@ -511,6 +512,8 @@ def test_a_call_of_before_tells_its_failure_in_its_last_attempt() -> None:
     assert of() == of(None) == Failure(error="CancelledError", reason="")
     assert failure_of(called(BASE)) is None
     assert isinstance(error_of(Failure(error="Overloaded", reason="on fire")), Overloaded)
+    bug = error_of(Failure(error="KeyError", reason="'x'"))
+    assert (type(bug).__name__, str(bug), isinstance(bug, ExecutionError)) == ("KeyError", "'x'", False)
     unknown = error_of(Failure(error="Bewitched", reason="by whom?"))
     assert (type(unknown).__name__, str(unknown), stops(Failure(error="Bewitched", reason=""))) == ("Bewitched", "by whom?", False)  # fmt: skip
     assert isinstance(error_of(Failure(error="EndpointDown", reason="")), EndpointDown)
