@@ -113,5 +113,6 @@ def stops(failure: Failure) -> bool:
 def error_of(failure: Failure) -> Exception:
     """Return the error that the agent was told of then; a bug, known by a name of Python's own, is no model's error."""
     if hasattr(builtins, failure.error):
-        return type(failure.error, (Exception,), {})(failure.reason)
+        bug: type[Exception] = type(failure.error, (Exception,), {})
+        return bug(failure.reason)
     return model_error(failure.error, failure.reason)
