@@ -236,6 +236,9 @@ def _collector_at_rest() -> Generator[None, None, None]:
     CPU of a run without a network, measured. What a run makes itself is looked at less often: it makes no cycles.
     """
     thresholds = gc.get_threshold()
+    if thresholds[0] == COLLECT_EVERY:  # another run of this process sees to it
+        yield
+        return
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, *thresholds[1:])
     try:
