@@ -81,6 +81,8 @@ class Earlier:
     """Whether more than the data has changed."""
     changed: tuple[ItemId, ...] = ()
     """Items with an outcome whose data changed since."""
+    unsettled: bool = False
+    """Whether items were begun with other data than theirs now: until they are begun anew, the log does not say so."""
     gone: tuple[ItemId, ...] = ()
     """Items with an outcome that the data has no more."""
 
@@ -160,6 +162,7 @@ def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) 
             changed[item.id] = item
         else:
             earlier.left[item.id] = replace(left, digest=digest, anew=True)
+            earlier.unsettled = True
     earlier.changed = tuple(changed)
     earlier.gone = tuple(item for item in earlier.ended if item not in seen)
     if reader is not None and (changed or earlier.gone):

@@ -157,7 +157,8 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     settings = settings or Settings()
     with hiding(secrets_of(settings.environ)):
         earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
-    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items))
+    mark = "" if earlier.unsettled else mark_of(items)
+    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark)
 
 
 def _numbered(items: Items, earlier: Earlier) -> Iterable[tuple[int, Item]]:
