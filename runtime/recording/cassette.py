@@ -53,15 +53,24 @@ class Cassette(Protocol):
 class RecordedRun:
     """The recording that every run's log is; it is read item by item."""
 
-    def __init__(self, log: LogReader, conversations: Iterable[ConversationId] | None = None, since: int = 0) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        conversations: Iterable[ConversationId] | None = None,
+        since: int = 0,
+        *,
+        whole: bool = False,
+    ) -> None:
         """Find where in the log the conversations stand.
 
         Args:
             log: The run's log; it stays open as long as this is used.
             conversations: Those that are wanted; none for all.
             since: The first event that may be of one of them.
+            whole: Whether an item that is played from it counts all that it took then, asked for again or not.
         """
         self._log = log
+        self._whole = whole
         self._events: dict[ConversationId, array[int]] = log.positions(conversations, since)
         self._held: dict[str, list[ConversationId]] = {}
         for conversation in self._events:
@@ -122,6 +131,7 @@ class RecordedRun:
             failed=failed,
             paid_here=paid_here,
             with_earlier=with_earlier,
+            whole=self._whole,
         )
 
 
