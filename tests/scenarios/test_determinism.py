@@ -148,6 +148,20 @@ async def test_an_agents_dice_fall_by_the_seed_the_item_and_the_agent_alone(tmp_
     assert results(tmp_path / "replayed") == results(tmp_path / "one")
 
 
+async def test_the_dice_of_a_conversation_begun_anew_fall_as_they_fell(tmp_path: Path) -> None:
+    made: list[Plan] = []
+    for pick in ("last", "first"):
+        scenario, source = load("feedback-loop", changes=["agents.writer.role=dicing", f"flow.2.pick={pick}"])
+        models = {"writer": "acme/writer", "reviewer": "acme/reviewer"}
+        made.append(plan(scenario, source=source, models=models, roles=ROLES.extended(dicing=Dicing)))
+    speaker = Speaker()
+    await played(made[0], 3, tmp_path / "run")
+    await played(made[1], 3, tmp_path / "run", speaker, accept_changes=True)
+    await played(made[1], 3, tmp_path / "fresh")
+    assert speaker.calls == []
+    assert results(tmp_path / "run") == results(tmp_path / "fresh")
+
+
 async def test_whoever_listens_after_a_round_hears_it_in_its_order_whoever_was_quicker(tmp_path: Path) -> None:
     async def script(call: ModelCall) -> str:
         if call.settings.model == "acme/first":
