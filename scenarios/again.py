@@ -181,7 +181,7 @@ async def replay(
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
         noted = {**about(reader), "replayed_from": str(run)}
-        recorded = RecordedRun(reader)
+        recorded = RecordedRun(reader, whole=True)
         settings = _seeded(settings or Settings(), _record(reader))
         settings = replace(settings, cassette=recorded, fit="exact", about=noted)
         items = _ended(reader, recorded, earlier)

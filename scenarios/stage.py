@@ -100,10 +100,12 @@ class Stage:
             sifted = self._own.sifted(left.conversation)
             if not left.anew and _in_vain(sifted):
                 left, sifted = replace(left, anew=True), None  # no message failed that could be said again
-        tape = None
-        if self._cassette is not None:
-            tape = self._cassette.tape(item.id, fit=self._fit, keep=self._system.log.keep)
-        return Due(number, item, left, sifted, tape)
+        return Due(number, item, left, sifted, self._recorded(item))
+
+    def _recorded(self, item: Item) -> Tape | None:
+        if self._cassette is None:
+            return None
+        return self._cassette.tape(item.id, fit=self._fit, keep=self._system.log.keep)
 
     async def play(self, due: Due) -> End:
         """Play one item; whatever goes wrong with it is a fact, and no other item's business.
@@ -121,7 +123,8 @@ class Stage:
                 raise
             except Diverged:  # what is in the log cannot be gone on with: its answers are used as far as they fit
                 assert due.left is not None  # noqa: S101 - only what was held before can differ from it
-                due = replace(due, left=replace(due.left, anew=True, conversation=due.conversation))
+                left = replace(due.left, anew=True, conversation=due.conversation)
+                due = replace(due, left=left, recorded=self._recorded(due.item))
                 continue
             log, conversation = self._system.log, due.conversation
             if begun.tape is not None:
@@ -161,12 +164,18 @@ class Stage:
             for conversation, agent, called in self._cassette.earlier(due.item.id):
                 recorded = called.model_copy(update={"source": "recording"})
                 log.append(recorded, sender=agent, conversation=conversation)
-        opening = ItemOpened(number=due.number, item=due.item)
+        over = left.conversation if tape is None and left is not None and due.sifted is not None else None
+        opening = ItemOpened(number=due.number, item=due.item, over=over)
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
-        recall = tape
-        if recall is None and left is not None and due.sifted is not None and self._own is not None:
-            recall = self._own.tape_of(left.conversation, due.sifted, fit="while exact", keep=log.keep, paid_here=True)
+        recall = tape if over is None else self._earlier(over, due.sifted)
         return _Begun(due.number, opened, recall, tape)
+
+    def _earlier(self, over: ConversationId, sifted: Sifted | None = None) -> Tape | None:
+        """Return the answers of a conversation of this run that another one is held over."""
+        if self._own is None:
+            return None
+        sifted = sifted or self._own.sifted(over)
+        return self._own.tape_of(over, sifted, fit="while exact", keep=self._system.log.keep, paid_here=True)
 
     def _go_on(self, left: Left, sifted: Sifted, tape: Tape | None) -> _Begun:
         """Go on with a conversation in its own place."""
@@ -176,19 +185,8 @@ class Stage:
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
         opened = sifted.events[0].message()
         assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
-        recording = tape if tape is not None else self._begun_with(left)
-        return _Begun(opened.number, left.opened, Recollection(sifted, recording), tape)
-
-    def _begun_with(self, left: Left) -> Tape | None:
-        """Return the recorded answers that a conversation was begun with: of the one before it, if they were of use."""
-        name = left.before()
-        if name is None or self._own is None:
-            return None
-        before = self._own.sifted(name)
-        changed = any(event.kind == "outcome_set_aside" for event in before.events)
-        if not before.events or (_in_vain(before) and not changed):
-            return None
-        return self._own.tape_of(name, before, fit="while exact", keep=self._system.log.keep, paid_here=True)
+        held_over = self._earlier(opened.over) if opened.over is not None else None
+        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over), tape)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)

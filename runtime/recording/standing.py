@@ -1,9 +1,10 @@
 """What of a conversation still counts: not what was broken off, and not what was set aside to be tried again."""
 
+import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...protocols.errors import ModelError, RunStopping, model_error
+from ...protocols.errors import RunStopping, model_error
 from ...protocols.events import Event
 from ...protocols.lifecycle import AgentFailed, Failure, ItemResumed, ModelCalled
 
@@ -109,6 +110,9 @@ def stops(failure: Failure) -> bool:
     return failure.error == BROKEN_OFF or isinstance(model_error(failure.error, failure.reason), RunStopping)
 
 
-def error_of(failure: Failure) -> ModelError:
-    """Return the error that the agent was told of then."""
+def error_of(failure: Failure) -> Exception:
+    """Return the error that the agent was told of then; a bug, known by a name of Python's own, is no model's error."""
+    if hasattr(builtins, failure.error):
+        bug: type[Exception] = type(failure.error, (Exception,), {})
+        return bug(failure.reason)
     return model_error(failure.error, failure.reason)

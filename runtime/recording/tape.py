@@ -88,6 +88,7 @@ class Tape:
         failed: Failure | None = None,
         paid_here: bool = False,
         with_earlier: bool = False,
+        whole: bool = False,
     ) -> None:
         """Make a tape.
 
@@ -100,6 +101,7 @@ class Tape:
             failed: Why the conversation ended without an outcome, where it did.
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
             with_earlier: Whether it gets those of earlier conversations about the item, too.
+            whole: Whether it gets all of these, asked for again or not.
         """
         self.name = name
         self.failed = failed
@@ -108,6 +110,7 @@ class Tape:
         self._keep = keep
         self._paid_here = paid_here
         self._with_earlier = with_earlier
+        self._whole = whole
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -164,7 +167,7 @@ class Tape:
         self._passed.clear()
         for (agent, _), lane in self._lanes.items():
             for recorded in lane:
-                if whole or not recorded.stands:
+                if whole or self._whole or not recorded.stands:
                     self._log(recorded.called, partial(log, agent))
             lane.clear()
 

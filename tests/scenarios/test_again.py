@@ -22,7 +22,7 @@ from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import Fault, LoopbackEndpoint
-from fellowship.scenarios import Plan, Settings, Status
+from fellowship.scenarios import Plan, Settings, Status, load, plan
 from fellowship.scenarios.again import fork, replay, retry
 
 
@@ -338,6 +338,22 @@ async def test_a_replay_comes_to_the_very_same_results_without_a_call(
     assert found.outcomes == len(rows(run))
     assert found.status.spend["model"].keys() == {called.model for called in kinds(run, "model_called")}
     assert {called.source for called in kinds(out, "model_called")} <= {"recording", "earlier"}
+
+
+async def test_a_replay_counts_calls_that_an_outcome_was_kept_without(tmp_path: Path) -> None:
+    def alike(call: ModelCall) -> str:
+        return json.dumps({"reason": "so", "score_a": 5, "score_b": 3})
+
+    run, out = tmp_path / "run", tmp_path / "replay"
+    await played(apart("jury"), 3, run, Speaker(alike))
+    before = results(run)
+    changed, source = load("jury", changes=["flow.0.ask=[first, second]"])
+    pair = changed.model_copy(update={"agents": {name: changed.agents[name] for name in ("first", "second")}})
+    made = plan(pair, source=source, models={alias: f"acme/{alias}" for alias in pair.models})
+    await played(made, 3, run, Speaker(last=1), accept_changes=True)
+    found = await replay(run, out, Settings(client=Nobody()))
+    assert found.differing == ()
+    assert results(out) == results(run) == before
 
 
 async def test_a_replay_of_items_that_came_to_nothing_stops_where_they_did(tmp_path: Path) -> None:
