@@ -57,7 +57,7 @@ async def test_a_killed_process_keeps_no_lock_and_a_living_one_is_left_alone(tmp
             second = await told(*command)
             assert first == []
             told_off.set()
-        assert (second.code, second.out) == (2, f"fellowship: {trial.out} is being played by another process\n")
+        assert (second.code, second.words) == (2, f"fellowship: {trial.out} is being played by another process\n")
         assert first[0].code == 0
         assert trial.accounts(case.bound) == []
         await undisturbed.start(case.command(data, undisturbed.out, endpoint.base_url))
