@@ -16,15 +16,20 @@ def differences(before: object, after: object, path: str = "") -> Iterator[str]:
         then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
         for key in dict.fromkeys([*then, *now]):
             yield from differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-        return
-    if isinstance(before, list) and isinstance(after, list):
-        earlier, later = cast("list[object]", before), cast("list[object]", after)
-        if len(earlier) == len(later):
-            for place, (one, other) in enumerate(zip(earlier, later, strict=True)):
-                yield from differences(one, other, f"{path}.{place}")
-            return
-    said, says = _words(before), _words(after)
-    yield f"{path}: {_short(said, says)} then, {_short(says, said)} now"
+    elif (parts := _parts(before, after)) is not None:
+        for place, (one, two) in enumerate(parts):
+            yield from differences(one, two, f"{path}.{place}")
+    else:
+        was, is_now = _words(before), _words(after)
+        yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
+
+
+def _parts(before: object, after: object) -> list[tuple[object, object]] | None:
+    """Return the parts of two lists of one length, side by side; None where they are none."""
+    if not isinstance(before, list) or not isinstance(after, list):
+        return None
+    then, now = cast("list[object]", before), cast("list[object]", after)
+    return list(zip(then, now, strict=True)) if len(then) == len(now) else None
 
 
 def _words(value: object) -> str:

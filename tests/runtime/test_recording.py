@@ -1,5 +1,6 @@
 """Recordings given back: tapes and their lanes, what a miss says, cassettes as files, and conversations recalled."""
 
+import gc
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -517,6 +518,8 @@ def test_a_call_of_before_tells_its_failure_in_its_last_attempt() -> None:
     unknown = error_of(Failure(error="Bewitched", reason="by whom?"))
     assert (type(unknown).__name__, str(unknown), stops(Failure(error="Bewitched", reason=""))) == ("Bewitched", "by whom?", False)  # fmt: skip
     assert isinstance(error_of(Failure(error="EndpointDown", reason="")), EndpointDown)
+    del unknown
+    gc.collect()  # a class goes in its own time, and others look at all that ModelError has
 
 
 # recollections
