@@ -76,6 +76,8 @@ class Earlier:
     """Of those that have an outcome: the failed ones."""
     done: int = 0
     failed: int = 0
+    last: int = 0
+    """Sequence of the newest event that was there to be looked at."""
     changes: tuple[str, ...] = ()
     """What is played otherwise than before, a line each."""
     replanned: bool = False
@@ -203,12 +205,12 @@ def mark_of(items: Iterable[Item]) -> str | None:
     return getattr(items, "mark", None) or None
 
 
-def noted_mark(out: Path) -> str | None:
-    """Return the mark of the data set that a run was last played for; None where there is no run yet."""
+def noted(out: Path, key: str) -> str | None:
+    """Return what is noted under a key in the log of a directory; None where there is no run yet, or no such note."""
     if not (out / LOG).is_file() or _stillborn(out):
         return None
     with LogReader(out / LOG) as reader:
-        return reader.meta(MARK)
+        return reader.meta(key)
 
 
 def look_back(reader: LogReader, *, with_digests: bool = True) -> Earlier:
@@ -220,7 +222,7 @@ class _LookBack:
     """A fold over what says how far items have come."""
 
     def __init__(self, reader: LogReader, *, with_digests: bool) -> None:
-        self._earlier = Earlier()
+        self._earlier = Earlier(last=reader.last())
         self._digests = dict(_digests(reader)) if with_digests else {}
         self._aside = {_item_of(name) for _, name, _ in reader.landmarks(("outcome_set_aside",))}
         self._no_more: dict[ItemId, Left] = {}

@@ -167,8 +167,9 @@ class Fold:
         that has another now; one that has none since is left out. Only items in the making are held.
         """
         tallies: dict[str, _Tally] = {}
-        last = self._log.last()  # what is set aside from here on had its successor, if any, from here on, too
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in self._log.bodies(("outcome_set_aside",))}
+        last = self._log.last()  # what is set aside from here on has its successor, if any, from here on, too
+        aside = self._log.bodies(("outcome_set_aside",), until=last)
+        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
         found = self._log.bodies(FOLDED, with_text=("item_finished",), until=last)
         for sequence, conversation, sender, kind, body, text_apart in found:
             item = conversation.rpartition("~")[0]

@@ -10,11 +10,7 @@ from typing import Literal, Protocol, cast
 import anyio
 import anyio.to_thread
 
-from ..protocols.errors import (
-    FellowshipError,
-    LogError,
-    RunStopping,
-)
+from ..protocols.errors import DeclarationError, FellowshipError, LogError, RunStopping
 from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
@@ -174,6 +170,8 @@ async def _play(
         durability=settings.durability,
         secrets=known(),
     ) as session:
+        if session.log.found != earlier.last:  # it ended while we waited for its lock: what we know of it is stale
+            raise DeclarationError(f"{out} was played by another process until just now: start the same command again")
         progress.session = session
         session.system.models = Counting(session.system.models, progress)
         with LogReader(out / LOG) as reader:

@@ -162,7 +162,8 @@ class Stage:
             return self._go_on(left, due.sifted, tape)
         if tape is not None and self._cassette is not None:
             for conversation, agent, called in self._cassette.earlier(due.item.id):
-                recorded = called.model_copy(update={"source": "recording"})
+                source = "earlier" if called.source == "earlier" else "recording"  # an answer is counted once
+                recorded = called.model_copy(update={"source": source})
                 log.append(recorded, sender=agent, conversation=conversation)
         over = left.conversation if tape is None and left is not None and due.sifted is not None else None
         opening = ItemOpened(number=due.number, item=due.item, over=over)

@@ -83,6 +83,8 @@ class SqliteLog:
         self._notes: dict[str, str] = {}
         self._known_texts: dict[str, None] = {}
         self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+        self.found = self._last
+        """Sequence of the newest event that was there when it was opened."""
         self._committed = self._last
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._more = asyncio.Event()
