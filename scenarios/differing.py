@@ -20,7 +20,7 @@ def differences(before: object, after: object, path: str = "") -> Iterator[str]:
         for place, (one, two) in enumerate(parts):
             yield from differences(one, two, f"{path}.{place}")
     else:
-        was, is_now = _words(before), _words(after)
+        was, is_now = _words(cast("object", before)), _words(cast("object", after))
         yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
 
 
