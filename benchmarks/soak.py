@@ -14,20 +14,20 @@ import anyio
 
 from fellowship.runtime.testing.killing import Case, Report, killed
 
-BOTH = ("--set", "judging.orders=both", "--set", "judging.strategy=independent")
+BOTH = ("--set", "judging.orders=both")
 FULL = ("--durability", "full")
 CASES = (
-    Case("judge", 900, kills=10, concurrency=256),
-    Case("jury", 250, kills=12, concurrency=64, together=3),
-    Case("debate", 60, kills=10, concurrency=32, together=3),
+    Case("judge", 800, kills=10, concurrency=256),
+    Case("jury", 250, kills=10, concurrency=64, together=3),
+    Case("debate", 60, kills=12, concurrency=32, together=3),
     Case("debate", 40, kills=6, concurrency=16, together=3, options=FULL),
-    Case("feedback-loop", 100, kills=12, concurrency=16),
+    Case("feedback-loop", 80, kills=10, concurrency=16),
     Case("judge", 100, kills=8, concurrency=8, options=BOTH),
     Case("jury", 12, kills=8, concurrency=8, together=3, options=FULL),
     Case("jury", 120, kills=3, concurrency=32, together=3, refused=0.1, retry_kills=5),
     Case("debate", 40, kills=2, concurrency=64, together=3, refused=0.03, retry_kills=4),
     Case("debate", 40, kills=2, concurrency=32, together=3, change="judging.scale=5", change_kills=5),
-    Case("feedback-panel", 50, kills=6, concurrency=16, together=2),
+    Case("feedback-panel", 40, kills=8, concurrency=16, together=2),
     Case("feedback-loop", 60, kills=2, concurrency=32, change="agents.reviewer.instructions=Be brief.", change_kills=5),
 )
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .identity import ConversationId
 from .items import Item
 from .judging import Verdict
 from .messages import Fact
@@ -18,6 +19,8 @@ class ItemOpened(Fact):
     number: int
     """Place in the data set, from 0."""
     item: Item
+    over: ConversationId | None = None
+    """The conversation about it that could not be gone on with, and whose answers are used again as far as they fit."""
 
 
 class ItemResumed(Fact):

@@ -5,7 +5,7 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 from ..protocols.errors import ModelError, RunStopping
-from ..protocols.identity import Address
+from ..protocols.identity import Address, ConversationId
 from ..protocols.lifecycle import Failure, ModelCalled
 from ..protocols.messages import Command, Fact, Message
 from ..protocols.models import Attempt, Completion, ModelCall, Usage
@@ -46,9 +46,12 @@ class AgentContext:
 
     @property
     def rng(self) -> random.Random:
-        """Chance, the same in every run with the same seed, conversation and agent."""
+        """Chance, the same in every run with the same seed, conversation and agent; also in one that is begun anew."""
         if self._cell.rng is None:
-            self._cell.rng = random.Random(f"{self._conversation.system.seed}/{self._cell.address}")  # noqa: S311 - not a secret
+            address = self._cell.address
+            item, begun, _ = address.conversation.rpartition("~")
+            first = Address(address.agent, ConversationId(f"{item}~1")) if begun else address
+            self._cell.rng = random.Random(f"{self._conversation.system.seed}/{first}")  # noqa: S311 - not a secret
         return self._cell.rng
 
     async def tell(self, agent: str, message: Message) -> None:
@@ -144,11 +147,12 @@ def _unanswered(call: ModelCall, error: BaseException, round_: int | None) -> Mo
 
 
 def _recalled(called: ModelCalled) -> Completion:
-    """Return a completion as it was recorded; raises the ModelError that was met in its place."""
+    """Return a completion as it was recorded; raises the error that was met in its place."""
     failure = failure_of(called)
     if failure is not None:
         error = error_of(failure)
-        error.attempts, error.usage, error.cost_usd = called.attempts, called.usage, called.cost_usd
+        if isinstance(error, ModelError):
+            error.attempts, error.usage, error.cost_usd = called.attempts, called.usage, called.cost_usd
         raise error
     return Completion(
         text=called.text or "",

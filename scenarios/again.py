@@ -132,8 +132,8 @@ def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
     The failure of those that were begun still counts.
     """
     wanted = {left.conversation for left in earlier.failures.values()}
-    for left in earlier.left.values():
-        if left.outcome is not None or left.anew or left.before():
+    for item, left in earlier.left.items():
+        if left.outcome is not None or left.anew or left.conversation != f"{item}~1":
             wanted.add(left.conversation)
     return _items_of(reader, wanted) if wanted else iter(())
 
@@ -199,7 +199,7 @@ async def replay(
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
         origin = {**about(reader), "replayed_from": str(run)}
-        recorded = RecordedRun(reader)
+        recorded = RecordedRun(reader, whole=True)
         settings = _seeded(settings or Settings(), _record(reader))
         settings = replace(settings, cassette=recorded, fit="exact", about=origin)
         items = _ended(reader, recorded, earlier)

@@ -53,15 +53,15 @@ class Left:
     anew: bool = False
     """Whether the conversation cannot be gone on with: it was held by another plan."""
 
+    def conversations(self) -> Iterator[ConversationId]:
+        """Return the names of all conversations about it, the newest last."""
+        item, _, number = self.conversation.rpartition("~")
+        return (ConversationId(f"{item}~{place}") for place in range(1, int(number) + 1))
+
     def next(self) -> ConversationId:
         """Return the name of the conversation that follows."""
         item, _, number = self.conversation.rpartition("~")
         return ConversationId(f"{item}~{int(number) + 1}")
-
-    def before(self) -> list[ConversationId]:
-        """Return the names of the conversations that this one was held in place of, the newest first."""
-        item, _, number = self.conversation.rpartition("~")
-        return [ConversationId(f"{item}~{earlier}") for earlier in range(int(number) - 1, 0, -1)]
 
 
 @dataclass(slots=True)
@@ -250,7 +250,7 @@ class _LookBack:
             case "run_changed":
                 earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
             case "outcome_set_aside":
-                if item in earlier.ended:  # else it was set aside before, by a start that came no further
+                if item in earlier.ended:  # else said twice: the first time was the last that a process came to
                     earlier.forget(item)
                 earlier.left.setdefault(item, replace(self._no_more[item], anew=True))
             case _:

@@ -137,6 +137,9 @@ def _collector_at_rest() -> Generator[None, None, None]:
     CPU of a run without a network, measured. What a run makes itself is looked at less often: it makes no cycles.
     """
     thresholds = gc.get_threshold()
+    if thresholds[0] == COLLECT_EVERY:  # another run of this process sees to it
+        yield
+        return
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, *thresholds[1:])
     try:
@@ -192,10 +195,9 @@ def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
     """Return what this run has recorded of items that have no outcome."""
     if not earlier.left:
         return None
-    conversations = [left.conversation for left in earlier.left.values()]
-    before = [name for left in earlier.left.values() for name in left.before()]
-    since = 0 if before else min(left.opened for left in earlier.left.values())
-    return RecordedRun(reader, [*conversations, *before], since)
+    conversations = [name for left in earlier.left.values() for name in left.conversations()]
+    begun_anew = len(conversations) > len(earlier.left)
+    return RecordedRun(reader, conversations, 0 if begun_anew else min(left.opened for left in earlier.left.values()))
 
 
 async def _play_all(

@@ -1,7 +1,7 @@
 """One item on the stage: where its conversation begins, what it recalls, and how it ends."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -98,12 +98,14 @@ class Stage:
         sifted = None
         if left is not None and self._own is not None:
             sifted = self._own.sifted(left.conversation)
-            if not left.anew and _in_vain(sifted):
+            if _in_vain(sifted) and (not left.anew or left.outcome is not None):
                 left, sifted = replace(left, anew=True), None  # no message failed that could be said again
-        tape = None
-        if self._cassette is not None:
-            tape = self._cassette.tape(item.id, fit=self._fit, keep=self._system.log.keep)
-        return Due(number, item, left, sifted, tape)
+        return Due(number, item, left, sifted, self._recorded(item))
+
+    def _recorded(self, item: Item) -> Tape | None:
+        if self._cassette is None:
+            return None
+        return self._cassette.tape(item.id, fit=self._fit, keep=self._system.log.keep)
 
     async def play(self, due: Due) -> End:
         """Play one item; whatever goes wrong with it is a fact, and no other item's business.
@@ -121,7 +123,8 @@ class Stage:
                 raise
             except Diverged:  # what is in the log cannot be gone on with: its answers are used as far as they fit
                 assert due.left is not None  # noqa: S101 - only what was held before can differ from it
-                due = replace(due, left=replace(due.left, anew=True, conversation=due.conversation))
+                left = replace(due.left, anew=True, conversation=due.conversation)
+                due = replace(due, left=left, recorded=self._recorded(due.item))
                 continue
             log, conversation = self._system.log, due.conversation
             if begun.tape is not None:
@@ -162,12 +165,33 @@ class Stage:
                 source = "earlier" if called.source == "earlier" else "recording"  # an answer is counted once
                 recorded = called.model_copy(update={"source": source})
                 log.append(recorded, sender=agent, conversation=conversation)
-        opening = ItemOpened(number=due.number, item=due.item)
+        over = left.conversation if tape is None and left is not None and due.sifted is not None else None
+        opening = ItemOpened(number=due.number, item=due.item, over=over)
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
-        recall = tape
-        if recall is None and left is not None and due.sifted is not None:
-            recall = self._recorded([left.conversation, *left.before()], retried=left.outcome is not None)
+        retried = left is not None and left.outcome is not None
+        recall = tape if over is None else self._earlier(over, retried=retried)
         return _Begun(due.number, opened, recall, tape)
+
+    def _earlier(self, over: ConversationId, *, retried: bool) -> Tape | None:
+        """Return the answers of a conversation that another is held over, and of those that it was itself held over.
+
+        A failure that is being retried is no answer.
+        """
+        if self._own is None:
+            return None
+        held: list[tuple[ConversationId, Sifted]] = []
+        before: ConversationId | None = over
+        while before is not None:
+            sifted = self._own.sifted(before)
+            if retried:
+                sifted.set_aside(sifted.failed)
+            held.append((before, sifted))
+            before = _opening(sifted).over if sifted.events else None
+        tape: Tape | None = None
+        for name, sifted in reversed(held):
+            keep = self._system.log.keep
+            tape = self._own.tape_of(name, sifted, fit="while exact", keep=keep, paid_here=True, then=tape)
+        return tape
 
     def _go_on(self, left: Left, sifted: Sifted, tape: Tape | None) -> _Begun:
         """Go on with a conversation in its own place."""
@@ -175,36 +199,18 @@ class Stage:
         sifted.set_aside(again)
         resumed = ItemResumed(set_aside=again)
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
-        opened = sifted.events[0].message()
-        assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
-        recording = tape or self._recorded(left.before(), retried=left.outcome is not None)
-        return _Begun(opened.number, left.opened, Recollection(sifted, recording), tape)
-
-    def _recorded(self, conversations: Sequence[ConversationId], *, retried: bool) -> Tape | None:
-        """Return the recorded answers of conversations about an item, the newest first, as far as they are of use.
-
-        A failure that is being retried is no answer.
-        """
-        own = self._own
-        if own is None:
-            return None
-        of_use: list[tuple[ConversationId, Sifted]] = []
-        for name in conversations:
-            sifted = own.sifted(name)
-            changed = any(event.kind == "outcome_set_aside" for event in sifted.events)
-            if not sifted.events or (_in_vain(sifted) and not changed):
-                break
-            if retried:
-                sifted.set_aside(sifted.failed)
-            of_use.append((name, sifted))
-        tape: Tape | None = None
-        for name, sifted in reversed(of_use):
-            keep = self._system.log.keep
-            tape = own.tape_of(name, sifted, fit="while exact", keep=keep, paid_here=True, then=tape)
-        return tape
+        opened, retried = _opening(sifted), left.outcome is not None
+        held_over = self._earlier(opened.over, retried=retried) if opened.over is not None else None
+        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over), tape)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)
+
+
+def _opening(sifted: Sifted) -> ItemOpened:
+    opened = next(event for event in sifted.events if event.kind == "item_opened").message()
+    assert isinstance(opened, ItemOpened)  # noqa: S101 - of that kind
+    return opened
 
 
 def _end_of(sifted: Sifted) -> Failure | None:

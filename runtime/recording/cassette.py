@@ -5,6 +5,7 @@ what it is, then one line a call, with every message as it was sent.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -52,15 +53,24 @@ class Cassette(Protocol):
 class RecordedRun:
     """The recording that every run's log is; it is read item by item."""
 
-    def __init__(self, log: LogReader, conversations: Iterable[ConversationId] | None = None, since: int = 0) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        conversations: Iterable[ConversationId] | None = None,
+        since: int = 0,
+        *,
+        whole: bool = False,
+    ) -> None:
         """Find where in the log the conversations stand.
 
         Args:
             log: The run's log; it stays open as long as this is used.
             conversations: Those that are wanted; none for all.
             since: The first event that may be of one of them.
+            whole: Whether an item that is played from it counts all that it took then, asked for again or not.
         """
         self._log = log
+        self._whole = whole
         self._events: dict[ConversationId, array[int]] = log.positions(conversations, since)
         self._held: dict[str, list[ConversationId]] = {}
         for conversation in self._events:
@@ -123,6 +133,7 @@ class RecordedRun:
             paid_here=paid_here,
             with_earlier=with_earlier,
             then=then,
+            whole=self._whole,
         )
 
 
@@ -209,7 +220,7 @@ class FileCassette:
         for number, line in enumerate(lines[1:], 2):
             try:
                 cassette._add(orjson.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 problems.append(Problem(f"not a recorded call: {_first_words(error)}", str(path), number))
         if problems:
             raise DeclarationError(problems)
@@ -264,7 +275,8 @@ def write(log: LogReader, path: Path) -> int:
                 written += 1
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, there is nothing to take away
+            part.unlink(missing_ok=True)
         raise DeclarationError(f"{path} cannot be written: {error.strerror or error}") from error
     return written
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
@@ -67,7 +67,10 @@ def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return {
+        name: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+    }
 
 
 def _set(value: object) -> str:
@@ -89,6 +92,7 @@ class Tape:
         paid_here: bool = False,
         with_earlier: bool = False,
         then: "Tape | None" = None,
+        whole: bool = False,
     ) -> None:
         """Make a tape.
 
@@ -102,6 +106,7 @@ class Tape:
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
             with_earlier: Whether it gets those of earlier conversations about the item, too.
             then: What answers where a call does not fit, `while exact`: the recording this one was begun with.
+            whole: Whether it gets all of these, asked for again or not.
         """
         self.name = name
         self.failed = failed
@@ -111,6 +116,7 @@ class Tape:
         self._paid_here = paid_here
         self._with_earlier = with_earlier
         self._then = then
+        self._whole = whole
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -179,7 +185,7 @@ class Tape:
         self._passed.clear()
         for (agent, _), lane in self._lanes.items():
             for recorded in lane:
-                if whole or not recorded.stands:
+                if whole or self._whole or not recorded.stands:
                     self._log(recorded.called, partial(log, agent))
             lane.clear()
 

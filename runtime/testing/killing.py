@@ -177,5 +177,5 @@ async def _compared(out: Path, undisturbed: Path, *, talk: bool) -> list[str]:
         both.start_soon(ask, "status")
         both.start_soon(ask, "replay")
     if said["status"].document.get("state") != "done" or said["replay"].document.get("same") is not True:
-        problems += [f"{command}: {what.out}" for command, what in said.items()]
+        problems += [f"{command}: {what.words}{what.document}" for command, what in said.items()]
     return problems

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from subprocess import STDOUT
@@ -259,15 +259,15 @@ class Told:
     """What a command said that ends by itself."""
 
     code: int
-    out: str
-    document: dict[str, Any] = field(default_factory=dict[str, Any])
+    document: dict[str, Any]
+    """What it printed; empty where that was none."""
+    words: str
+    """What it wrote to stderr."""
 
 
 async def told(*words: str) -> Told:
     """Return what a command says with --json."""
     line = [sys.executable, "-m", "fellowship", *words, "--json"]
     with anyio.fail_after(PATIENCE_S):
-        done = await anyio.run_process(line, stderr=STDOUT, check=False, env={**os.environ, "NO_COLOR": "1"})
-    text = done.stdout.decode(errors="replace")
-    document: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
-    return Told(done.returncode, text, document)
+        done = await anyio.run_process(line, check=False, env={**os.environ, "NO_COLOR": "1"})
+    return Told(done.returncode, json.loads(done.stdout or "{}"), done.stderr.decode(errors="replace"))

@@ -16,13 +16,13 @@ from playing import results as rows
 from telling import LIBRARY, How, Speaker, apart, asked, cut_short, kinds, length, played, results, said, speak, story
 
 from fellowship.agents import ROLES, Agent, Juror, Prompt
-from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError, Overloaded
+from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError, ModelError, Overloaded
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import Fault, LoopbackEndpoint
-from fellowship.scenarios import Plan, Settings, Status
+from fellowship.scenarios import Plan, Settings, Status, load, plan
 from fellowship.scenarios.again import fork, replay, retry
 
 
@@ -133,6 +133,24 @@ async def test_an_unread_answer_that_failed_an_item_is_asked_for_again(tmp_path:
     assert [call.settings.model for call in speaker.calls] == ["acme/reviewer", "acme/writer"] * 2
     assert [message.role for message in speaker.calls[0].messages] == ["system", "user"]
     assert (seen.done, seen.calls) == (1, 1 + 2 + 4)
+
+
+@pytest.mark.parametrize("handler_retries", [0, 1])
+async def test_of_a_message_of_several_calls_what_was_answered_before_the_failure_is_not_asked_again(
+    handler_retries: int, tmp_path: Path
+) -> None:
+    out, speaker, calls = tmp_path / "run", Speaker(), list[ModelCall]()
+    made = apart("judge", "judging.orders=both", f"agents.judge.failing.retry={handler_retries}")
+
+    def second_fails(call: ModelCall) -> Any:
+        calls.append(call)
+        return speak(call) if len(calls) % 2 else ModelError("no more")
+
+    await played(made, 1, out, Speaker(second_fails))
+    seen = await retried(out, speaker)
+    assert (seen.done, seen.calls_failed) == (1, 1 + handler_retries)
+    assert [asked(call) for call in speaker.calls] == [asked(calls[1])]
+    assert (await replay(out, tmp_path / "again")).differing == ()
 
 
 async def test_an_item_that_took_too_long_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -338,6 +356,22 @@ async def test_a_replay_comes_to_the_very_same_results_without_a_call(
     assert found.outcomes == len(rows(run))
     assert found.status.spend["model"].keys() == {called.model for called in kinds(run, "model_called")}
     assert {called.source for called in kinds(out, "model_called")} <= {"recording", "earlier"}
+
+
+async def test_a_replay_counts_calls_that_an_outcome_was_kept_without(tmp_path: Path) -> None:
+    def alike(call: ModelCall) -> str:
+        return json.dumps({"reason": "so", "score_a": 5, "score_b": 3})
+
+    run, out = tmp_path / "run", tmp_path / "replay"
+    await played(apart("jury"), 3, run, Speaker(alike))
+    before = results(run)
+    changed, source = load("jury", changes=["flow.0.ask=[first, second]"])
+    pair = changed.model_copy(update={"agents": {name: changed.agents[name] for name in ("first", "second")}})
+    made = plan(pair, source=source, models={alias: f"acme/{alias}" for alias in pair.models})
+    await played(made, 3, run, Speaker(last=1), accept_changes=True)
+    found = await replay(run, out, Settings(client=Nobody()))
+    assert found.differing == ()
+    assert results(out) == results(run) == before
 
 
 async def test_a_replay_of_items_that_came_to_nothing_stops_where_they_did(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fellowship.protocols.models import ModelCall
 from fellowship.runtime.log import LogReader, SqliteLog
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import ScriptedModel, as_reply
-from fellowship.scenarios import Outcome, Plan, Progress, Settings, Status, load, plan, play
+from fellowship.scenarios import Outcome, Plan, Settings, Status, load, plan, play
 from fellowship.scenarios.loading import validate
 from fellowship.scenarios.source import read
 
@@ -230,19 +230,6 @@ gives: verdict
     assert [call.messages[-1].content.count("<turn by=") for call in seconds] == [1, 1]
 
 
-async def test_a_random_order_is_the_same_for_the_same_seed_and_covers_both(tmp_path: Path) -> None:
-    async def orders(seed: int, name: str) -> list[str]:
-        model = ScriptedModel()
-        out = tmp_path / name
-        await play(library("judge", "judging.orders=random"), items(40), out, Settings(client=model, seed=seed))
-        with LogReader(out / "run.db") as log:
-            return [event.message().ballots[0].order for event in log.events(kinds=("vote_cast",))]  # type: ignore[attr-defined]
-
-    first, again, other = await orders(1, "x"), await orders(1, "y"), await orders(2, "z")
-    assert first == again != other
-    assert set(first) == {"ab", "ba"}
-
-
 async def test_one_items_failure_is_a_fact_and_no_other_items_business(tmp_path: Path) -> None:
     def script(call: ModelCall) -> str | Exception:
         if "Question 1?" in call.messages[1].content:
@@ -323,64 +310,6 @@ async def test_no_more_conversations_are_open_than_asked_for(tmp_path: Path) -> 
     assert most == 4
 
 
-async def test_played_again_a_run_keeps_what_is_finished_and_begins_the_rest_anew(tmp_path: Path) -> None:
-    seen: list[Progress] = []
-
-    def stopping(call: ModelCall) -> str:
-        seen[0].draining = True
-        return as_reply(call)
-
-    out = tmp_path / "run"
-    limits = Limits(concurrency=2)
-    first = await play(
-        library("judge"), items(6), out, Settings(client=ScriptedModel(stopping), limits=limits, watch=seen.append)
-    )
-    assert first.state == "stopped"
-    assert 0 < first.done < 6
-    model = ScriptedModel()
-    second = await play(library("judge"), items(6), out, Settings(client=model))
-    assert (second.state, second.done, second.calls) == ("done", 6, 6)
-    assert len(model.calls) == 6 - first.done
-    third = ScriptedModel([])
-    assert (await play(library("judge"), items(6), out, Settings(client=third))).done == 6
-    assert [outcome.item for outcome in results(out)] == [f"i{number}" for number in range(6)]
-
-
-async def test_an_item_broken_off_is_charged_for_the_call_that_was_broken_off(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-
-    async def never(call: ModelCall) -> str:
-        if call.answer:
-            await asyncio.Event().wait()
-        return "draft"
-
-    async def broken_off() -> None:
-        async with asyncio.timeout(0.2):
-            await play(library("feedback-loop"), items(1), out, Settings(client=ScriptedModel(never)))
-
-    with pytest.raises(TimeoutError):
-        await broken_off()
-    status = await play(library("feedback-loop"), items(1), out, Settings(client=ScriptedModel()))
-    assert (status.state, status.done, status.calls) == ("done", 1, 6)
-    assert results(out)[0].calls == 6  # a draft, a call broken off, then that again and three more
-
-
-async def test_another_scenario_model_or_seed_in_the_same_directory_is_refused_naming_what_differs(
-    tmp_path: Path,
-) -> None:
-    out = tmp_path / "run"
-    await played(library("judge"), out, ScriptedModel())
-    for made, seed, difference in [
-        (library("judge", "judging.scale=5"), 0, "scenario.judging.scale: not set then, 5 now"),
-        (library("judge"), 1, "seed: 0 then, 1 now"),
-        (library("jury"), 0, 'scenario.scenario: "judge" then, "jury" now'),
-    ]:
-        with pytest.raises(DeclarationError) as caught:
-            await play(made, items(1), out, Settings(client=ScriptedModel(), seed=seed))
-        assert "another --out" in str(caught.value)
-        assert difference in str(caught.value)
-
-
 async def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DeclarationError, match="is not a run"):
@@ -442,18 +371,6 @@ async def test_a_run_on_loopback_logs_no_key(tmp_path: Path) -> None:
     assert all(served.headers["Authorization"] == f"Bearer {key}" for served in server.ledger)
     for path in (tmp_path / "run").iterdir():
         assert key.encode() not in path.read_bytes()
-
-
-async def test_data_that_changed_or_went_away_is_refused_and_more_data_goes_on(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    made = library("judge")
-    await play(made, items(2), out, Settings(client=ScriptedModel()))
-    changed = [items(2)[0].model_copy(update={"prompt": "Another question?"}), items(2)[1]]
-    for now, message in [(changed, "item 'i0'.prompt: \"Question 0"), (items(1), "'i1' is not there")]:
-        with pytest.raises(DeclarationError, match=message):
-            await play(made, now, out, Settings(client=ScriptedModel()))
-    status = await play(made, items(5), out, Settings(client=ScriptedModel()))
-    assert (status.items, status.done, status.calls) == (5, 5, 5)
 
 
 async def test_two_items_with_one_id_are_refused_before_anything_is_asked(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Runs that break off, anywhere and however often, and go on as if nothing had happened."""
 
+import asyncio
+import gc
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +39,7 @@ from fellowship.protocols.generation import DraftWritten, WriteDraft
 from fellowship.protocols.messages import Command, Fact, Message, Stop
 from fellowship.protocols.models import Attempt, ChatMessage, ModelCall
 from fellowship.protocols.ports import Context
-from fellowship.scenarios import Plan, plan
+from fellowship.scenarios import Dataset, Plan, open_dataset, plan
 from fellowship.scenarios.loading import validate
 from fellowship.scenarios.source import read
 
@@ -523,3 +526,29 @@ async def test_a_call_that_an_earlier_version_broke_off_is_asked_again(tmp_path:
     status = await played(made, 1, run, speaker)
     assert status is not None
     assert (status.done, len(speaker.calls), status.calls, status.calls_failed) == (1, 1, 2, 1)
+
+
+async def test_data_that_changed_before_an_open_item_was_begun_anew_is_known_to_have_changed(tmp_path: Path) -> None:
+    made, out, path, speaker = apart("judge"), tmp_path / "run", tmp_path / "data.jsonl", Speaker()
+
+    def data(word: str) -> Dataset:
+        rows = ({"id": f"i{number}", "prompt": f"{word} {number}?", "a": "A", "b": "B"} for number in range(3))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return open_dataset(path, comparison=True)
+
+    await played(made, data("Who"), out, Speaker(last=3, how="cancelled", pause=True), concurrency=3)
+    await played(made, data("Why"), out, Speaker(last=1), accept_changes=True)
+    status = await played(made, data("Why"), out, speaker)
+    assert status is not None
+    assert (status.done, len(speaker.calls)) == (3, 3)
+    prompts = [opened.item.prompt for opened in kinds(out, "item_opened")]
+    assert prompts == ["Who 0?", "Who 1?", "Who 2?", "Why 0?", "Why 1?", "Why 2?"]
+    assert await played(made, list(data("Why")), out, Speaker(last=1)) == status
+
+
+async def test_runs_side_by_side_leave_the_garbage_collector_as_they_found_it(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(played(apart("judge"), 3, tmp_path / str(number)))
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
