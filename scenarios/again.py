@@ -199,7 +199,7 @@ async def replay(
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
         origin = {**about(reader), "replayed_from": str(run)}
-        recorded = RecordedRun(reader, whole=True)
+        recorded = RecordedRun(reader, whole=True, forked="forked_at" in about(reader))
         settings = _seeded(settings or Settings(), _record(reader))
         settings = replace(settings, cassette=recorded, fit="exact", about=origin)
         items = _ended(reader, recorded, earlier)

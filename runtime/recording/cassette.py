@@ -60,6 +60,7 @@ class RecordedRun:
         since: int = 0,
         *,
         whole: bool = False,
+        forked: bool = False,
     ) -> None:
         """Find where in the log the conversations stand.
 
@@ -68,9 +69,11 @@ class RecordedRun:
             conversations: Those that are wanted; none for all.
             since: The first event that may be of one of them.
             whole: Whether an item that is played from it counts all that it took then, asked for again or not.
+            forked: Whether it is a fork: what that stands on was said in answer to other questions.
         """
         self._log = log
         self._whole = whole
+        self._forked = forked
         self._events: dict[ConversationId, array[int]] = log.positions(conversations, since)
         self._held: dict[str, list[ConversationId]] = {}
         for conversation in self._events:
@@ -134,6 +137,7 @@ class RecordedRun:
             with_earlier=with_earlier,
             then=then,
             whole=self._whole,
+            forked=self._forked,
         )
 
 

@@ -73,7 +73,8 @@ class Recollection:
         if not lane:
             return None if self._tape is None else self._tape.answer(agent, letter, round_, call, log)
         differs = difference(lane[0], call)
-        as_said = self._tape is not None and self._tape.as_said and lane[0].source == "recording"
+        # What a fork stands on was said in answer to other questions; a cassette has been asked the same.
+        as_said = lane[0].source == "recording" and (self._tape is None or not self._tape.exact)
         if differs is not None and not as_said:
             raise Diverged(f"{agent} asks something else than was recorded: {differs.what}")
         return lane.popleft()

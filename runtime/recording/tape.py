@@ -93,6 +93,7 @@ class Tape:
         with_earlier: bool = False,
         then: "Tape | None" = None,
         whole: bool = False,
+        forked: bool = False,
     ) -> None:
         """Make a tape.
 
@@ -107,6 +108,7 @@ class Tape:
             with_earlier: Whether it gets those of earlier conversations about the item, too.
             then: What answers where a call does not fit, `while exact`: the recording this one was begun with.
             whole: Whether it gets all of these, asked for again or not.
+            forked: Whether it is of a fork: what that stands on, out of a recording itself, is taken as said.
         """
         self.name = name
         self.failed = failed
@@ -117,6 +119,7 @@ class Tape:
         self._with_earlier = with_earlier
         self._then = then
         self._whole = whole
+        self._forked = forked
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -125,9 +128,9 @@ class Tape:
         self._asked: dict[tuple[str, int | None], int] = {}
 
     @property
-    def as_said(self) -> bool:
-        """Whether its answers are taken whatever was asked."""
-        return self._fit == "as said"
+    def exact(self) -> bool:
+        """Whether nothing but the recorded calls is answered."""
+        return self._fit == "exact"
 
     def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> None:
         """Return None: all is appended anew."""
@@ -147,7 +150,8 @@ class Tape:
             if self.failed is not None:
                 raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
             raise CassetteMiss(self._missed(where, number, call, None))
-        if self._fit != "as said" and difference(lane[0].called, call) is not None:
+        as_said = self._fit == "as said" or (self._forked and lane[0].called.source == "recording")
+        if not as_said and difference(lane[0].called, call) is not None:
             if self._fit == "exact":
                 raise CassetteMiss(self._missed(where, number, call, lane[0]))
             lane.clear()

@@ -199,3 +199,19 @@ async def test_taken_back_and_broken_off_again_they_still_ask_for_nothing(tmp_pa
     status = await played(jury(), 1, killed, back, accept_changes=True)
     assert status is not None
     assert (status.done, back.calls, status.calls) == (1, [], 4)
+
+
+async def test_what_a_fork_stands_on_stands_when_it_is_retried_and_replayed(tmp_path: Path) -> None:
+    out, forked = tmp_path / "run", tmp_path / "fork"
+    await played(jury(), 1, out)
+    with LogReader(out / "run.db") as log:
+        *_, third = [event.sequence for event in log.events(kinds=("cast_vote",))]
+    changes = {"models": {"first": "acme/other"}, "changes": ["agents.second.instructions=Be brief."]}
+    failed = await fork(out, third, forked, Settings(client=Speaker(too_long("third", 0))), **changes)
+    assert failed.failed == 1
+    speaker = Speaker()
+    status = await retry(forked, Settings(client=speaker))
+    assert (status.done, [call.settings.model for call in speaker.calls]) == (1, ["acme/third"])
+    again = await replay(forked, tmp_path / "replay")
+    assert not again.differing
+    assert results(tmp_path / "replay") == results(forked)
