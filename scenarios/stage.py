@@ -201,7 +201,8 @@ class Stage:
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
         opened, retried = _opening(sifted), left.outcome is not None
         held_over = self._earlier(opened.over, retried=retried) if opened.over is not None else None
-        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over), tape)
+        text = self._own.text if self._own is not None else None
+        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over, text), tape)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)

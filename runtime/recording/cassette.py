@@ -82,6 +82,10 @@ class RecordedRun:
     def __contains__(self, item: object) -> bool:
         return item in self._held
 
+    def text(self, digest: str) -> str:
+        """Return a message as it was sent, but for secrets."""
+        return self._log.text(digest)
+
     def items(self) -> Iterator[ItemId]:
         """Return the items, in the order they were begun."""
         return map(ItemId, self._held)

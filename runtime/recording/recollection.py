@@ -31,13 +31,15 @@ Lane = tuple[str, str, int | None]
 class Recollection:
     """A Recall of one conversation, for its own log."""
 
-    def __init__(self, sifted: Sifted, tape: Tape | None = None) -> None:
+    def __init__(self, sifted: Sifted, tape: Tape | None = None, text: Callable[[str], str] | None = None) -> None:
         """Make a recollection.
 
         Args:
             sifted: The events of the conversation.
             tape: What answers when the conversation has nothing more: the recording it was begun with.
+            text: Returns a message of the log by its digest.
         """
+        self._text = text
         self._tape = tape
         if tape is not None:
             tape.wind([(event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called)])
@@ -72,7 +74,7 @@ class Recollection:
         lane = self._calls.get((agent, letter))
         if not lane:
             return None if self._tape is None else self._tape.answer(agent, letter, round_, call, log)
-        differs = difference(lane[0], call)
+        differs = difference(lane[0], call, self._text)
         # What a fork stands on was said in answer to other questions; a cassette has been asked the same.
         as_said = lane[0].source == "recording" and (self._tape is None or not self._tape.exact)
         if differs is not None and not as_said:

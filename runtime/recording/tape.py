@@ -11,6 +11,7 @@ from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
 from ...protocols.messages import Message
 from ...protocols.models import ModelCall
+from ..secrecy import MARK, hide_json
 
 Fit = Literal["exact", "while exact", "as said"]
 """How a recorded call has to fit the one that is made.
@@ -46,8 +47,16 @@ class Difference:
     """Place of the message, from 0, where it is one."""
 
 
-def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
-    """Return the first thing in which a call differs from a recorded one; None where it is the same."""
+def difference(called: ModelCalled, call: ModelCall, text: Callable[[str], str] | None = None) -> Difference | None:
+    """Return the first thing in which a call differs from a recorded one; None where it is the same.
+
+    A recorded message that a secret was taken out of is known by its digest, or where it is said without it now.
+
+    Args:
+        called: The recorded call.
+        call: The one that is made.
+        text: Returns a recorded message by its digest.
+    """
     if called.model != call.settings.model:
         return Difference(f"the model is {call.settings.model}, and was {called.model}")
     before, now = _plain(called.settings), _plain(call.settings.sampling)
@@ -58,12 +67,18 @@ def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
     if called.answer != asked:
         return Difference(f"the answer is to be {asked or 'free text'}, and was {called.answer or 'free text'}")
     for place, (message, (role, digest)) in enumerate(zip(call.messages, called.messages, strict=False)):
-        if (message.role, message.digest) != (role, digest):
+        if (message.role, message.digest) != (role, digest) and not (
+            message.role == role and text is not None and _is_without_its_secret(text(digest), message.content)
+        ):
             return Difference(f"message {place + 1} ({message.role}) differs", place)
     if len(call.messages) != len(called.messages):
         longer = "more" if len(call.messages) > len(called.messages) else "fewer"
         return Difference(f"there are {longer} messages: {len(call.messages)}, and were {len(called.messages)}")
     return None
+
+
+def _is_without_its_secret(kept: str, said: str) -> bool:
+    return MARK[:-1] in kept and kept == hide_json(said)
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
@@ -151,7 +166,7 @@ class Tape:
                 raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
             raise CassetteMiss(self._missed(where, number, call, None))
         as_said = self._fit == "as said" or (self._forked and lane[0].called.source == "recording")
-        if not as_said and difference(lane[0].called, call) is not None:
+        if not as_said and difference(lane[0].called, call, self._text) is not None:
             if self._fit == "exact":
                 raise CassetteMiss(self._missed(where, number, call, lane[0]))
             lane.clear()
@@ -166,7 +181,7 @@ class Tape:
         """Pass over a call that a newer recording has answered."""
         lane = self._lanes.get((agent, round_)) or deque[Recorded]()
         self._pass_over(lane)
-        if lane and difference(lane[0].called, call) is None:
+        if lane and difference(lane[0].called, call, self._text) is None:
             lane.popleft()
         if self._then is not None:
             self._then.skip(agent, round_, call)
@@ -215,7 +230,7 @@ class Tape:
             place = f"the nearest, of {nearest.agent!r} in round {called.round or 1}"
         else:
             place = "the one recorded there"
-        differs = difference(called, call)
+        differs = difference(called, call, self._text)
         if differs is None:
             return f"{asked}; {place}, is the same call, and was asked for already or by another agent"
         return f"{asked}; {place}: {differs.what}{self._excerpts(called, call, differs.message)}"

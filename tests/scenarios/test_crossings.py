@@ -215,3 +215,21 @@ async def test_what_a_fork_stands_on_stands_when_it_is_retried_and_replayed(tmp_
     again = await replay(forked, tmp_path / "replay")
     assert not again.differing
     assert results(tmp_path / "replay") == results(forked)
+
+
+KEY = "sk-proj-abcdefghijklmnop1234567890"
+
+
+def leaking(call: ModelCall) -> str:
+    return f"My key is {KEY}." if call.answer is None else speak(call)
+
+
+@pytest.mark.parametrize("last", [2, 3, 4])
+async def test_an_agent_that_said_a_secret_goes_on_where_it_was_broken_off(tmp_path: Path, last: int) -> None:
+    made, out, models = apart("feedback-loop"), tmp_path / "run", (Speaker(leaking, last=last), Speaker(leaking))
+    for model in models:
+        await play(made, items(1), out, Settings(client=model, environ={"ACME_API_KEY": KEY}))
+    assert models[0].asked.total() + models[1].asked.total() == 5
+    assert rows(out)[0]["calls"] == 5
+    again = await replay(out, tmp_path / "replay", Settings(environ={}))
+    assert not again.differing
