@@ -303,6 +303,7 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
 def _changes(before: object, after: object, path: str) -> Iterator[str]:
     if before == after:
         return
+    was, is_now = _words(before), _words(after)
     if isinstance(before, dict | None) and isinstance(after, dict | None):
         then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
         for key in dict.fromkeys([*then, *now]):
@@ -311,7 +312,6 @@ def _changes(before: object, after: object, path: str) -> Iterator[str]:
         for place, (one, two) in enumerate(parts):
             yield from _changes(one, two, f"{path}.{place}")
     else:
-        was, is_now = _words(before), _words(after)
         yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
@@ -67,7 +67,10 @@ def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return {
+        name: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+    }
 
 
 def _set(value: object) -> str:
