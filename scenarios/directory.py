@@ -303,12 +303,12 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
 def _changes(before: object, after: object, path: str) -> Iterator[str]:
     if before == after:
         return
-    was, is_now = _words(before), _words(after)
+    was, is_now, parts = _words(before), _words(after), _parts(before, after)
     if isinstance(before, dict | None) and isinstance(after, dict | None):
         then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
         for key in dict.fromkeys([*then, *now]):
             yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-    elif (parts := _parts(before, after)) is not None:
+    elif parts is not None:
         for place, (one, two) in enumerate(parts):
             yield from _changes(one, two, f"{path}.{place}")
     else:
