@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTHONS ?= python3.11 python3.12 python3.13
 
-.PHONY: demo test check format bench docs matrix clean
+.PHONY: demo test check format bench soak docs matrix clean
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,7 +48,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/debates.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
+
+# A hundred kills; some minutes. SEED=N repeats one.
+soak: $(VENV)/.dev
+	$(BIN)/python benchmarks/soak.py $(if $(SEED),--seed $(SEED))
 
 docs: $(VENV)/.dev
 	$(BIN)/fellowship schema > docs/scenario.schema.json

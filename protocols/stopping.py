@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .errors import DeclarationError, nearest
 from .generation import DraftWritten
+from .judging import Verdict
 from .jury import VoteCast
 from .messages import Fact
 from .review import FeedbackGiven
@@ -70,8 +71,12 @@ def agreement(said: Said) -> float | None:
 
     An unread vote agrees with none.
     """
-    votes = latest_votes(said)
-    verdicts = Counter(vote.verdict for vote in votes if vote.verdict != "unread")
+    return agreeing([vote.verdict for vote in latest_votes(said)])
+
+
+def agreeing(votes: Sequence[Verdict]) -> float | None:
+    """Return the share of votes that the most frequent verdict has; None where none of them could be read."""
+    verdicts = Counter(vote for vote in votes if vote != "unread")
     return max(verdicts.values()) / len(votes) if verdicts else None
 
 

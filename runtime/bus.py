@@ -39,7 +39,7 @@ class Bus:
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []
-        """Everything said, in order, that of a closed round in its; the flow of a scenario bounds it."""
+        """Everything said, in order, and a blind round in that of its speakers; the flow of a scenario bounds it."""
         self._hears: dict[str, tuple[str, ...]] = {}
         self._heard: dict[str, set[int]] = {}
         self._held: list[Utterance] | None = None
@@ -93,7 +93,8 @@ class Bus:
         held, self._held = self._held or [], None
         place = {name: index for index, name in enumerate(order)}
         held.sort(key=lambda utterance: place.get(utterance.speaker, len(place)))
-        self.said[len(self.said) - len(held) :] = held
+        if held:  # the last that was said; whoever begins to listen later is told in this order, too
+            self.said[-len(held) :] = held
         return [delivery for utterance in held for delivery in self._to_listeners(utterance)]
 
     def _to_listeners(self, utterance: Utterance) -> list[Delivery]:

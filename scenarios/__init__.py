@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from .loading import library, load
     from .outcomes import Outcome, Status
     from .planning import plan
-    from .run import Progress, Settings, play
+    from .run import play
+    from .settings import Progress, Settings
     from .spec import Agent, Ask, Decide, Failing, Pick, Repeat, Scenario
     from .steps import Plan
 
@@ -21,10 +22,10 @@ _PLACES = {
     "Outcome": "outcomes",
     "Pick": "spec",
     "Plan": "steps",
-    "Progress": "run",
+    "Progress": "settings",
     "Repeat": "spec",
     "Scenario": "spec",
-    "Settings": "run",
+    "Settings": "settings",
     "Status": "outcomes",
     "library": "loading",
     "load": "loading",

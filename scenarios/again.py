@@ -17,11 +17,12 @@ from ..protocols.registry import Registry
 from ..runtime.log import LogReader
 from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
 from ..runtime.recording.cassette import Keep
-from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, prepare, refused
+from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, noted, prepare, refused
 from .loading import set_part, validate
 from .outcomes import Fold, Outcome, Status, in_order, status, write_results
 from .planning import plan
-from .run import Settings, carry_on
+from .run import carry_on
+from .settings import Settings
 from .source import Source
 from .steps import Plan
 
@@ -81,8 +82,8 @@ def _with_models(record: dict[str, Any]) -> dict[str, Any]:
 
 def about(reader: LogReader) -> dict[str, str]:
     """Return what was noted of a run: where its data and its endpoint are."""
-    noted: dict[str, str] = json.loads(reader.meta(ABOUT) or "{}")
-    return noted
+    said: dict[str, str] = json.loads(reader.meta(ABOUT) or "{}")
+    return said
 
 
 def _seeded(settings: Settings, record: dict[str, Any]) -> Settings:
@@ -93,7 +94,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
     """Play a run's failed items again, and return its state at the end.
 
     A conversation goes on at the message that failed; where no message did, it is held anew. The failure counts until
-    there is another outcome.
+    there is another outcome. A retry that was broken off goes on; where only its results are missing, they are written.
 
     Raises:
         DeclarationError: there is no run, or it would be played otherwise than before, prompts included.
@@ -111,7 +112,9 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
         if not items:
-            return status(reader, str(run), write_results(reader, run / RESULTS))
+            now = status(reader, str(run), write_results(reader, run / RESULTS))
+            if now.state != "broken off":
+                return now
     for _, item in items:
         if item.id in earlier.failures:
             earlier.left[item.id] = earlier.failures[item.id]
@@ -122,9 +125,9 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
-    """Return the items that failed, those included that were being tried again when that was broken off."""
-    wanted = {left.conversation for left in earlier.failures.values()}
-    wanted |= {left.conversation for left in earlier.left.values() if left.outcome is not None}
+    """Return the failed items, and those that a retry has begun and not ended: their failure still counts."""
+    begun = [left for left in earlier.left.values() if left.outcome is not None]
+    wanted = {left.conversation for left in (*earlier.failures.values(), *begun)}
     if not wanted:
         return
     for event in reader.events(kinds=("item_opened",)):
@@ -177,10 +180,10 @@ async def replay(
     with LogReader(run / LOG) as reader:
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
-        noted = {**about(reader), "replayed_from": str(run)}
+        origin = {**about(reader), "replayed_from": str(run)}
         recorded = RecordedRun(reader, whole=True)
         settings = _seeded(settings or Settings(), _record(reader))
-        settings = replace(settings, cassette=recorded, fit="exact", about=noted)
+        settings = replace(settings, cassette=recorded, fit="exact", about=origin)
         items = _ended(reader, recorded, earlier)
         done = await carry_on(made, items, out, settings, Earlier(), len(earlier.ended))
         with LogReader(out / LOG) as again:
@@ -230,7 +233,8 @@ async def fork(
         roles: What agents can be.
 
     Raises:
-        DeclarationError: there is no such event, it is of no conversation, or a change is wrong.
+        DeclarationError: there is no such event, it is of no conversation, a change is wrong, or `out` is something
+            else, such as a fork at another event.
         LogError: a log cannot be read or written.
     """
     with LogReader(run / LOG) as reader:
@@ -247,10 +251,24 @@ async def fork(
         sifted = recorded.sifted(event.conversation)
         number, item = _opened(sifted)
         cut = Cut(recorded, event.conversation, sifted, at)
-        noted = {**about(reader), "forked_from": str(run), "forked_at": str(at)}
-        settings = replace(settings, cassette=cut, fit="as said", about=noted)
+        origin = {**about(reader), "forked_from": str(run), "forked_at": str(at)}
+        settings = replace(settings, cassette=cut, fit="as said", about=origin)
+        _refuse_other_fork(out, run, at)
         earlier = prepare(made, [item], out, settings.seed)
         return await carry_on(made, [(number, item)], out, settings, earlier, 1)
+
+
+def _refuse_other_fork(out: Path, run: Path, at: int) -> None:
+    """Raise DeclarationError where a directory holds another run than this fork: it would not be gone on with."""
+    if noted(out, ABOUT) is None:
+        return
+    with LogReader(out / LOG) as reader:
+        before = about(reader)
+    if "forked_at" not in before:
+        raise DeclarationError(f"{out} holds a run that is no fork: choose another --out")
+    if before["forked_at"] != str(at) or Path(before["forked_from"]).resolve() != run.resolve():
+        was = f"{before['forked_from']} at event {before['forked_at']}"
+        raise DeclarationError(f"{out} holds a fork of {was}, not of {run} at event {at}: choose another --out")
 
 
 def _opened(sifted: Sifted) -> tuple[int, Item]:

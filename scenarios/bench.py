@@ -34,7 +34,8 @@ from ..runtime.testing.serve import Serving
 from .loading import load
 from .outcomes import Status
 from .planning import plan
-from .run import Settings, play
+from .run import play
+from .settings import Settings
 
 MODEL = "bench/m"
 PRICES = PriceTable({MODEL: {"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}})

@@ -2,7 +2,9 @@
 
 # ruff: noqa: PLC0415 - see above
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +29,9 @@ from .console import (
 
 if TYPE_CHECKING:
     from .bench import Measured
+
+DIFFERENT = 1
+"""Exit code of `diff`, as of diff(1)."""
 
 __all__ = ["app", "main", "play_commands"]
 
@@ -110,19 +115,69 @@ def schema() -> None:
 
 @app.command("status")
 @plainly
-def show_status(run: Run, as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way
-    """Show how a run stands, also while it is going."""
-    from ..runtime.log import LogReader
+def show_status(
+    run: Run,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+    whole: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--whole", help="Read the whole log for damage first: some seconds a gigabyte.")
+    ] = False,
+) -> None:
+    """Show how a run stands, also while it is going, and what is wrong with its log, where something is."""
+    from ..protocols.errors import LogError
+    from ..runtime.log import LogReader, examine
     from . import terminal
     from .directory import LOG, RESULTS
     from .outcomes import status
 
+    problems = examine(log_of(run), thorough=whole)
+    if problems:
+        raise LogError("\n".join(problems))
     with LogReader(log_of(run)) as log:
         found = status(log, str(run))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         terminal.out().print(terminal.summary(found, [run / RESULTS, run / LOG]))
+
+
+@app.command()
+@plainly
+def salvage(
+    run: Run, to: Annotated[Path, typer.Option(help="The directory of what can be saved.", show_default=False)]
+) -> None:
+    """Copy all that can still be read of a damaged run into a new one, which can be gone on with."""
+    from rich.text import Text
+
+    from ..runtime import log
+    from . import terminal
+    from .directory import LOG, RECORD, RESULTS
+    from .outcomes import write_results
+
+    saved = log.salvage(log_of(run), _made(to) / LOG)
+    if (run / RECORD).is_file():
+        shutil.copyfile(run / RECORD, to / RECORD)
+    with log.LogReader(to / LOG) as reader:
+        write_results(reader, to / RESULTS)
+    lost = [
+        f"{saved.lost:,} events" if saved.lost else "",
+        f"{len(saved.texts_lost):,} texts" if saved.texts_lost else "",
+        f"{saved.replies_lost:,} replies" if saved.replies_lost else "",
+    ]
+    missing = ", ".join(filter(None, lost))
+    told = f"{saved.events:,} events saved in {to}; known to be lost: {missing or 'nothing'}"
+    terminal.out().print(Text(told), soft_wrap=True)
+    terminal.out().print(Text(f"`fellowship run … --out {to}` goes on with it."), soft_wrap=True)
+
+
+def _made(directory: Path) -> Path:
+    """Return a directory, made where it was not; raises DeclarationError where it cannot be."""
+    from ..protocols.errors import DeclarationError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeclarationError(f"{directory} cannot be written: {error.strerror}") from error
+    return directory
 
 
 @app.command()
@@ -187,6 +242,39 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
+
+
+@app.command()
+@plainly
+def diff(
+    first: Run,
+    second: Annotated[Path, typer.Argument(help="Another run's directory.", show_default=False)],
+    item: Annotated[str | None, typer.Argument(help="An item's id, to see it in full.")] = None,
+    everything: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--all", envvar="FELLOWSHIP_DIFF_ALL", help="Show all items that differ, not the first 20.")
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Compare two runs: outcomes, agreement, and where conversations part first. Exit code 1 where they differ."""
+    from rich.text import Text
+
+    from ..runtime.log import LogReader
+    from . import compared, terminal
+    from .diff import compare, compare_item
+
+    names = (str(first), str(second))
+    with LogReader(log_of(first)) as one, LogReader(log_of(second)) as other:
+        if item is None:
+            whole = compare(one, other, names=names, everything=everything)
+            document, shown, same = whole.model_dump(mode="json"), compared.comparison(whole), whole.same
+        else:
+            found = compare_item(one, other, item, names=names)
+            document, shown, same = found.model_dump(mode="json"), compared.one_item(found, names), found.same
+    if as_json:
+        print_json(document)
+    else:
+        terminal.out().print(shown, soft_wrap=isinstance(shown, Text))
+    raise typer.Exit(DONE if same else DIFFERENT)
 
 
 @models_app.callback()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import yaml
@@ -16,17 +16,18 @@ from ..protocols.errors import DeclarationError, LogError
 from ..protocols.identity import ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
-from ..runtime.log import LogReader, SqliteLog
+from ..runtime.log import LogReader, SqliteLog, begun
 from ..runtime.secrecy import hidden, hide_json
+from .differing import differences
 from .steps import Plan
 
 LOG = "run.db"
 RECORD = "run.yaml"
 RESULTS = "results.jsonl"
+FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal"})
+"""What lies in a directory before anything is played."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""
-LONGEST_WORDS = 60
-"""Characters shown of a text that has changed."""
 LANDMARKS = ("run_changed", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Kinds that say how far items have come."""
 ABOUT = "about"
@@ -75,14 +76,14 @@ class Earlier:
     """Of those that have an outcome: the failed ones."""
     done: int = 0
     failed: int = 0
+    last: int = 0
+    """Sequence of the newest event that was there to be looked at."""
     changes: tuple[str, ...] = ()
     """What is played otherwise than before, a line each."""
     replanned: bool = False
     """Whether more than the data has changed."""
     changed: tuple[ItemId, ...] = ()
     """Items with an outcome whose data changed since."""
-    unsettled: bool = False
-    """Whether items were begun with other data than theirs now: until they are begun anew, the log does not say so."""
     gone: tuple[ItemId, ...] = ()
     """Items with an outcome that the data has no more."""
 
@@ -105,7 +106,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
             items have one id.
     """
     earlier = Earlier()
-    if (out / LOG).exists():
+    if (out / LOG).exists() and not _stillborn(out):
         with LogReader(out / LOG) as reader:
             same_data = mark_of(items) is not None and mark_of(items) == reader.meta(MARK)
             earlier = look_back(reader, with_digests=not same_data)
@@ -116,7 +117,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
         if earlier.changes and not accept_changes:
             raise refused(earlier, out)
     else:
-        if out.exists() and (not out.is_dir() or any(entry.suffix != ".lock" for entry in out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(entry.name not in FIRST for entry in out.iterdir())):
             raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
         _look_at(items, earlier, None)
     try:
@@ -126,12 +127,20 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
     return earlier
 
 
+def _stillborn(out: Path) -> bool:
+    """Whether a process was killed as it made the log, so that nothing has ever been played here.
+
+    An empty log beside anything else was cut off, and is not gone on with.
+    """
+    return all(entry.name in FIRST for entry in out.iterdir()) and not begun(out / LOG)
+
+
 def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
     """Return in what a plan differs from that of the last start, a line each."""
     played = reader.meta("played")
     if played is None:
         return ()
-    return tuple(_changes(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed)))), ""))
+    return tuple(differences(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed))))))
 
 
 def refused(earlier: Earlier, out: Path) -> DeclarationError:
@@ -147,7 +156,7 @@ def refused(earlier: Earlier, out: Path) -> DeclarationError:
 
 
 def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) -> None:
-    """Check that every item has its own id, and find those with an outcome that are not what they were."""
+    """Check that every item has its own id, and find those that were begun and are not what they were."""
     seen: set[ItemId] = set()
     changed: dict[ItemId, Item] = {}
     for item in items:
@@ -158,12 +167,10 @@ def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) 
         before = earlier.ended.get(item.id) if left is None else left.digest
         if (digest := _digest(item)) == before or before in (None, UNKNOWN):
             continue
-        if left is None:
-            changed[item.id] = item
-        else:
+        changed[item.id] = item
+        if left is not None:
             earlier.left[item.id] = replace(left, digest=digest, anew=True)
-            earlier.unsettled = True
-    earlier.changed = tuple(changed)
+    earlier.changed = tuple(item for item in changed if item in earlier.ended)
     earlier.gone = tuple(item for item in earlier.ended if item not in seen)
     if reader is not None and (changed or earlier.gone):
         earlier.changes += tuple(_data_changes(changed, reader))
@@ -171,12 +178,15 @@ def _look_at(items: Iterable[Item], earlier: Earlier, reader: LogReader | None) 
 
 
 def _data_changes(changed: Mapping[ItemId, Item], reader: LogReader) -> Iterator[str]:
-    """Say of each changed item that has an outcome what has changed."""
+    """Say of each item what has changed since it was begun last."""
+    before: dict[ItemId, Item] = {}
     for event in reader.events(kinds=("item_opened",)) if changed else ():
         opened = event.message()
-        if isinstance(opened, ItemOpened) and (now := changed.get(opened.item.id)) is not None:
-            then = opened.item.model_dump(mode="json", exclude_none=True)
-            yield from _changes(then, now.model_dump(mode="json", exclude_none=True), f"data: item {now.id!r}")
+        if isinstance(opened, ItemOpened) and opened.item.id in changed:
+            before[opened.item.id] = opened.item
+    for item, then in before.items():
+        now = changed[item].model_dump(mode="json", exclude_none=True)
+        yield from differences(then.model_dump(mode="json", exclude_none=True), now, f"data: item {item!r}")
 
 
 def _digest(item: Item) -> bytes:
@@ -195,12 +205,12 @@ def mark_of(items: Iterable[Item]) -> str | None:
     return getattr(items, "mark", None) or None
 
 
-def noted_mark(out: Path) -> str | None:
-    """Return the mark of the data set that a run was last played for; None where there is no run yet."""
-    if not (out / LOG).is_file():
+def noted(out: Path, key: str) -> str | None:
+    """Return what is noted under a key in the log of a directory; None where there is no run yet, or no such note."""
+    if not (out / LOG).is_file() or _stillborn(out):
         return None
     with LogReader(out / LOG) as reader:
-        return reader.meta(MARK)
+        return reader.meta(key)
 
 
 def look_back(reader: LogReader, *, with_digests: bool = True) -> Earlier:
@@ -212,7 +222,7 @@ class _LookBack:
     """A fold over what says how far items have come."""
 
     def __init__(self, reader: LogReader, *, with_digests: bool) -> None:
-        self._earlier = Earlier()
+        self._earlier = Earlier(last=reader.last())
         self._digests = dict(_digests(reader)) if with_digests else {}
         self._aside = {_item_of(name) for _, name, _ in reader.landmarks(("outcome_set_aside",))}
         self._no_more: dict[ItemId, Left] = {}
@@ -298,41 +308,3 @@ def _record(plan: Plan, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
     packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
     versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     return {**_played(plan, seed), **about, "versions": versions}
-
-
-def _changes(before: object, after: object, path: str) -> Iterator[str]:
-    if before == after:
-        return
-    was, is_now, parts = _words(before), _words(after), _parts(before, after)
-    if isinstance(before, dict | None) and isinstance(after, dict | None):
-        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
-        for key in dict.fromkeys([*then, *now]):
-            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-    elif parts is not None:
-        for place, (one, two) in enumerate(parts):
-            yield from _changes(one, two, f"{path}.{place}")
-    else:
-        yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
-
-
-def _parts(before: object, after: object) -> list[tuple[object, object]] | None:
-    """Return the parts of two lists of one length, side by side; None where they are none."""
-    if not isinstance(before, list) or not isinstance(after, list):
-        return None
-    then, now = cast("list[object]", before), cast("list[object]", after)
-    return list(zip(then, now, strict=True)) if len(then) == len(now) else None
-
-
-def _words(value: object) -> str:
-    return "not set" if value is None else json.dumps(value)
-
-
-def _short(text: str, other: str) -> str:
-    """Return a text, or, of a long one, the part in which it begins to differ from another."""
-    if len(text) <= LONGEST_WORDS:
-        return text
-    pairs = zip(text, other, strict=False)
-    same = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
-    first = min(max(0, same - LONGEST_WORDS // 2), len(text) - LONGEST_WORDS)
-    last = first + LONGEST_WORDS
-    return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"

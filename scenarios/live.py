@@ -8,7 +8,7 @@ from ..runtime.secrecy import hide_cut
 from ..runtime.session import Session
 
 if TYPE_CHECKING:
-    from .run import Progress
+    from .settings import Progress
 
 LONGEST_SHOWN = 5
 """Calls named in a stall report."""

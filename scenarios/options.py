@@ -18,7 +18,7 @@ from .console import DONE, STOPPED, WITH_FAILURES, AsJson, BaseUrl, log_of, prin
 if TYPE_CHECKING:
     from ..runtime.session import Rate
     from .outcomes import Status
-    from .run import Progress, Settings
+    from .settings import Progress, Settings
     from .steps import Plan
 
 Parameters = ParamSpec("Parameters")
@@ -96,7 +96,7 @@ class PlayOptions:
         """Return the settings of a run; raises DeclarationError where an option is wrong."""
         from ..runtime.models import Budget, PriceTable, weights
         from ..runtime.session import Access, Limits
-        from .run import Settings
+        from .settings import Settings
 
         limits = Limits(
             concurrency=self.concurrency or (10_000 if self.batch else 64),

@@ -73,12 +73,12 @@ class Spend:
     maybe_billed: int = 0
     """Requests that broke off and may have been billed; nobody says how much."""
 
-    def add(self, called: dict[str, Any], *, answered: bool) -> None:
+    def add(self, called: dict[str, Any], *, answered: bool, unpriced: bool) -> None:
         """Count one call: the body of a `model_called`, of which the text may be left out."""
-        usage = called["usage"]
+        usage, attempts = called["usage"], called["attempts"]
         self.calls += 1
         self.failed += not answered
-        self.attempts += len(called["attempts"])
+        self.attempts += len(attempts)
         self.cached += called["source"] == "cache"
         if called["source"] == "recording":
             self.recorded += 1
@@ -88,12 +88,13 @@ class Spend:
         self.cached_tokens += usage["cached_tokens"]
         self.reasoning_tokens += usage["reasoning_tokens"]
         self.unmetered += not usage["reported"]
-        self.maybe_billed += sum("maybe_billed" in attempt for attempt in called["attempts"])
+        for attempt in attempts:
+            self.maybe_billed += "maybe_billed" in attempt
         self.cost_usd += called.get("cost_usd", 0.0)
-        self.unpriced += _unpriced(called)
+        self.unpriced += unpriced
 
 
-def _unpriced(called: dict[str, Any]) -> bool:
+def unpriced_call(called: dict[str, Any]) -> bool:
     """Return whether a call used tokens whose cost, or number, nobody knows."""
     usage = called["usage"]
     return not usage["reported"] or ("cost_usd" not in called and usage["input_tokens"] > 0)
@@ -143,6 +144,8 @@ class _Tally:
     tokens: int = 0
     cost_usd: float = 0.0
     priced: bool = True
+    unread: int = 0
+    """Of its newest decision."""
 
 
 class Fold:
@@ -164,8 +167,9 @@ class Fold:
         that has another now; one that has none since is left out. Only items in the making are held.
         """
         tallies: dict[str, _Tally] = {}
-        last = self._log.last()  # what is set aside from here on had its successor, if any, from here on, too
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in self._log.bodies(("outcome_set_aside",))}
+        last = self._log.last()  # what is set aside from here on has its successor, if any, from here on, too
+        aside = self._log.bodies(("outcome_set_aside",), until=last)
+        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
         found = self._log.bodies(FOLDED, with_text=("item_finished",), until=last)
         for sequence, conversation, sender, kind, body, text_apart in found:
             item = conversation.rpartition("~")[0]
@@ -173,12 +177,16 @@ class Fold:
                 content: dict[str, Any] = orjson.loads(body)
                 if kind == "model_called":
                     answered = "error" not in content and ("text" in content or text_apart is not None)
-                    self._add_call(tallies.setdefault(item, _Tally()), sender, content, answered=answered)
+                    tally = tallies.get(item)
+                    if tally is None:
+                        tally = tallies[item] = _Tally()
+                    self._add_call(tally, sender, content, answered=answered)
                 elif kind == "decision_made":
-                    self.unread += content["unread"]
+                    tallies.setdefault(item, _Tally()).unread = content["unread"]
                 elif sequence not in set_aside:
-                    self._count(content)
-                    yield content["number"], _outcome(item, tallies.pop(item, _Tally()), content)
+                    tally = tallies.pop(item, _Tally())
+                    self._count(content, tally)
+                    yield content["number"], _outcome(item, tally, content)
             except (ValueError, KeyError, TypeError) as error:
                 raise damaged(self._log.path, f"event {sequence} is not what it was") from error
 
@@ -210,16 +218,18 @@ class Fold:
         tally.calls += 1
         tally.tokens += usage["input_tokens"] + usage["output_tokens"]
         tally.cost_usd += called.get("cost_usd", 0.0)
-        tally.priced = tally.priced and not _unpriced(called)
+        unpriced = unpriced_call(called)
+        tally.priced = tally.priced and not unpriced
         if "tier" in called:
             self.tiers[called["tier"]] += 1
         key = (called["model"], agent, called.get("round"))
         spend = self.spend.get(key)
         if spend is None:
             spend = self.spend[key] = Spend()
-        spend.add(called, answered=answered)
+        spend.add(called, answered=answered, unpriced=unpriced)
 
-    def _count(self, end: dict[str, Any]) -> None:
+    def _count(self, end: dict[str, Any], tally: _Tally) -> None:
+        self.unread += tally.unread
         if end["kind"] == "item_failed":
             self.failures[end["cause"]["error"]] += 1
         else:
@@ -308,13 +318,13 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         state, cause = end.reason, end.cause
     else:
         state, cause = "running" if being_written(log.path) else "broken off", None
-    total = fold.total()
+    total, with_outcome = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
         scenario=log.meta("name") or "",
         state=state,
         why=f"{cause.error}: {cause.reason}" if cause else None,
-        items=start.items if isinstance(start, RunStarted) else 0,
+        items=max(start.items if isinstance(start, RunStarted) else 0, with_outcome),
         done=fold.verdicts.total(),
         failed=fold.failures.total(),
         verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},

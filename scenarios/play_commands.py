@@ -63,13 +63,13 @@ def run(
 ) -> None:
     """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
     from .datasets import open_dataset, read_mapping
-    from .directory import noted_mark
+    from .directory import MARK, noted
     from .run import play
 
     plan = plan_of(scenario, model, change)
     columns = read_mapping(mapping) if mapping else None
     directory = out or _new_directory(plan.scenario.scenario)
-    comparison, known = plan.scenario.takes == "comparison", noted_mark(directory)
+    comparison, known = plan.scenario.takes == "comparison", noted(directory, MARK)
     dataset = open_dataset(data, comparison=comparison, mapping=columns, limit=limit, known=known)
     about = {"data": str(data), **({"base_url": options.base_url} if options.base_url else {})}
     with ExitStack() as stack:

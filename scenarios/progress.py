@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..runtime.models.admission import AdmissionState
 from ..runtime.tracing import plain
-from .run import Progress
+from .settings import Progress
 
 EVERY_S = 0.25
 ELSEWHERE_EVERY_S = 10.0

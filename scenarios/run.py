@@ -2,38 +2,29 @@
 
 import asyncio
 import gc
-import os
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
 
-from ..protocols.errors import (
-    FellowshipError,
-    LogError,
-    ModelError,
-    RunStopping,
-)
+from ..protocols.errors import DeclarationError, FellowshipError, LogError, RunStopping
 from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
-from ..protocols.models import Completion, ModelCall, Usage
-from ..protocols.ports import Clock, ModelClient
-from ..runtime.log import Durability, LogReader
-from ..runtime.recording import Cassette, Fit, RecordedRun
+from ..runtime.log import LogReader
+from ..runtime.recording import RecordedRun
 from ..runtime.secrecy import hiding, known, secrets_of
-from ..runtime.session import Access, Limits, Session, open_session, prove
+from ..runtime.session import Limits, Session, open_session, prove
 from ..runtime.system import NoModels
 from ..runtime.tracing import Log, logger
 from .changes import take_in_changes
 from .directory import LOG, RESULTS, Earlier, describe, mark_of, prepare
 from .live import live
 from .outcomes import Status, status, write_results
+from .settings import Counting, Progress, Settings
 from .stage import Due, Stage
 from .steps import Plan
 
@@ -57,91 +48,6 @@ class Items(Protocol):
     def __iter__(self) -> Iterator[Item]: ...
 
 
-@dataclass(slots=True)
-class Progress:
-    """A run as it goes; one object all along, to be read at any moment."""
-
-    items: int
-    """Items the run covers."""
-    earlier: int = 0
-    """Items that an earlier start had ended."""
-    done: int = 0
-    failed: int = 0
-    failures: Counter[str] = field(default_factory=Counter[str])
-    """Those of this start, by class of error."""
-    in_flight: int = 0
-    calls: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    unpriced: int = 0
-    """Calls whose cost nobody knows."""
-    draining: bool = False
-    """Set it to begin no further item, and to leave when those in flight have ended."""
-    stopped_by: Failure | None = None
-    """Why no further item can succeed."""
-    session: Session | None = None
-    """The open run, to be looked at."""
-    playing: dict[ConversationId, asyncio.Task[None]] = field(
-        default_factory=dict[ConversationId, "asyncio.Task[None]"], repr=False
-    )
-    """Who plays which conversation."""
-    dropped: set[ConversationId] = field(default_factory=set[ConversationId])
-    """Conversations that had not come to anything when no further item was to be begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is carried out."""
-
-    limits: Limits = field(default_factory=Limits)
-    seed: int = 0
-    """For everything that is left to chance."""
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    """Where keys and addresses are looked up."""
-    client: ModelClient | None = None
-    """Answers model calls in place of real endpoints."""
-    clock: Clock | None = None
-    access: Access = field(default_factory=Access)
-    """By which way real endpoints are reached."""
-    accept_changes: bool = False
-    """Whether a run goes on though it is of something else than before; outcomes that this does not affect are kept."""
-    cassette: Cassette | None = None
-    """Recorded calls: their answers come in place of models', or before them, as `fit` says."""
-    fit: Fit = "exact"
-    """How the calls of the cassette have to fit those that are made. `exact` asks no model at all."""
-    durability: Durability = "process"
-    """What the log outlives: the end of the process, or also that of the machine."""
-    watch: Callable[[Progress], None] | None = None
-    """Is handed the progress when the run begins."""
-    about: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Noted in run.yaml: where the data came from, and the like."""
-
-
-class _Counting:
-    """A ModelClient that counts, for the progress."""
-
-    def __init__(self, client: ModelClient, progress: Progress) -> None:
-        self._client = client
-        self._progress = progress
-
-    async def complete(self, call: ModelCall) -> Completion:
-        """Answer a call."""
-        progress = self._progress
-        progress.calls += 1
-        try:
-            completion = await self._client.complete(call)
-        except ModelError as error:
-            self._count(error.usage or Usage(), error.cost_usd)
-            raise
-        self._count(completion.usage, completion.cost_usd)
-        return completion
-
-    def _count(self, usage: Usage, cost_usd: float | None) -> None:
-        self._progress.tokens += usage.input_tokens + usage.output_tokens
-        self._progress.cost_usd += cost_usd or 0.0
-        self._progress.unpriced += not usage.reported or (cost_usd is None and usage.input_tokens > 0)
-
-
 async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = None) -> Status:
     """Play a plan for every item, and return the state of the run at its end.
 
@@ -157,8 +63,7 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     settings = settings or Settings()
     with hiding(secrets_of(settings.environ)):
         earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
-    mark = "" if earlier.unsettled else mark_of(items)
-    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark)
+    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items))
 
 
 def _numbered(items: Items, earlier: Earlier) -> Iterable[tuple[int, Item]]:
@@ -199,7 +104,7 @@ async def _carried_on(
     count: int,
     mark: str | None,
 ) -> Status:
-    if settings.client is None and not _recorded(settings):
+    if settings.client is None and not settings.recorded:
         prove(plan.models, settings.environ)
     progress = Progress(count, len(earlier.ended), earlier.done, earlier.failed)
     if settings.watch is not None:
@@ -222,11 +127,6 @@ async def _fold_what_is_there(out: Path) -> None:
     if (out / LOG).exists():
         with suppress(LogError):
             await _fold(out)
-
-
-def _recorded(settings: Settings) -> bool:
-    """Whether all answers come from a cassette."""
-    return settings.cassette is not None and settings.fit == "exact"
 
 
 @contextmanager
@@ -264,14 +164,16 @@ async def _play(
         environ=settings.environ,
         limits=settings.limits,
         seed=settings.seed,
-        client=NoModels() if _recorded(settings) else settings.client,
+        client=NoModels() if settings.recorded else settings.client,
         clock=settings.clock,
         access=settings.access,
         durability=settings.durability,
         secrets=known(),
     ) as session:
+        if session.log.found != earlier.last:  # it ended while we waited for its lock: what we know of it is stale
+            raise DeclarationError(f"{out} was played by another process until just now: start the same command again")
         progress.session = session
-        session.system.models = _Counting(session.system.models, progress)
+        session.system.models = Counting(session.system.models, progress)
         with LogReader(out / LOG) as reader:
             if earlier.changes:
                 await take_in_changes(plan, reader, session.log, earlier, settings.seed)
@@ -334,7 +236,7 @@ def _conversations(settings: Settings) -> int:
 
     While one is at its log, another can call: without these, a fifth of the calls in flight were missing at 256.
     """
-    if _recorded(settings):
+    if settings.recorded:
         return 1  # nothing is waited for, and the log is the same every time
     most = settings.limits.concurrency
     return most if settings.client is not None else most + most // 4

@@ -98,8 +98,7 @@ class Stage:
         sifted = None
         if left is not None and self._own is not None:
             sifted = self._own.sifted(left.conversation)
-            failure = None if left.anew else _end_of(sifted)
-            if failure is not None and not sifted.failed and failure.error != ItemTimedOut.__name__:
+            if not left.anew and _in_vain(sifted):
                 left, sifted = replace(left, anew=True), None  # no message failed that could be said again
         return Due(number, item, left, sifted, self._recorded(item))
 
@@ -163,7 +162,8 @@ class Stage:
             return self._go_on(left, due.sifted, tape)
         if tape is not None and self._cassette is not None:
             for conversation, agent, called in self._cassette.earlier(due.item.id):
-                recorded = called.model_copy(update={"source": "recording"})
+                source = "earlier" if called.source == "earlier" else "recording"  # an answer is counted once
+                recorded = called.model_copy(update={"source": source})
                 log.append(recorded, sender=agent, conversation=conversation)
         over = left.conversation if tape is None and left is not None and due.sifted is not None else None
         opening = ItemOpened(number=due.number, item=due.item, over=over)
@@ -199,6 +199,12 @@ def _end_of(sifted: Sifted) -> Failure | None:
     last = next((event for event in reversed(sifted.events) if event.kind in bounds), None)
     end = last.message() if last is not None else None
     return end.cause if isinstance(end, ItemFailed) else None
+
+
+def _in_vain(sifted: Sifted) -> bool:
+    """Whether a conversation has failed in such a way that its answers would lead to the same failure again."""
+    failure = _end_of(sifted)
+    return failure is not None and not sifted.failed and failure.error != ItemTimedOut.__name__
 
 
 async def _in_time(playing: Coroutine[Any, Any, ItemFinished], seconds: float | None) -> ItemFinished:

@@ -43,6 +43,11 @@ async def written(path: Path, said: Iterable[Said]) -> None:
             await log.drain()
 
 
+def long(number: int) -> str:
+    """A text of a kilobyte."""
+    return f"{number}: it scatters short waves more than long ones. " * 20
+
+
 def answered(text: str | None = "yes", *, error: str | None = None) -> ModelCalled:
     """A call of 10 tokens and one dollar."""
     return ModelCalled(

@@ -20,6 +20,8 @@ OF_THE_WORLD = PASSING | {
     sqlite3.SQLITE_AUTH,
 }
 """What is no fault of the log's. All else is: what the package asks for is right for a log that is whole."""
+UNOPENED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""What SQLite says to a reader who cannot make the files that it wants beside a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,22 @@ def wal_bytes(path: Path) -> int:
 
 def missing_bytes(path: Path) -> int:
     """Return how many bytes a log lacks for certain, its write-ahead log counted in full; raises OSError."""
+    beside = wal_bytes(path)
     header = header_of(path)
-    return max(0, header.pages * header.page_size - path.stat().st_size - wal_bytes(path)) if header else 0
+    if header is None:
+        return 0
+    lacks = header.pages * header.page_size - path.stat().st_size
+    return max(0, lacks - max(beside, wal_bytes(path))) if lacks > 0 else 0
 
 
 def code_of(error: BaseException) -> int:
     """Return SQLite's primary code of an error; 0 where it is none of SQLite's own."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def half_done(error: BaseException) -> bool:
+    """Return whether a log cannot be read before what a killed process left half done is undone, by a writer."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
 
 
 def passes(error: BaseException) -> bool:
@@ -75,12 +86,15 @@ def damaged(path: Path, what: object) -> LogError:
     return LogError(f"{path} is damaged: {what}. `fellowship salvage` copies what can still be read into a new run")
 
 
+def cut_off(lacks: int) -> str:
+    """Return the words for a log that lacks so many bytes."""
+    return f"it is cut off, {lacks:,} bytes are missing"
+
+
 def unreadable(path: Path, error: sqlite3.Error) -> LogError:
     """Return what an error met in reading a log means."""
     code = code_of(error)
-    if code == sqlite3.SQLITE_NOTADB:
-        return LogError(f"{path} is not a run's log, or its beginning is overwritten or cut off: {error}")
-    if code == sqlite3.SQLITE_CANTOPEN:
+    if code in UNOPENED:
         return LogError(
             f"{path} cannot be opened: {error}. It may not be read by this user; or its run did not close it, and this "
             "user may not write its folder: then copy the folder, with all that lies in it, and read the copy"
@@ -88,10 +102,12 @@ def unreadable(path: Path, error: sqlite3.Error) -> LogError:
     if code in OF_THE_WORLD:
         return LogError(f"{path} cannot be read: {error}")
     try:
-        lacks = missing_bytes(path)
+        known, lacks = header_of(path) is not None, missing_bytes(path)
     except OSError:
-        lacks = 0
-    return damaged(path, f"it is cut off, {lacks:,} bytes are missing" if lacks else error)
+        known, lacks = True, 0
+    if code == sqlite3.SQLITE_NOTADB or not known:
+        return LogError(f"{path} is not a run's log, or its beginning is overwritten or cut off: {error}")
+    return damaged(path, cut_off(lacks) if lacks else error)
 
 
 def unwritable(path: Path, error: sqlite3.Error) -> LogError:

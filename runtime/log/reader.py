@@ -1,8 +1,10 @@
 """Reading a log, also while its run is still going."""
 
+import os
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,8 +13,8 @@ from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from . import schema
-from .faults import code_of, damaged, reading, wal_of
-from .texts import whole
+from .faults import UNOPENED, code_of, cut_off, damaged, half_done, missing_bytes, reading, wal_of
+from .texts import is_own, whole
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
@@ -23,6 +25,15 @@ TEXT = "(SELECT text FROM texts WHERE digest = text_digest)"
 Row = tuple[int, str, int | None, str, str, str, str, float, str | None, str | None]
 Body = tuple[int, str, str, str, str, str | None]
 """Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
+
+
+def begun(path: Path) -> bool:
+    """Return whether anything was ever written to a log that is there; else its process was killed as it made it.
+
+    What that process left half done is undone. Raises LogError where the file is no log, or cannot be opened.
+    """
+    with reading(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        return schema.check(connection, path) > 0
 
 
 class LogReader:
@@ -37,6 +48,9 @@ class LogReader:
         self.path = path
         if not path.is_file():
             raise LogError(f"{path} is not there: no run has written its log here")
+        lacks = missing_bytes(path) if os.access(path, os.R_OK) else 0
+        if lacks:
+            raise damaged(path, cut_off(lacks))
         with reading(path):
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
@@ -52,12 +66,17 @@ class LogReader:
         """Return the version of the log.
 
         A log that was not closed in good order wants a file beside it, also of those who only read. In a folder that
-        may not be written it is read as a file that nobody changes, where nothing waits to be added to it.
+        may not be written it is read as a file that nobody changes, where nothing waits to be added to it. What a
+        process left half done that was killed while it made the log, opened or closed it, is undone first.
         """
         try:
             return schema.check(self._connection, self.path)
         except LogError as error:
-            if code_of(error.__cause__ or error) != sqlite3.SQLITE_CANTOPEN or wal_of(self.path).exists():
+            cause = error.__cause__ or error
+            if half_done(cause):
+                begun(self.path)
+                return schema.check(self._connection, self.path)
+            if code_of(cause) not in UNOPENED or wal_of(self.path).exists():
                 raise
         self._connection.close()
         uri = f"{self.path.absolute().as_uri()}?immutable=1"
@@ -124,12 +143,10 @@ class LogReader:
             f"WHERE {self._of(kinds)} AND sequence <= ? ORDER BY sequence"
         )
         for row in self._rows(query, *with_text, *kinds, until):
-            if row[6] is not None:
-                yield *row[:4], whole(row[4], row[6]), None
-            elif row[5] is not None and row[3] in with_text:
-                raise self._lost(row[5], row[0])
-            else:
+            if row[5] is None or row[3] not in with_text:
                 yield row[:6]
+            else:
+                yield *row[:4], self._whole(row[4], row[5], row[6], row[0]), None
 
     def last(self) -> int:
         """Return the sequence of the newest event; 0 where there is none."""
@@ -201,7 +218,10 @@ class LogReader:
         row = self._row("SELECT text FROM texts WHERE digest = ?", digest)
         if not row:
             raise KeyError(digest)
-        return str(row[0])
+        text = str(row[0])
+        if not is_own(digest, text):
+            raise damaged(self.path, f"the text {digest} is not what it was")
+        return text
 
     def meta(self, key: str) -> str | None:
         """Return what is noted about the run under a key."""
@@ -232,12 +252,10 @@ class LogReader:
         sequence, conversation, cause, sender, recipients, kind, body, time_s, digest, text = row
         try:
             to = tuple(recipients.split(",")) if recipients else ()
-            if text is not None:
-                body = whole(body, text)
+            if digest is not None:
+                body = self._whole(body, digest, text, sequence)
         except (AttributeError, TypeError) as error:
             raise damaged(self.path, f"event {sequence} is not what it was") from error
-        if digest is not None and text is None:
-            raise self._lost(digest, sequence)
         return Event(sequence, ConversationId(conversation), cause, sender, to, kind, body, time_s)
 
     def _rows(self, query: str, *values: str | int) -> Iterator[Any]:
@@ -250,5 +268,9 @@ class LogReader:
         with reading(self.path):
             return self._connection.execute(query, values).fetchone() or ()
 
-    def _lost(self, digest: str, sequence: int) -> LogError:
-        return damaged(self.path, f"the text {digest} of event {sequence} is not there")
+    def _whole(self, body: str, digest: str, text: str | None, sequence: int) -> str:
+        if text is None:
+            raise damaged(self.path, f"the text {digest} of event {sequence} is not there")
+        if not is_own(digest, text):
+            raise damaged(self.path, f"the text {digest} of event {sequence} is not what it was")
+        return whole(body, text)

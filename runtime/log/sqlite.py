@@ -26,7 +26,7 @@ from ...protocols.ports import Clock
 from ..clock import SystemClock
 from ..tracing import logger
 from . import schema
-from .examining import refuse_damaged
+from .examine import refuse_damaged
 from .faults import passes, unwritable
 from .reader import LogReader
 from .texts import TEXT, digest_of, long_text
@@ -83,6 +83,8 @@ class SqliteLog:
         self._notes: dict[str, str] = {}
         self._known_texts: dict[str, None] = {}
         self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+        self.found = self._last
+        """Sequence of the newest event that was there when it was opened."""
         self._committed = self._last
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._more = asyncio.Event()
@@ -116,6 +118,7 @@ class SqliteLog:
         if text is None:
             body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
         else:
+            text = text if self._hide is None else self._hide(text)
             digest = digest_of(text)
             body = to_json(message, exclude_none=True, exclude=TEXT).decode()
             self.keep(digest, text)
@@ -147,9 +150,10 @@ class SqliteLog:
         return message.model_copy(update={"logprobs": None})
 
     def keep(self, digest: str, text: str) -> None:
-        """Keep a text under its digest, once."""
+        """Keep a text under its digest, once; raises UnicodeEncodeError for one that cannot be written down."""
         if digest in self._known_texts:
             return
+        text.encode()  # a lone surrogate is its sayer's fault: in the writer it would be the end of the run
         if len(self._known_texts) >= REMEMBERED_TEXTS:
             del self._known_texts[next(iter(self._known_texts))]
         self._known_texts[digest] = None

@@ -14,7 +14,7 @@ from ...protocols.events import Event
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Command, Message
 from ...protocols.models import ModelCall
-from .standing import Sifted
+from .standing import Sifted, failure_of, stops
 from .tape import Tape, difference
 
 OUTSIDE = frozenset(
@@ -40,7 +40,7 @@ class Recollection:
         """
         self._tape = tape
         if tape is not None:
-            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events))
+            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called))
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
         standing = list(sifted.standing())
@@ -77,6 +77,12 @@ class Recollection:
         if differs is not None and not as_said:
             raise Diverged(f"{agent} asks something else than was recorded: {differs.what}")
         return lane.popleft()
+
+
+def _stopped(called: ModelCalled) -> bool:
+    """Whether a call was broken off, or met what stops the run: it took nothing from a tape."""
+    failure = failure_of(called)
+    return failure is not None and stops(failure)
 
 
 def _calls(events: Iterable[Event]) -> Iterator[tuple[Event, ModelCalled]]:

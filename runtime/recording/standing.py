@@ -36,19 +36,38 @@ class Sifted:
     def set_aside(self, commands: Iterable[int]) -> None:
         """Let all that has come of some commands so far, directly or through others, count no more.
 
-        Neither do letters that could not be delivered: all are sent again.
+        Where it was a call that failed, the answers before it stand: they need not be paid for again. Letters that
+        could not be delivered do not count: all are sent again.
         """
         self.fallen |= self._undelivered
         self._undelivered.clear()
         again = set(commands)
+        kept = self._answered(again)
         causes = {event.sequence: event.cause for event in self.events}
         for sequence, first in causes.items():
             cause = first
             while cause is not None and cause not in again:
                 cause = causes.get(cause)
-            if cause is not None:
+            if cause is not None and sequence not in kept:
                 self.fallen.add(sequence)
         self._failed = {command: None for command in self._failed if command not in again}
+
+    def _answered(self, commands: set[int]) -> set[int]:
+        """Return the calls answered in the last try of each command whose last call was not."""
+        answered: dict[int, list[int]] = {command: [] for command in commands}
+        failed: set[int] = set()
+        for event in self.events:
+            command = event.cause
+            if command is None or command not in commands:
+                continue
+            if event.kind == "agent_failed" and _is_tried_again(event):
+                answered[command].clear()
+            elif event.kind == "model_called" and why_unanswered(event) is not None:
+                failed.add(command)
+            elif event.kind == "model_called" and event.sequence not in self.fallen:
+                answered[command].append(event.sequence)
+                failed.discard(command)
+        return {sequence for command in failed for sequence in answered[command]}
 
     def take(self, event: Event) -> None:
         """Take in the next event."""
@@ -85,6 +104,11 @@ def sift(events: Iterable[Event]) -> Sifted:
     for event in events:
         sifted.take(event)
     return sifted
+
+
+def _is_tried_again(event: Event) -> bool:
+    message = event.message()
+    return isinstance(message, AgentFailed) and message.then == "retry"
 
 
 def why_unanswered(event: Event) -> Failure | None:

@@ -102,6 +102,11 @@ class LoopbackEndpoint:
         """The most there were at once."""
         return self._server.most_in_flight
 
+    @property
+    def connections(self) -> int:
+        """Connections that are open, by which a request may still come."""
+        return self._server.connections
+
     async def __aenter__(self) -> Self:
         self.base_url = f"{await self._server.open()}/v1"
         return self

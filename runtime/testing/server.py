@@ -26,6 +26,12 @@ class LoopbackServer:
         """Requests that are not yet answered."""
         return len(self._serving)
 
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
+
     async def open(self) -> str:
         """Begin to listen; returns the address."""
         # Without the routes of an application a request costs less.

@@ -403,6 +403,18 @@ async def test_in_a_blind_round_facts_are_delivered_when_it_closes_in_the_speake
         assert (await talk.ask("c", AskThing())).text == "a:slow,b:quick"
 
 
+async def test_whoever_begins_to_listen_after_a_blind_round_is_told_in_the_speakers_order() -> None:
+    async with ActorSystem(MemoryLog()).conversation(TALK, dict.fromkeys("abc", Listening)) as talk:
+        await talk.ask("b", AskThing(text="before"))
+        async with talk.blind(["a", "b"]):
+            await talk.ask("b", AskThing(text="quick"))
+            await talk.ask("a", AskThing(text="slow"))
+        async with talk.blind(["a", "b"]):
+            pass
+        await talk.listen("c", ["a", "b"])
+        assert (await talk.ask("c", AskThing())).text == "b:before,a:slow,b:quick"
+
+
 async def test_agents_ask_and_tell_one_another_through_their_context() -> None:
     told: list[Message] = []
 

@@ -55,9 +55,10 @@ async def test_a_text_that_is_said_many_times_is_stored_once_and_read_every_time
         assert newest.message() == said[1]
 
 
-async def test_a_short_text_and_none_at_all_stay_in_their_bodies(tmp_path: Path) -> None:
+async def test_a_short_text_none_at_all_and_an_answer_of_a_form_stay_in_their_bodies(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    said = [ArgumentMade(round=1, text="No."), answered(None), finished(0), RunEnded(reason="done")]
+    ballot = answered(LONG).model_copy(update={"answer": "ballot"})
+    said = [ArgumentMade(round=1, text="No."), answered(None), finished(0), RunEnded(reason="done"), ballot]
     await written(path, [("", "a", message) for message in said])
     assert stored(path, "SELECT DISTINCT text_digest FROM events") == [(None,)]
     assert stored(path, "SELECT * FROM texts") == []
@@ -95,7 +96,7 @@ async def test_a_text_of_anothers_message_lies_apart_only_where_it_is_a_plain_st
     assert texts == [LONG.upper(), [LONG], LONG]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=3), st.data())
 def test_any_text_comes_back_as_it_was_said(
     tmp_path_factory: pytest.TempPathFactory, parts: list[str], data: st.DataObject
@@ -115,6 +116,15 @@ async def test_a_long_text_that_is_not_unicode_is_refused_and_leaves_no_gap(tmp_
             log.append(ArgumentMade(round=1, text=LONG + "\ud800"), sender="a")
         await log.durable(log.append(ArgumentMade(round=1, text=LONG), sender="a"))
         assert [event.sequence for event in log.events()] == [1]
+
+
+async def test_a_prompt_that_is_not_unicode_is_refused_and_does_not_end_the_log(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "run.db") as log:
+        with pytest.raises(UnicodeEncodeError):
+            log.keep("d", "\ud800")
+        await log.durable(log.append(RunEnded(reason="done"), sender="a"))
+        with pytest.raises(KeyError):
+            log.text("d")
 
 
 async def test_bodies_leave_the_texts_that_nobody_asked_for_where_they_are(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from playing import results as rows
 from telling import LIBRARY, How, Speaker, apart, asked, cut_short, kinds, length, played, results, said, speak, story
 
 from fellowship.agents import ROLES, Agent, Juror, Prompt
-from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError, Overloaded
+from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError, ModelError, Overloaded
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
@@ -133,6 +133,24 @@ async def test_an_unread_answer_that_failed_an_item_is_asked_for_again(tmp_path:
     assert [call.settings.model for call in speaker.calls] == ["acme/reviewer", "acme/writer"] * 2
     assert [message.role for message in speaker.calls[0].messages] == ["system", "user"]
     assert (seen.done, seen.calls) == (1, 1 + 2 + 4)
+
+
+@pytest.mark.parametrize("handler_retries", [0, 1])
+async def test_of_a_message_of_several_calls_what_was_answered_before_the_failure_is_not_asked_again(
+    handler_retries: int, tmp_path: Path
+) -> None:
+    out, speaker, calls = tmp_path / "run", Speaker(), list[ModelCall]()
+    made = apart("judge", "judging.orders=both", f"agents.judge.failing.retry={handler_retries}")
+
+    def second_fails(call: ModelCall) -> Any:
+        calls.append(call)
+        return speak(call) if len(calls) % 2 else ModelError("no more")
+
+    await played(made, 1, out, Speaker(second_fails))
+    seen = await retried(out, speaker)
+    assert (seen.done, seen.calls_failed) == (1, 1 + handler_retries)
+    assert [asked(call) for call in speaker.calls] == [asked(calls[1])]
+    assert (await replay(out, tmp_path / "again")).differing == ()
 
 
 async def test_an_item_that_took_too_long_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -171,6 +171,23 @@ async def test_reviewers_of_a_panel_do_not_hear_one_another_and_the_writer_hears
     assert revision.messages[-1].content.count("<review by=") == 2
 
 
+async def test_who_begins_to_listen_after_a_round_of_all_together_does_not_hear_who_was_quicker(tmp_path: Path) -> None:
+    async def script(call: ModelCall) -> str:
+        if call.settings.model == "x/slow":
+            for _ in range(200):
+                await asyncio.sleep(0)
+        return as_reply(call)
+
+    scenario, source = load("feedback-panel")
+    made = plan(scenario, source=source, models={"writer": "x/m", "first": "x/slow", "second": "x/quick"})
+    await played(made, tmp_path / "run", ScriptedModel(script))
+    assert heard(tmp_path / "run")[3:6] == [
+        "second feedback -> ",
+        "first feedback -> ",
+        "writer hears first,second [first feedback,second feedback]",
+    ]
+
+
 async def test_a_repeat_ends_when_its_condition_holds(tmp_path: Path) -> None:
     scores = iter([6.0, 9.5])
     model = ScriptedModel(lambda call: as_reply(call, number=next(scores) if call.answer else 0))

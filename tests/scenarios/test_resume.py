@@ -445,12 +445,17 @@ async def test_an_agent_that_says_something_else_the_second_time_has_its_item_be
     assert (status.done, status.calls, sum(row["calls"] for row in rows(out))) == (2, made_calls, made_calls)
 
 
-async def test_an_unfinished_item_that_is_another_now_is_begun_anew(tmp_path: Path) -> None:
+async def test_an_unfinished_item_that_is_another_now_is_refused_and_begun_anew_where_that_is_accepted(
+    tmp_path: Path,
+) -> None:
     made, out = apart("jury"), tmp_path / "run"
     await played(made, 2, out, Speaker(last=3))
     changed = [items(1)[0].model_copy(update={"prompt": "Another question?"}), items(2)[1]]
+    with pytest.raises(ExceptionGroup) as refused:
+        await played(made, changed, out)
+    assert refused.group_contains(DeclarationError, match="data: item 'i0'.prompt: \"Question 0")
     speaker = Speaker()
-    status = await played(made, changed, out, speaker)
+    status = await played(made, changed, out, speaker, accept_changes=True)
     assert status is not None
     assert (status.done, len(speaker.calls), status.calls) == (2, 6, 8)
     assert [opened.item.prompt for opened in kinds(out, "item_opened")][-2:] == ["Another question?", "Question 1?"]
@@ -469,7 +474,7 @@ async def test_an_item_that_only_has_other_metadata_is_begun_anew_without_a_call
     await played(made, 1, out, Speaker(last=3))
     noted = [items(1)[0].model_copy(update={"metadata": {"difficulty": "hard"}})]
     speaker = Speaker()
-    status = await played(made, noted, out, speaker)
+    status = await played(made, noted, out, speaker, accept_changes=True)
     assert [call.settings.model for call in speaker.calls] == ["acme/third"]
     assert status is not None
     assert (status.done, status.calls) == (1, 3)
@@ -532,7 +537,7 @@ async def test_data_that_changed_before_an_open_item_was_begun_anew_is_known_to_
         return open_dataset(path, comparison=True)
 
     await played(made, data("Who"), out, Speaker(last=3, how="cancelled", pause=True), concurrency=3)
-    await played(made, data("Why"), out, Speaker(last=1))
+    await played(made, data("Why"), out, Speaker(last=1), accept_changes=True)
     status = await played(made, data("Why"), out, speaker)
     assert status is not None
     assert (status.done, len(speaker.calls)) == (3, 3)

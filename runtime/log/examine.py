@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...protocols.errors import LogError
 from . import schema
-from .faults import damaged, header_of, missing_bytes, reading, wal_bytes
+from .faults import cut_off, damaged, header_of, missing_bytes, reading, wal_bytes
 from .reader import LogReader
 
 PROVED_BYTES = 256 * 2**20
@@ -22,9 +22,6 @@ def examine(path: Path, *, thorough: bool = False) -> tuple[str, ...]:
         thorough: Read all of it, some seconds a gigabyte: pages, gaps between events, texts that are not there.
     """
     try:
-        lacks = missing_bytes(path) if path.is_file() else 0
-        if lacks:
-            return (f"{path} is cut off: {lacks:,} bytes are missing",)
         with LogReader(path) as reader:
             reader.newest("run_started")
             reader.last()
@@ -46,7 +43,10 @@ def _problems(path: Path) -> list[str]:
                 gaps = connection.execute("SELECT coalesce(max(sequence), 0) - count(*) FROM events").fetchone()[0]
                 lost = 0
                 if schema.check(connection, path) >= schema.APART:
-                    query = "SELECT count(*) FROM events WHERE text_digest NOT IN (SELECT digest FROM texts)"
+                    query = (
+                        "SELECT count(*) FROM events WHERE text_digest IS NOT NULL "
+                        "AND text_digest NOT IN (SELECT digest FROM texts)"
+                    )
                     lost = connection.execute(query).fetchone()[0]
         except LogError as error:
             return [str(error)]
@@ -56,8 +56,8 @@ def _problems(path: Path) -> list[str]:
 
 def pages_wrong(connection: sqlite3.Connection, most: int) -> list[str]:
     """Return what SQLite finds wrong with pages and the order of rows; nothing where all is well."""
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({most})")]
-    return [] if found == ["ok"] else found
+    found = [line for (row,) in connection.execute(f"PRAGMA quick_check({most})") for line in str(row).splitlines()]
+    return [] if found == ["ok"] else [line for line in found if not line.startswith("***")]
 
 
 def refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
@@ -70,7 +70,7 @@ def refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
         return
     lacks = missing_bytes(path)
     if lacks:
-        raise damaged(path, f"it is cut off, {lacks:,} bytes are missing")
+        raise damaged(path, cut_off(lacks))
     header = header_of(path)
     left_open = header is not None and (header.left_open or wal_bytes(path) > 0)
     if left_open and path.stat().st_size <= PROVED_BYTES:
