@@ -12,24 +12,34 @@ def differences(before: object, after: object, path: str = "") -> Iterator[str]:
     """Return a line for each place at which two JSON documents differ: `path: X then, Y now`."""
     if before == after:
         return
-    if isinstance(before, dict | None) and isinstance(after, dict | None):
-        then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
-        for key in dict.fromkeys([*then, *now]):
-            yield from differences(then.get(key), now.get(key), f"{path}.{key}" if path else key)
-    elif (parts := _parts(before, after)) is not None:
-        for place, (one, two) in enumerate(parts):
-            yield from differences(one, two, f"{path}.{place}")
+    if (parts := _fields(before, after) or _parts(before, after)) is not None:
+        for name, one, two in parts:
+            yield from differences(one, two, f"{path}.{name}" if path else name)
     else:
-        was, is_now = _words(cast("object", before)), _words(cast("object", after))
+        was, is_now = _words(before), _words(after)
         yield f"{path}: {_short(was, is_now)} then, {_short(is_now, was)} now"
 
 
-def _parts(before: object, after: object) -> list[tuple[object, object]] | None:
+Parts = list[tuple[str, object, object]]
+"""Name of each part, as it was and as it is."""
+
+
+def _fields(before: object, after: object) -> Parts | None:
+    """Return the fields of two mappings, side by side; None where they are none. What is not set is empty."""
+    if not isinstance(before, dict | None) or not isinstance(after, dict | None):
+        return None
+    then, now = cast("dict[str, object]", before or {}), cast("dict[str, object]", after or {})
+    return [(name, then.get(name), now.get(name)) for name in dict.fromkeys([*then, *now])]
+
+
+def _parts(before: object, after: object) -> Parts | None:
     """Return the parts of two lists of one length, side by side; None where they are none."""
     if not isinstance(before, list) or not isinstance(after, list):
         return None
     then, now = cast("list[object]", before), cast("list[object]", after)
-    return list(zip(then, now, strict=True)) if len(then) == len(now) else None
+    if len(then) != len(now):
+        return None
+    return [(str(place), one, two) for place, (one, two) in enumerate(zip(then, now, strict=True))]
 
 
 def _words(value: object) -> str:
