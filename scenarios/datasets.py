@@ -126,7 +126,7 @@ class Dataset:
         return str(place) if value is _MISSING or value is None else str(value)
 
     def _made(self, place: int, row: Row, values: dict[str, str | None]) -> Item:
-        used = {part for column in self.mapping.values() for part in _parts(column, row)}
+        used = {part for name in FIELDS for part in _parts(self.mapping.get(name, name), row)}
         return Item(
             id=ItemId(values["id"] or str(place)),
             prompt=values["prompt"] or "",
