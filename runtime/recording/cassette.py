@@ -5,6 +5,7 @@ what it is, then one line a call, with every message as it was sent.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -262,7 +263,8 @@ def write(log: LogReader, path: Path) -> int:
                 written += 1
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
+            part.unlink(missing_ok=True)
         raise DeclarationError(f"{path} cannot be written: {error.strerror or error}") from error
     return written
 
