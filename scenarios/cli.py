@@ -69,7 +69,14 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way
 @app.callback()
 def _root(
     version: Annotated[  # noqa: FBT002 - typer's way
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=_print_version,
+            allow_from_autoenv=False,  # FELLOWSHIP_VERSION may well be set, to a version
+        ),
     ] = False,
 ) -> None:
     del version  # its callback has seen to it
