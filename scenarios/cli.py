@@ -160,6 +160,7 @@ def salvage(
     from .directory import LOG, RECORD, RESULTS
     from .outcomes import write_results
 
+    problems = log.examine(log_of(run), thorough=True)
     saved = log.salvage(log_of(run), _made(to) / LOG)
     if (run / RECORD).is_file():
         shutil.copyfile(run / RECORD, to / RECORD)
@@ -172,6 +173,8 @@ def salvage(
     ]
     missing = ", ".join(filter(None, lost))
     told = f"{saved.events:,} events saved in {to}; known to be lost: {missing or 'nothing'}"
+    if problems:
+        told += f". What came after event {saved.last}, if anything, is not known"
     terminal.out().print(Text(told), soft_wrap=True)
     terminal.out().print(Text(f"`fellowship run … --out {to}` goes on with it."), soft_wrap=True)
 
