@@ -243,12 +243,14 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
     from . import terminal
-    from .outcomes import Fold, in_order
+    from .outcomes import Fold, in_order, open_items
     from .trace import find, fold
 
     with LogReader(log_of(run)) as log:
         if item is None:
-            terminal.out().print(terminal.items(in_order(Fold(log).outcomes())))
+            outcomes = list(in_order(Fold(log).outcomes()))
+            ended = {outcome.item for outcome in outcomes}
+            terminal.out().print(terminal.items(outcomes, [item for item in open_items(log) if item not in ended]))
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))
