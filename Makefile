@@ -48,7 +48,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/debates.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/log.py --uvloop
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/resume.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 # A hundred kills; some minutes. SEED=N repeats one.

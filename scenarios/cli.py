@@ -69,7 +69,14 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way
 @app.callback()
 def _root(
     version: Annotated[  # noqa: FBT002 - typer's way
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=_print_version,
+            allow_from_autoenv=False,  # FELLOWSHIP_VERSION may well be set, to a version
+        ),
     ] = False,
 ) -> None:
     del version  # its callback has seen to it
@@ -153,6 +160,7 @@ def salvage(
     from .directory import LOG, RECORD, RESULTS
     from .outcomes import write_results
 
+    problems = log.examine(log_of(run), thorough=True)
     saved = log.salvage(log_of(run), _made(to) / LOG)
     if (run / RECORD).is_file():
         shutil.copyfile(run / RECORD, to / RECORD)
@@ -165,6 +173,8 @@ def salvage(
     ]
     missing = ", ".join(filter(None, lost))
     told = f"{saved.events:,} events saved in {to}; known to be lost: {missing or 'nothing'}"
+    if problems:
+        told += f". What came after event {saved.last}, if anything, is not known"
     terminal.out().print(Text(told), soft_wrap=True)
     terminal.out().print(Text(f"`fellowship run … --out {to}` goes on with it."), soft_wrap=True)
 
@@ -233,12 +243,14 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
     from . import terminal
-    from .outcomes import Fold, in_order
+    from .outcomes import Fold, in_order, open_items
     from .trace import find, fold
 
     with LogReader(log_of(run)) as log:
         if item is None:
-            terminal.out().print(terminal.items(in_order(Fold(log).outcomes())))
+            outcomes = list(in_order(Fold(log).outcomes()))
+            ended = {outcome.item for outcome in outcomes}
+            terminal.out().print(terminal.items(outcomes, [item for item in open_items(log) if item not in ended]))
         else:
             models = tuple(log.count("model_called", "$.model"))
             terminal.out().print(terminal.talk(fold(log, find(log, item)), models=models))

@@ -43,7 +43,7 @@ def _parts(before: object, after: object) -> Parts | None:
 
 
 def _words(value: object) -> str:
-    return "not set" if value is None else json.dumps(value)
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _short(text: str, other: str) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -20,6 +21,8 @@ from ..runtime.log.faults import damaged
 from .live import Live
 
 FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
+BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
+"""Where an item begins, goes on and ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +288,24 @@ def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
         yield heapq.heappop(ahead).outcome
 
 
+def open_items(log: LogReader) -> Iterator[str]:
+    """Return the items that have begun and not ended since, in the order of the data set.
+
+    One whose outcome was set aside is open only where it has gone on.
+    """
+    numbers: dict[str, int] = {}
+    begun: set[str] = set()
+    for _, conversation, _, kind, body, _ in log.bodies(BOUNDS):
+        item = conversation.rpartition("~")[0]
+        if kind == "item_opened":
+            numbers[item] = orjson.loads(body)["number"]
+        if kind in ("item_opened", "item_resumed"):
+            begun.add(item)
+        else:
+            begun.discard(item)
+    return iter(sorted(begun, key=lambda item: numbers.get(item, 0)))
+
+
 def write_results(log: LogReader, path: Path) -> Fold:
     """Write results.jsonl, whole or not at all: one line an item, in the order of the data set.
 
@@ -302,7 +323,8 @@ def write_results(log: LogReader, path: Path) -> Fold:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
+            part.unlink(missing_ok=True)
         raise LogError(f"{path} cannot be written: {error.strerror or error}; the log has it all") from error
     return fold
 

@@ -47,7 +47,7 @@ TOO_SMALL = (
     "and nothing else."
 )
 POINT_ELSEWHERE = (
-    "The same command judges in earnest with --model ollama/llama3.1 (or vllm/…, openai/gpt-4o-mini with "
+    "`fellowship run` judges in earnest with --model ollama/llama3.1 (or vllm/…, openai/gpt-4o-mini with "
     "OPENAI_API_KEY set; --base-url for any other endpoint)."
 )
 
@@ -110,7 +110,8 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
             table.add_row(name, plain(words))
     for name, words in _places(status, paths):
         table.add_row(name, plain(words))
-    parts: list[RenderableType] = [Text(f"\n{plain(status.scenario)}", style="bold"), table]
+    name = plain(status.scenario) or "nothing is in this log"
+    parts: list[RenderableType] = [Text(f"\n{name}", style="bold"), table]
     if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
@@ -198,7 +199,7 @@ def _live(live: Live) -> Iterator[tuple[str, str]]:
         yield state.endpoint, ", ".join(facts)
     for stall in live.stalls:
         whom = f"{stall.agent} of {stall.conversation.rpartition('~')[0]}"
-        way = f"{stall.stage}, {stall.attempts} requests"
+        way = f"{stall.stage}, {stall.attempts} request{'s' if stall.attempts != 1 else ''}"
         yield "oldest call", f"{stall.seconds:.1f} s for {whom} at {stall.model}: {way}{_heard(stall)}"
 
 
@@ -238,8 +239,8 @@ def measured(found: "Mapping[str, Measured]") -> RenderableType:
     return Group(table, *[Text(remark) for remark in remarks])
 
 
-def items(outcomes: Iterable[Outcome]) -> RenderableType:
-    """Return a table of a run's items."""
+def items(outcomes: Iterable[Outcome], still_open: Iterable[str] = ()) -> RenderableType:
+    """Return a table of a run's items: those that have an outcome, then those that have begun and have none."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("item", "status", "outcome", "calls", "tokens"):
         table.add_column(title, justify="right" if title in ("calls", "tokens") else "left")
@@ -250,6 +251,8 @@ def items(outcomes: Iterable[Outcome]) -> RenderableType:
         shown = plain(" ".join(result.split()))
         shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
         table.add_row(plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}")
+    for item in still_open:
+        table.add_row(plain(item), "open")
     return table
 
 

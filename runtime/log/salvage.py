@@ -29,6 +29,8 @@ class Salvaged:
     """What was saved of a damaged log, and what is known to be lost."""
 
     events: int
+    last: int
+    """Sequence of the last one."""
     gaps: tuple[tuple[int, int], ...]
     """First and last sequence of each stretch of events that are not there; what came after the last one saved, if
     anything, nobody knows."""
@@ -150,9 +152,9 @@ def _settled(connection: sqlite3.Connection) -> Salvaged:
             "WHERE kind = 'model_called' AND json_extract(said.value, '$[1]') NOT IN (SELECT digest FROM texts)"
         )
     )
-    ((events,),) = connection.execute("SELECT count(*) FROM events")
+    ((events, newest),) = connection.execute("SELECT count(*), max(sequence) FROM events")
     ((texts,),) = connection.execute("SELECT count(*) FROM texts")
-    return Salvaged(int(events), tuple(_gaps(connection)), int(texts), tuple(sorted(lost)), replies)
+    return Salvaged(int(events), int(newest or 0), tuple(_gaps(connection)), int(texts), tuple(sorted(lost)), replies)
 
 
 def _gaps(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:

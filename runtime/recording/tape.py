@@ -1,5 +1,6 @@
 """The recorded calls of one conversation, in lanes: one for each agent and round, first in, first out."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ as said: its answer is taken whatever was asked, as long as there is one.
 """
 BESIDE = 60
 """Characters shown on either side of the first that differs."""
+MARK = re.compile(r"(?<=-)[0-9a-f]{6}(?=[ >])")
+"""Letters in the tags around an item's texts, made from all of them: they differ wherever anything does."""
 LONGEST_COMPARED = 2_000
 """Characters by which texts are compared when the nearest recording is looked for."""
 MOST_COMPARED = 200
@@ -255,7 +258,8 @@ class Tape:
 
 def excerpt(text: str, other: str) -> str:
     """Return the part of a text around the first character in which it differs from another, on one line."""
-    pairs = zip(text, other, strict=False)
+    marks_apart = MARK.sub("0" * 6, text), MARK.sub("0" * 6, other)
+    pairs = zip(*(marks_apart if len(set(marks_apart)) > 1 else (text, other)), strict=False)
     at = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
     first, last = max(0, at - BESIDE), at + BESIDE
     words = repr(text[first:last])[1:-1]

@@ -309,7 +309,7 @@ def opened(item: str, number: int = 0) -> ItemOpened:
 whole_texts = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(said=st.lists(st.tuples(whole_texts, whole_texts, whole_texts), min_size=1, max_size=4))
 async def test_what_is_written_to_a_file_is_read_from_it(
     tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, str]]

@@ -592,7 +592,7 @@ async def test_status_from_another_shell_shows_the_words_on_their_way(
     assert (stall.stage, stall.words) == ("sent", begin[-200:])
     assert stall.quiet_s is not None
     assert 0 <= stall.quiet_s <= stall.seconds
-    assert shown(found).endswith(f"1 requests, last words {stall.quiet_s:.1f} s ago: …{begin.strip()[-60:]}")
+    assert shown(found).endswith(f"1 request, last words {stall.quiet_s:.1f} s ago: …{begin.strip()[-60:]}")
     for words, line in (("so\n\x1b[31m  it [b]is[/b]", "so \N{REPLACEMENT CHARACTER}[31m it [b]is[/b]"), ("", "")):
         odd = found.live.model_copy(update={"stalls": (stall.model_copy(update={"words": words, "quiet_s": 3.0}),)})
         assert shown(found.model_copy(update={"live": odd})).endswith(f"last words 3.0 s ago: {line}".strip())

@@ -322,6 +322,12 @@ def test_the_first_signal_drains_the_second_stops_and_the_same_command_goes_on(
     assert items == ["i0", "i1", "i2", "i3"]
 
 
+def test_a_variable_that_names_a_version_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("0.1.0", "1"):
+        monkeypatch.setenv("FELLOWSHIP_VERSION", value)
+        assert "debate" in fellowship("list").stdout
+
+
 def test_the_version_is_printed_and_nothing_else() -> None:
     result = fellowship("--version")
     assert (result.exit_code, result.stdout) == (0, f"{version('llm-fellowship')}\n")

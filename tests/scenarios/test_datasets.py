@@ -71,6 +71,12 @@ def test_columns_are_mapped_by_name_by_path_and_joined(tmp_path: Path) -> None:
     assert item.metadata == {}
 
 
+def test_what_an_item_is_made_of_is_not_kept_a_second_time(tmp_path: Path) -> None:
+    row = {"id": "x", "prompt": "p", "a": "one", "b": "two", "model_a": "m1", "source": "web"}
+    item = next(iter(open_dataset(write(tmp_path, "d.jsonl", jsonl(row)), comparison=True)))
+    assert item.metadata == {"source": "web"}
+
+
 def test_a_column_with_a_dot_in_its_name_is_found_first(tmp_path: Path) -> None:
     path = write(tmp_path, "d.jsonl", jsonl({"q.text+x": "p"}))
     dataset = open_dataset(path, comparison=False, mapping={"prompt": "q.text+x"})

@@ -76,7 +76,7 @@ async def test_status_names_what_has_been_in_flight_longest_for_whom_and_since_w
         shown = fellowship("status", out).stdout
         assert "running" in shown
         assert "2 items in flight" in shown
-        assert "s for judge of i2 at acme/m: sent, 1 requests" in shown
+        assert "s for judge of i2 at acme/m: sent, 1 request" in shown
         assert status(out)["live"]["stalls"][0]["conversation"] in ("i2~1", "i3~1")
     ended = seen(out)
     assert (ended.state, ended.live, ended.done) == ("stopped", None, 2)

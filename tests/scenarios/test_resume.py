@@ -204,7 +204,7 @@ async def test_killed_after_any_event_a_run_goes_on_as_if_nothing_had_happened(
 ) -> None:
     (run, whole), (make, script) = await undisturbed.of(name, 1), PLANS[name]
     told, written = story(run), results(run)
-    for last in range(length(run) % 2, length(run) + 1, 1 if name in ("own agents", "recused") else 3):
+    for last in range(length(run) % 2, length(run) + 1, 2 if name in ("own agents", "recused") else 4):
         out = cut_short(run, tmp_path / str(last), last)
         had, speaker = recorded(out), Speaker(script)
         await played(make(), 1, out, speaker)
