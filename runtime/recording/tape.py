@@ -12,7 +12,7 @@ from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
 from ...protocols.messages import Message
 from ...protocols.models import ModelCall
-from ..secrecy import MARK, hide_json
+from .. import secrecy
 
 Fit = Literal["exact", "while exact", "as said"]
 """How a recorded call has to fit the one that is made.
@@ -81,7 +81,7 @@ def difference(called: ModelCalled, call: ModelCall, text: Callable[[str], str] 
 
 
 def _is_without_its_secret(kept: str, said: str) -> bool:
-    return MARK[:-1] in kept and kept == hide_json(said)
+    return secrecy.MARK[:-1] in kept and kept == secrecy.hide_json(said)
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
