@@ -217,7 +217,7 @@ async def test_what_a_fork_stands_on_stands_when_it_is_retried_and_replayed(tmp_
     assert results(tmp_path / "replay") == results(forked)
 
 
-KEY = "sk-proj-abcdefghijklmnop1234567890"
+KEY = "acme-correct-horse-battery-staple"
 
 
 def leaking(call: ModelCall) -> str:
