@@ -1,9 +1,9 @@
 """A run played again, from its log alone: failed items retried, the whole replayed, one conversation forked."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
 
     A conversation goes on at the message that failed; where no message did, it is held anew. The failure counts until
     there is another outcome. A retry that was broken off goes on; where only its results are missing, they are written.
+    Where changes are accepted, all whose outcome they affect are played again, too.
 
     Raises:
         DeclarationError: there is no run, or it would be played otherwise than before, prompts included.
@@ -127,15 +128,32 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
             earlier.forget(item.id)
     start = started.message() if started is not None else None
     count = start.items if isinstance(start, RunStarted) else len(items)
-    return await carry_on(made, items, run, settings, earlier, count)
+    todo = chain(items, _affected(run, earlier, frozenset(earlier.ended)))
+    return await carry_on(made, todo, run, settings, earlier, count)
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
-    """Return the failed items, and those that a retry has begun and not ended: their failure still counts."""
-    begun = [left for left in earlier.left.values() if left.outcome is not None]
-    wanted = {left.conversation for left in (*earlier.failures.values(), *begun)}
-    if not wanted:
-        return
+    """Return the failed items, those that a retry has begun and not ended, and those that changes have reopened.
+
+    The failure of those that were begun still counts.
+    """
+    wanted = {left.conversation for left in earlier.failures.values()}
+    for item, left in earlier.left.items():
+        if left.outcome is not None or left.anew or left.conversation != f"{item}~1":
+            wanted.add(left.conversation)
+    return _items_of(reader, wanted) if wanted else iter(())
+
+
+def _affected(run: Path, earlier: Earlier, ended: Container[ItemId]) -> Iterator[tuple[int, Item]]:
+    """Return the items that had an outcome and have none any more, now that the changes are taken in."""
+    wanted = {left.conversation for item, left in earlier.left.items() if item in ended}
+    if wanted:
+        with LogReader(run / LOG) as reader:
+            yield from _items_of(reader, wanted)
+
+
+def _items_of(reader: LogReader, wanted: Container[ConversationId]) -> Iterator[tuple[int, Item]]:
+    """Return the items that some conversations were opened for."""
     for event in reader.events(kinds=("item_opened",)):
         opened = event.message()
         if event.conversation in wanted and isinstance(opened, ItemOpened):
@@ -187,7 +205,7 @@ async def replay(
         made, earlier = played(reader, roles=roles), look_back(reader)
         prepare(made, (), _fresh(out), 0)
         origin = {**about(reader), "replayed_from": str(run)}
-        recorded = RecordedRun(reader, whole=True)
+        recorded = RecordedRun(reader, whole=True, forked="forked_at" in about(reader))
         settings = _seeded(settings or Settings(), _record(reader))
         settings = replace(settings, cassette=recorded, fit="exact", about=origin)
         items = _ended(reader, recorded, earlier)

@@ -98,7 +98,7 @@ class Stage:
         sifted = None
         if left is not None and self._own is not None:
             sifted = self._own.sifted(left.conversation)
-            if not left.anew and _in_vain(sifted):
+            if _in_vain(sifted) and (not left.anew or left.outcome is not None):
                 left, sifted = replace(left, anew=True), None  # no message failed that could be said again
         return Due(number, item, left, sifted, self._recorded(item))
 
@@ -168,15 +168,30 @@ class Stage:
         over = left.conversation if tape is None and left is not None and due.sifted is not None else None
         opening = ItemOpened(number=due.number, item=due.item, over=over)
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
-        recall = tape if over is None else self._earlier(over, due.sifted)
+        retried = left is not None and left.outcome is not None
+        recall = tape if over is None else self._earlier(over, retried=retried)
         return _Begun(due.number, opened, recall, tape)
 
-    def _earlier(self, over: ConversationId, sifted: Sifted | None = None) -> Tape | None:
-        """Return the answers of a conversation of this run that another one is held over."""
+    def _earlier(self, over: ConversationId, *, retried: bool) -> Tape | None:
+        """Return the answers of a conversation that another is held over, and of those that it was itself held over.
+
+        A failure that is being retried is no answer.
+        """
         if self._own is None:
             return None
-        sifted = sifted or self._own.sifted(over)
-        return self._own.tape_of(over, sifted, fit="while exact", keep=self._system.log.keep, paid_here=True)
+        held: list[tuple[ConversationId, Sifted]] = []
+        before: ConversationId | None = over
+        while before is not None:
+            sifted = self._own.sifted(before)
+            if retried:
+                sifted.set_aside(sifted.failed)
+            held.append((before, sifted))
+            before = _opening(sifted).over if sifted.events else None
+        tape: Tape | None = None
+        for name, sifted in reversed(held):
+            keep = self._system.log.keep
+            tape = self._own.tape_of(name, sifted, fit="while exact", keep=keep, paid_here=True, then=tape)
+        return tape
 
     def _go_on(self, left: Left, sifted: Sifted, tape: Tape | None) -> _Begun:
         """Go on with a conversation in its own place."""
@@ -184,13 +199,19 @@ class Stage:
         sifted.set_aside(again)
         resumed = ItemResumed(set_aside=again)
         self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
-        opened = sifted.events[0].message()
-        assert isinstance(opened, ItemOpened)  # noqa: S101 - what is left was opened
-        held_over = self._earlier(opened.over) if opened.over is not None else None
-        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over), tape)
+        opened, retried = _opening(sifted), left.outcome is not None
+        held_over = self._earlier(opened.over, retried=retried) if opened.over is not None else None
+        text = self._own.text if self._own is not None else None
+        return _Begun(opened.number, left.opened, Recollection(sifted, tape or held_over, text), tape)
 
     def _append(self, conversation: ConversationId, cause: int, agent: str, called: ModelCalled) -> None:
         self._system.log.append(called, sender=agent, conversation=conversation, cause=cause)
+
+
+def _opening(sifted: Sifted) -> ItemOpened:
+    opened = next(event for event in sifted.events if event.kind == "item_opened").message()
+    assert isinstance(opened, ItemOpened)  # noqa: S101 - of that kind
+    return opened
 
 
 def _end_of(sifted: Sifted) -> Failure | None:

@@ -60,6 +60,7 @@ class RecordedRun:
         since: int = 0,
         *,
         whole: bool = False,
+        forked: bool = False,
     ) -> None:
         """Find where in the log the conversations stand.
 
@@ -68,9 +69,11 @@ class RecordedRun:
             conversations: Those that are wanted; none for all.
             since: The first event that may be of one of them.
             whole: Whether an item that is played from it counts all that it took then, asked for again or not.
+            forked: Whether it is a fork: what that stands on was said in answer to other questions.
         """
         self._log = log
         self._whole = whole
+        self._forked = forked
         self._events: dict[ConversationId, array[int]] = log.positions(conversations, since)
         self._held: dict[str, list[ConversationId]] = {}
         for conversation in self._events:
@@ -78,6 +81,10 @@ class RecordedRun:
 
     def __contains__(self, item: object) -> bool:
         return item in self._held
+
+    def text(self, digest: str) -> str:
+        """Return a message as it was sent, but for secrets."""
+        return self._log.text(digest)
 
     def items(self) -> Iterator[ItemId]:
         """Return the items, in the order they were begun."""
@@ -118,6 +125,7 @@ class RecordedRun:
         keep: Keep,
         paid_here: bool = False,
         with_earlier: bool = False,
+        then: Tape | None = None,
     ) -> Tape:
         """Return the calls of a conversation; see Tape."""
         calls = [Recorded(agent, called, stands) for agent, called, stands in _calls(sifted)]
@@ -131,7 +139,9 @@ class RecordedRun:
             failed=failed,
             paid_here=paid_here,
             with_earlier=with_earlier,
+            then=then,
             whole=self._whole,
+            forked=self._forked,
         )
 
 

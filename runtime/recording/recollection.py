@@ -31,16 +31,18 @@ Lane = tuple[str, str, int | None]
 class Recollection:
     """A Recall of one conversation, for its own log."""
 
-    def __init__(self, sifted: Sifted, tape: Tape | None = None) -> None:
+    def __init__(self, sifted: Sifted, tape: Tape | None = None, text: Callable[[str], str] | None = None) -> None:
         """Make a recollection.
 
         Args:
             sifted: The events of the conversation.
             tape: What answers when the conversation has nothing more: the recording it was begun with.
+            text: Returns a message of the log by its digest.
         """
+        self._text = text
         self._tape = tape
         if tape is not None:
-            tape.wind((event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called))
+            tape.wind([(event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called)])
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
         standing = list(sifted.standing())
@@ -72,8 +74,9 @@ class Recollection:
         lane = self._calls.get((agent, letter))
         if not lane:
             return None if self._tape is None else self._tape.answer(agent, letter, round_, call, log)
-        differs = difference(lane[0], call)
-        as_said = self._tape is not None and self._tape.as_said and lane[0].source == "recording"
+        differs = difference(lane[0], call, self._text)
+        # What a fork stands on was said in answer to other questions; a cassette has been asked the same.
+        as_said = lane[0].source == "recording" and (self._tape is None or not self._tape.exact)
         if differs is not None and not as_said:
             raise Diverged(f"{agent} asks something else than was recorded: {differs.what}")
         return lane.popleft()

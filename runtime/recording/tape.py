@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
@@ -12,6 +12,7 @@ from ...protocols.errors import CassetteMiss, RecordingEnded
 from ...protocols.lifecycle import Failure, ModelCalled
 from ...protocols.messages import Message
 from ...protocols.models import ModelCall
+from ..secrecy import MARK, hide_json
 
 Fit = Literal["exact", "while exact", "as said"]
 """How a recorded call has to fit the one that is made.
@@ -49,8 +50,16 @@ class Difference:
     """Place of the message, from 0, where it is one."""
 
 
-def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
-    """Return the first thing in which a call differs from a recorded one; None where it is the same."""
+def difference(called: ModelCalled, call: ModelCall, text: Callable[[str], str] | None = None) -> Difference | None:
+    """Return the first thing in which a call differs from a recorded one; None where it is the same.
+
+    A recorded message that a secret was taken out of is known by its digest, or where it is said without it now.
+
+    Args:
+        called: The recorded call.
+        call: The one that is made.
+        text: Returns a recorded message by its digest.
+    """
     if called.model != call.settings.model:
         return Difference(f"the model is {call.settings.model}, and was {called.model}")
     before, now = _plain(called.settings), _plain(call.settings.sampling)
@@ -61,12 +70,18 @@ def difference(called: ModelCalled, call: ModelCall) -> Difference | None:
     if called.answer != asked:
         return Difference(f"the answer is to be {asked or 'free text'}, and was {called.answer or 'free text'}")
     for place, (message, (role, digest)) in enumerate(zip(call.messages, called.messages, strict=False)):
-        if (message.role, message.digest) != (role, digest):
+        if (message.role, message.digest) != (role, digest) and not (
+            message.role == role and text is not None and _is_without_its_secret(text(digest), message.content)
+        ):
             return Difference(f"message {place + 1} ({message.role}) differs", place)
     if len(call.messages) != len(called.messages):
         longer = "more" if len(call.messages) > len(called.messages) else "fewer"
         return Difference(f"there are {longer} messages: {len(call.messages)}, and were {len(called.messages)}")
     return None
+
+
+def _is_without_its_secret(kept: str, said: str) -> bool:
+    return MARK[:-1] in kept and kept == hide_json(said)
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
@@ -94,7 +109,9 @@ class Tape:
         failed: Failure | None = None,
         paid_here: bool = False,
         with_earlier: bool = False,
+        then: "Tape | None" = None,
         whole: bool = False,
+        forked: bool = False,
     ) -> None:
         """Make a tape.
 
@@ -107,7 +124,9 @@ class Tape:
             failed: Why the conversation ended without an outcome, where it did.
             paid_here: Whether the log that is written now has the calls already: they are not counted again.
             with_earlier: Whether it gets those of earlier conversations about the item, too.
+            then: What answers where a call does not fit, `while exact`: the recording this one was begun with.
             whole: Whether it gets all of these, asked for again or not.
+            forked: Whether it is of a fork: what that stands on, out of a recording itself, is taken as said.
         """
         self.name = name
         self.failed = failed
@@ -116,7 +135,9 @@ class Tape:
         self._keep = keep
         self._paid_here = paid_here
         self._with_earlier = with_earlier
+        self._then = then
         self._whole = whole
+        self._forked = forked
         self._lanes: dict[tuple[str, int | None], deque[Recorded]] = {}
         self._all = tuple(calls)
         for recorded in self._all:
@@ -125,9 +146,9 @@ class Tape:
         self._asked: dict[tuple[str, int | None], int] = {}
 
     @property
-    def as_said(self) -> bool:
-        """Whether its answers are taken whatever was asked."""
-        return self._fit == "as said"
+    def exact(self) -> bool:
+        """Whether nothing but the recorded calls is answered."""
+        return self._fit == "exact"
 
     def event(self, message: Message, sender: str, cause: int | None, recipients: tuple[str, ...]) -> None:
         """Return None: all is appended anew."""
@@ -137,27 +158,38 @@ class Tape:
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
     ) -> ModelCalled | None:
         """Return how a call was answered."""
-        del letter
         where = (agent, round_)
         number = self._asked[where] = self._asked.get(where, 0) + 1
         lane = self._lanes.get(where) or deque[Recorded]()
         self._pass_over(lane)
         if not lane:
             if self._fit != "exact":
-                return None
+                return None if self._then is None else self._then.answer(agent, letter, round_, call, log)
             if self.failed is not None:
                 raise RecordingEnded(f"{self.name} ended here: {self.failed.error}: {self.failed.reason}")
             raise CassetteMiss(self._missed(where, number, call, None))
-        if self._fit != "as said" and difference(lane[0].called, call) is not None:
+        as_said = self._fit == "as said" or (self._forked and lane[0].called.source == "recording")
+        if not as_said and difference(lane[0].called, call, self._text) is not None:
             if self._fit == "exact":
                 raise CassetteMiss(self._missed(where, number, call, lane[0]))
             lane.clear()
-            return None
+            return None if self._then is None else self._then.answer(agent, letter, round_, call, log)
         called = lane.popleft().called
+        if self._then is not None:
+            self._then.skip(agent, round_, call)
         self._log(called, log)
         return called
 
-    def wind(self, calls: Iterable[tuple[str, int | None]]) -> None:
+    def skip(self, agent: str, round_: int | None, call: ModelCall) -> None:
+        """Pass over a call that a newer recording has answered."""
+        lane = self._lanes.get((agent, round_)) or deque[Recorded]()
+        self._pass_over(lane)
+        if lane and difference(lane[0].called, call, self._text) is None:
+            lane.popleft()
+        if self._then is not None:
+            self._then.skip(agent, round_, call)
+
+    def wind(self, calls: Sequence[tuple[str, int | None]]) -> None:
         """Pass over what was asked for already: agent and round of each call."""
         for where in calls:
             lane = self._lanes.get(where)
@@ -165,6 +197,8 @@ class Tape:
                 self._pass_over(lane)
             if lane:
                 lane.popleft()
+        if self._then is not None:
+            self._then.wind(calls)
 
     def rest(self, log: Callable[[str, ModelCalled], object], *, whole: bool) -> None:
         """Append what was recorded and has not been asked for: all, or only what was not acted upon then."""
@@ -199,7 +233,7 @@ class Tape:
             place = f"the nearest, of {nearest.agent!r} in round {called.round or 1}"
         else:
             place = "the one recorded there"
-        differs = difference(called, call)
+        differs = difference(called, call, self._text)
         if differs is None:
             return f"{asked}; {place}, is the same call, and was asked for already or by another agent"
         return f"{asked}; {place}: {differs.what}{self._excerpts(called, call, differs.message)}"
