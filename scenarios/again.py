@@ -14,9 +14,10 @@ from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened, ModelCalled, RunStarted
 from ..protocols.registry import Registry
-from ..runtime.log import LogReader
+from ..runtime.log import LogReader, being_written
 from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
 from ..runtime.recording.cassette import Keep
+from ..runtime.tracing import logger
 from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, noted, prepare, refused
 from .loading import set_part, validate
 from .outcomes import Fold, Outcome, Status, in_order, status, write_results
@@ -46,14 +47,16 @@ def played(
         DeclarationError: the log does not say what was played, or the changes are wrong.
     """
     record = _record(reader)
-    document = _with_models(record)
+    source = Source(f"the scenario of {reader.path.parent}", _with_models(record))
+    as_written = replace(source, document=record["scenario"])
     for change in changes:
-        set_part(document, change)
-    source = Source(f"the scenario of {reader.path.parent}", document)
+        set_part(source.document, change)
+        try:
+            set_part(as_written.document, change)
+        except DeclarationError:  # a part of a model's settings that it was written without
+            as_written = source
     made = plan(validate(source), source=source, models=models, roles=roles)
-    if models or changes:
-        return made
-    return replace(made, scenario=validate(replace(source, document=record["scenario"])))
+    return replace(made, scenario=validate(as_written))  # models are told beside it
 
 
 def _record(reader: LogReader) -> dict[str, Any]:
@@ -113,6 +116,9 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         started, settings = reader.newest("run_started"), replace(settings, about=about(reader))
         items = list(_failed(reader, earlier))
         if not items:
+            if being_written(run / LOG):
+                raise DeclarationError(f"{run} is being played by another process")
+            logger().warning("nothing_to_retry", run=str(run))
             now = status(reader, str(run), write_results(reader, run / RESULTS))
             if now.state != "broken off":
                 return now

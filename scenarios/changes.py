@@ -10,6 +10,7 @@ from ..protocols.ports import EventLog
 from ..runtime.log import LogReader, NoLog
 from ..runtime.recording import RecordedRun, Sifted
 from ..runtime.system import ActorSystem
+from ..runtime.tracing import logger
 from .directory import Earlier, Left
 from .stage import Due, Stage
 from .steps import Plan
@@ -24,6 +25,7 @@ async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier:
     gone, changed = frozenset(earlier.gone), frozenset(earlier.changed)
     suspects = list(earlier.ended) if earlier.replanned else [*earlier.changed, *earlier.gone]
     recorded = RecordedRun(reader) if suspects else None
+    before = len(earlier.ended)
     for item in suspects:
         assert recorded is not None  # noqa: S101 - there are suspects
         await asyncio.sleep(0)  # playing over a recording waits for nothing, and others want to be heard: signals
@@ -39,6 +41,8 @@ async def take_in_changes(plan: Plan, reader: LogReader, log: EventLog, earlier:
         await log.drain()
     earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
     log.append(RunChanged(changes=earlier.changes), sender=CONDUCTOR)
+    kept = len(earlier.ended)
+    logger().warning("changes_accepted", changes=len(earlier.changes), kept=kept, set_aside=before - kept)
 
 
 def _bounds(sifted: Sifted) -> tuple[ItemOpened, int]:

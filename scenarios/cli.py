@@ -136,15 +136,16 @@ def show_status(
     from .directory import LOG, RESULTS
     from .outcomes import status
 
-    problems = examine(log_of(run), thorough=whole)
+    problems = examine(log_of(run), thorough=True) if whole else ()
     if problems:
-        raise LogError("\n".join(problems))
+        terminal.say(LogError("\n".join(problems)))
     with LogReader(log_of(run)) as log:
         found = status(log, str(run))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         terminal.out().print(terminal.summary(found, [run / RESULTS, run / LOG]))
+    raise typer.Exit(WITH_FAILURES if problems else DONE)
 
 
 @app.command()

@@ -148,8 +148,9 @@ def refused(earlier: Earlier, out: Path) -> DeclarationError:
     shown = "\n  ".join(earlier.changes[:MOST_CHANGES])
     rest = len(earlier.changes) - MOST_CHANGES
     more = f"\n  and {rest} more" if rest > 0 else ""
+    limited = "what lies beyond --limit is not there, either; " if earlier.gone else ""
     return DeclarationError(
-        f"{out} holds a run of something else. It differs in\n  {shown}{more}\n"
+        f"{out} holds a run of something else. It differs in\n  {shown}{more}\n{limited}"
         "--accept-changes goes on with what is played now, and keeps the outcomes that this does not affect; "
         "or choose another --out"
     )

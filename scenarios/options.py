@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, cast
 
 import typer
 
-from .console import DONE, STOPPED, WITH_FAILURES, AsJson, BaseUrl, log_of, print_json
+from .console import DONE, STOPPED, WITH_FAILURES, WRONG_USE, AsJson, BaseUrl, log_of, print_json
 
 if TYPE_CHECKING:
     from ..runtime.session import Rate
@@ -160,17 +160,19 @@ def carry_out(
     from . import terminal
     from .directory import LOG, RESULTS
 
+    seen: list[Progress] = []
     try:
-        status = _played(play, settings, quiet=options.log_json) or _status_of(out)
+        status = _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
     except LogError as error:
         terminal.say(error)
-        raise typer.Exit(STOPPED) from error
+        begun = bool(seen) and seen[0].session is not None
+        raise typer.Exit(STOPPED if begun else WRONG_USE) from error
     if options.as_json:
         print_json({**status.model_dump(mode="json"), "results": str(out / RESULTS)})
     else:
         terminal.out().print(terminal.summary(status, [out / RESULTS, out / LOG]))
     if status.state == "stopped":
-        if status.why:
+        if status.why and options.as_json:  # else the summary has said so
             terminal.err().print(Text(tracing.plain(f"fellowship: {status.why}")), soft_wrap=True)
         terminal.err().print(Text(f"Stopped. {go_on}"), soft_wrap=True)
         raise typer.Exit(STOPPED)
@@ -207,7 +209,9 @@ def _rates(texts: "Sequence[str]", plan: "Plan") -> "Mapping[str, Rate]":
     return rates
 
 
-def _played(play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings", *, quiet: bool) -> "Status | None":
+def _played(
+    play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings", seen: "list[Progress]", *, quiet: bool
+) -> "Status | None":
     """Play with a progress line; the first signal drains the run, the second stops it, and then there is no state."""
     import anyio
 
@@ -216,7 +220,6 @@ def _played(play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings
     from .progress import ProgressLine
 
     line = ProgressLine(terminal.err())
-    seen: list[Progress] = []
 
     def watch(progress: "Progress") -> None:
         seen.append(progress)

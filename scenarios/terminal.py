@@ -119,6 +119,8 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
 
 def replayed(found: "Replayed") -> RenderableType:
     """Return what a replay came to."""
+    if not found.outcomes:
+        return Text("the run has no outcome yet: there is nothing to compare")
     if not found.differing:
         return Text(f"{found.outcomes} outcomes, {found.status.calls} recorded calls, none made: all as recorded")
     table = Table(box=None, padding=(0, 2, 0, 0))

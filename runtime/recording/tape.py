@@ -22,7 +22,7 @@ as said: its answer is taken whatever was asked, as long as there is one.
 """
 BESIDE = 60
 """Characters shown on either side of the first that differs."""
-MARK = re.compile(r"(?<=-)[0-9a-f]{6}(?=[ >])")
+TAG_MARK = re.compile(r"(?<=-)[0-9a-f]{6}(?=[ >])")
 """Letters in the tags around an item's texts, made from all of them: they differ wherever anything does."""
 LONGEST_COMPARED = 2_000
 """Characters by which texts are compared when the nearest recording is looked for."""
@@ -258,7 +258,7 @@ class Tape:
 
 def excerpt(text: str, other: str) -> str:
     """Return the part of a text around the first character in which it differs from another, on one line."""
-    marks_apart = MARK.sub("0" * 6, text), MARK.sub("0" * 6, other)
+    marks_apart = TAG_MARK.sub("0" * 6, text), TAG_MARK.sub("0" * 6, other)
     pairs = zip(*(marks_apart if len(set(marks_apart)) > 1 else (text, other)), strict=False)
     at = next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(text), len(other)))
     first, last = max(0, at - BESIDE), at + BESIDE
