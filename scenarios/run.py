@@ -63,7 +63,7 @@ async def play(plan: Plan, items: Items, out: Path, settings: Settings | None = 
     settings = settings or Settings()
     with hiding(secrets_of(settings.environ)):
         earlier = prepare(plan, items, out, settings.seed, accept_changes=settings.accept_changes)
-    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items))
+    return await carry_on(plan, _numbered(items, earlier), out, settings, earlier, len(items), mark_of(items) or "")
 
 
 def _numbered(items: Items, earlier: Earlier) -> Iterable[tuple[int, Item]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import items
+from playing import items, written
 from playing import results as rows
 from telling import Speaker, apart, cut_short, played, results, speak
 
@@ -20,7 +20,7 @@ from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.session import Limits
-from fellowship.scenarios import Plan, Settings, load, plan, play
+from fellowship.scenarios import Plan, Settings, load, open_dataset, plan, play
 from fellowship.scenarios.again import fork, replay, retry
 from fellowship.scenarios.outcomes import Fold
 
@@ -233,3 +233,12 @@ async def test_an_agent_that_said_a_secret_goes_on_where_it_was_broken_off(tmp_p
     assert rows(out)[0]["calls"] == 5
     again = await replay(out, tmp_path / "replay", Settings(environ={}))
     assert not again.differing
+
+
+async def test_data_are_looked_at_again_after_others_were_played_that_have_no_file(tmp_path: Path) -> None:
+    made, out, file = apart("judge"), tmp_path / "run", written(tmp_path / "data.jsonl", 2)
+    await played(made, open_dataset(file, comparison=True), out)
+    others = [item.model_copy(update={"prompt": "Which is better?"}) for item in items(2)]
+    await played(made, others, out, accept_changes=True)
+    with pytest.raises(DeclarationError, match=r'item .i0.\.prompt: "Which is better\?" then, "Question 0\?" now'):
+        await play(made, open_dataset(file, comparison=True), out, Settings(client=Speaker()))
