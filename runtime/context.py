@@ -67,7 +67,7 @@ class AgentContext:
         return await self._conversation.emit_from(self._cell, self._letter, fact)
 
     async def complete(self, call: ModelCall) -> Completion:
-        """Ask a model; the reply, or the failure, is in the log before this returns."""
+        """Ask a model; the reply is durable in the log before this returns, a failure is taken down."""
         recall, system = self._conversation.recall, self._conversation.system
         if recall is not None:
             recalled = recall.answer(self._cell.address.agent, self._letter.sequence, self._round, call, self._append)

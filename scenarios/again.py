@@ -3,9 +3,12 @@
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import orjson
 
 from ..agents import ROLES, Agent
 from ..protocols.errors import DeclarationError
@@ -20,7 +23,7 @@ from ..runtime.recording.cassette import Keep
 from ..runtime.tracing import logger
 from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, noted, prepare, refused
 from .loading import set_part, validate
-from .outcomes import Fold, Outcome, Status, in_order, status, write_results
+from .outcomes import Outcome, Status, status, write_results
 from .planning import plan
 from .run import carry_on
 from .settings import Settings
@@ -210,10 +213,23 @@ async def replay(
         settings = replace(settings, cassette=recorded, fit="exact", about=origin)
         items = _ended(reader, recorded, earlier)
         done = await carry_on(made, items, out, settings, Earlier(), len(earlier.ended))
-        with LogReader(out / LOG) as again:
-            pairs = zip_longest(in_order(Fold(reader).outcomes()), in_order(Fold(again).outcomes()))
-            differing = [pair for pair in pairs if pair[0] != pair[1]][:MOST_DIFFERING]
-    return Replayed(done, len(earlier.ended), tuple(differing))
+        with TemporaryDirectory() as folder:
+            recorded_results = Path(folder) / RESULTS
+            write_results(reader, recorded_results)
+            differing = tuple(islice(_differing(recorded_results, out / RESULTS), MOST_DIFFERING))
+    return Replayed(done, len(earlier.ended), differing)
+
+
+def _differing(before: Path, after: Path) -> Iterator[tuple[Outcome | None, Outcome | None]]:
+    """Return the outcomes that differ in two files of results, byte for byte."""
+    with before.open("rb") as one, after.open("rb") as other:
+        for was, is_now in zip_longest(one, other):
+            if was != is_now:
+                yield _read(was), _read(is_now)
+
+
+def _read(line: bytes | None) -> Outcome | None:
+    return Outcome(**orjson.loads(line)) if line else None
 
 
 def _fresh(out: Path) -> Path:
@@ -278,7 +294,7 @@ async def fork(
         origin = {**about(reader), "forked_from": str(run), "forked_at": str(at)}
         settings = replace(settings, cassette=cut, fit="as said", about=origin)
         _refuse_other_fork(out, run, at)
-        earlier = prepare(made, [item], out, settings.seed)
+        earlier = prepare(made, [item], out, settings.seed, accept_changes=None)
         return await carry_on(made, [(number, item)], out, settings, earlier, 1)
 
 

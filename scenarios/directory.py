@@ -96,9 +96,10 @@ class Earlier:
             self.failed -= 1
 
 
-def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_changes: bool = False) -> Earlier:
+def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_changes: bool | None = False) -> Earlier:
     """Make the directory, or look what a run has left in it.
 
+    Changes are refused unless they are accepted; with None they cannot be, and nobody is told that they could.
     Items of a Dataset with the same mark as at the last start are not looked at again.
 
     Raises:
@@ -115,7 +116,7 @@ def prepare(plan: Plan, items: Iterable[Item], out: Path, seed: int, *, accept_c
             if not same_data:
                 _look_at(items, earlier, reader)
         if earlier.changes and not accept_changes:
-            raise refused(earlier, out)
+            raise refused(earlier, out, acceptable=accept_changes is not None)
     else:
         if out.exists() and (not out.is_dir() or any(entry.name not in FIRST for entry in out.iterdir())):
             raise DeclarationError(f"{out} is there already and is not a run: choose another --out")
@@ -143,16 +144,19 @@ def compare(plan: Plan, seed: int, reader: LogReader) -> tuple[str, ...]:
     return tuple(differences(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed))))))
 
 
-def refused(earlier: Earlier, out: Path) -> DeclarationError:
+def refused(earlier: Earlier, out: Path, *, acceptable: bool = True) -> DeclarationError:
     """Return the error that says what is played otherwise than before."""
     shown = "\n  ".join(earlier.changes[:MOST_CHANGES])
     rest = len(earlier.changes) - MOST_CHANGES
     more = f"\n  and {rest} more" if rest > 0 else ""
+    accepted = (
+        "--accept-changes goes on with what is played now, and keeps the outcomes that this does not affect; or "
+        if acceptable
+        else ""
+    )
     limited = "what lies beyond --limit is not there, either; " if earlier.gone else ""
     return DeclarationError(
-        f"{out} holds a run of something else. It differs in\n  {shown}{more}\n{limited}"
-        "--accept-changes goes on with what is played now, and keeps the outcomes that this does not affect; "
-        "or choose another --out"
+        f"{out} holds a run of something else. It differs in\n  {shown}{more}\n{limited}{accepted}choose another --out"
     )
 
 
@@ -286,8 +290,10 @@ def describe(
     notes = {"name": plan.scenario.scenario, "played": json.dumps(_played(plan, seed)), ABOUT: json.dumps(dict(about))}
     log.note(**notes, **({MARK: mark} if mark is not None else {}))
     text = yaml.safe_dump(hidden(_record(plan, seed, about)), sort_keys=False, allow_unicode=True)
+    part = out / f"{RECORD}.part"
     try:
-        (out / RECORD).write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / RECORD)
     except OSError as error:
         raise LogError(f"{out / RECORD} cannot be written: {error.strerror}") from error
 

@@ -3,11 +3,14 @@
 import heapq
 import json
 import os
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal, Self, cast
 
 import orjson
@@ -275,7 +278,7 @@ class _Placed:
 
 
 def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
-    """Return outcomes in the order of the data set; holds only those that are ahead of one still to come."""
+    """Return outcomes in the order of the data set, to be looked at; holds those that are ahead of one to come."""
     ahead: list[_Placed] = []
     due = 0
     for number, outcome in found:
@@ -306,8 +309,15 @@ def open_items(log: LogReader) -> Iterator[str]:
     return iter(sorted(begun, key=lambda item: numbers.get(item, 0)))
 
 
+def _line(outcome: Outcome) -> bytes:
+    facts = {name: value for name in FIELDS if (value := getattr(outcome, name)) is not None}
+    return orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def write_results(log: LogReader, path: Path) -> Fold:
     """Write results.jsonl, whole or not at all: one line an item, in the order of the data set.
+
+    No line is held: they are written as outcomes came about, and then put in order.
 
     Raises:
         LogError: it cannot be written.
@@ -315,10 +325,15 @@ def write_results(log: LogReader, path: Path) -> Fold:
     part = path.with_suffix(".part")
     fold = Fold(log)
     try:
-        with part.open("wb") as file:
-            for outcome in in_order(fold.outcomes()):
-                facts = {name: value for name in FIELDS if (value := getattr(outcome, name)) is not None}
-                file.write(orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE))
+        with part.open("wb") as file, TemporaryFile(dir=path.parent) as loose:
+            numbers, sizes = array("q"), array("q")
+            for number, outcome in fold.outcomes():
+                numbers.append(number)
+                sizes.append(loose.write(_line(outcome)))
+            starts = array("q", accumulate(sizes, initial=0))
+            for place in sorted(range(len(numbers)), key=numbers.__getitem__):
+                loose.seek(starts[place])
+                file.write(loose.read(sizes[place]))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -91,7 +91,8 @@ def retry(options: PlayOptions, run: Run, accept_changes: Accept = False) -> Non
         plan, recorded_url = again.played(reader), again.about(reader).get("base_url")
     options = options.at(recorded_url)
     settings = options.settings(plan, accept_changes=accept_changes)
-    carry_out(functools.partial(again.retry, run), settings, run, options, "The same command goes on.")
+    go_on = f"The same command goes on with failed items; `fellowship run … --out {run}` plays what else is open."
+    carry_out(functools.partial(again.retry, run), settings, run, options, go_on)
 
 
 @app.command()
