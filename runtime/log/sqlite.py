@@ -9,13 +9,13 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import anyio
-import anyio.to_thread
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ...protocols.errors import DeclarationError, LogError
@@ -90,7 +90,7 @@ class SqliteLog:
         self._more = asyncio.Event()
         self._busy = False
         self._broken: LogError | None = None
-        self._thread = anyio.CapacityLimiter(1)
+        self._thread = ThreadPoolExecutor(1, "log")  # a thread of its own: half the CPU of anyio's for every commit
         self._reader: LogReader | None = None
 
     @property
@@ -212,6 +212,7 @@ class SqliteLog:
             self._closed = True
             if self._reader is not None:
                 self._reader.close()
+            self._thread.shutdown()
             if self._broken is None:
                 self._fold_in()
             self._connection.close()
@@ -248,7 +249,7 @@ class SqliteLog:
         until_s: float | None = None
         while True:
             try:
-                await anyio.to_thread.run_sync(self._commit, rows, texts, notes, limiter=self._thread)
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, rows, texts, notes)
             except sqlite3.Error as error:
                 now_s = self._clock.monotonic_s()
                 if not passes(error) or (until_s is not None and now_s >= until_s):
