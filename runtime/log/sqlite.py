@@ -39,7 +39,7 @@ MANY = 16
 """Events in a group from which on many talk at once; a lone conversation never waits to be joined."""
 REMEMBERED_TEXTS = 4_096
 """Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
-SIZES = (64, 8, 1)
+SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Events inserted by one statement. Python's lock is given up for every statement, and a busy loop is slow to give it
 back: a statement an event cost 5 % of the calls a second at 256 in flight."""
 LOOK_S, LOOK_EVERY_S = 1.0, 0.01
