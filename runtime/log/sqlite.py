@@ -21,6 +21,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ...protocols.errors import DeclarationError, LogError
 from ...protocols.events import Event
 from ...protocols.identity import WHOLE_RUN, ConversationId
+from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
@@ -112,7 +113,7 @@ class SqliteLog:
             raise self._broken
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
-        if self._hide is not None and getattr(message, "logprobs", None):
+        if isinstance(message, ModelCalled) and message.logprobs:
             message = self._without_spelling(message)
         text, digest, to_json = long_text(message), None, message.__pydantic_serializer__.to_json
         if text is None:
@@ -142,12 +143,11 @@ class SqliteLog:
         self._more.set()
         return self._last
 
-    def _without_spelling(self, message: Message) -> Message:
-        """Return a message without the tokens of its text, where these spell what must not be written."""
-        text = getattr(message, "text", None)
-        if self._hide is None or not isinstance(text, str) or self._hide(text) == text:
-            return message
-        return message.model_copy(update={"logprobs": None})
+    def _without_spelling(self, called: ModelCalled) -> ModelCalled:
+        """Return a call without the tokens of its text, where these spell what must not be written."""
+        if self._hide is None or called.text is None or self._hide(called.text) == called.text:
+            return called
+        return called.model_copy(update={"logprobs": None})
 
     def keep(self, digest: str, text: str) -> None:
         """Keep a text under its digest, once; raises UnicodeEncodeError for one that cannot be written down."""
