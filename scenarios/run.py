@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -125,8 +125,10 @@ async def _carried_on(
 async def _fold_what_is_there(out: Path) -> None:
     """Write the results on the way out with an error, which is the one to be told of."""
     if (out / LOG).exists():
-        with suppress(LogError):
+        try:
             await _fold(out)
+        except LogError as error:
+            logger().warning("results_not_written", run=str(out), reason=str(error))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from telling import LIBRARY, How, Speaker, apart, asked, cut_short, kinds, lengt
 
 from fellowship.agents import ROLES, Agent, Juror, Prompt
 from fellowship.protocols.errors import CassetteMiss, DeclarationError, LogError, ModelError, Overloaded
+from fellowship.protocols.events import Event
 from fellowship.protocols.models import Completion, ModelCall
 from fellowship.protocols.registry import Registry
 from fellowship.runtime.log import LogReader
@@ -54,6 +55,11 @@ def failing(*models: str, number: int | None = None) -> Callable[[ModelCall], An
 
 async def retried(run: Path, speaker: Speaker, **more: Any) -> Status:
     return await retry(run, Settings(client=speaker, **more))
+
+
+def story_events(run: Path) -> list[Event]:
+    with LogReader(run / "run.db") as reader:
+        return list(reader.events())
 
 
 def at(run: Path, line: str, number: int = 0) -> int:
@@ -530,6 +536,21 @@ async def test_a_fork_with_another_persona_or_other_instructions_says_what_follo
     assert len(speaker.calls) == 4
     assert words in speaker.calls[0].messages[0].content
     assert words not in repr(speaker.calls[1].messages)
+
+
+async def test_what_a_fork_or_a_replay_stands_on_counts_and_is_not_spent(tmp_path: Path) -> None:
+    run, forked, again = tmp_path / "run", tmp_path / "fork", tmp_path / "again"
+    await played(apart("debate"), 1, run)
+    last = next(event.sequence for event in reversed(story_events(run)) if event.kind == "vote_cast")
+    await fork(run, last, forked, Settings(client=Speaker()))
+    await replay(run, again)
+    for out, live in ((run, 9), (forked, 1), (again, 0)):
+        calls = kinds(out, "model_called")
+        paid = [called.usage for called in calls if called.source == "endpoint"]
+        assert (len(calls), len(paid)) == (9, live)
+        with LogReader(out / "run.db") as reader:
+            assert reader.spent() == (0.0, sum(usage.input_tokens + usage.output_tokens for usage in paid))
+        assert sum(spend["recorded"] for spend in status(out)["spend"]["model"].values()) == 9 - live
 
 
 async def test_a_fork_at_the_decision_decides_otherwise_without_a_call(tmp_path: Path) -> None:
