@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .again import fork, replay, retry
     from .datasets import Dataset, open_dataset
     from .loading import library, load
     from .outcomes import Outcome, Status
@@ -27,11 +28,14 @@ _PLACES = {
     "Scenario": "spec",
     "Settings": "settings",
     "Status": "outcomes",
+    "fork": "again",
     "library": "loading",
     "load": "loading",
     "open_dataset": "datasets",
     "plan": "planning",
     "play": "run",
+    "replay": "again",
+    "retry": "again",
 }
 
 __all__ = [
@@ -48,11 +52,14 @@ __all__ = [
     "Scenario",
     "Settings",
     "Status",
+    "fork",
     "library",
     "load",
     "open_dataset",
     "plan",
     "play",
+    "replay",
+    "retry",
 ]
 
 
