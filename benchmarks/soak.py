@@ -17,7 +17,7 @@ from fellowship.runtime.testing.killing import Case, Report, killed
 BOTH = ("--set", "judging.orders=both")
 FULL = ("--durability", "full")
 CASES = (
-    Case("judge", 800, kills=10, concurrency=256),
+    Case("judge", 800, kills=13, concurrency=256),
     Case("jury", 250, kills=10, concurrency=64, together=3),
     Case("debate", 60, kills=12, concurrency=32, together=3),
     Case("debate", 40, kills=6, concurrency=16, together=3, options=FULL),
