@@ -1,7 +1,8 @@
 """A run played again, from its log alone: failed items retried, the whole replayed, one conversation forked."""
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -131,8 +132,8 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
             earlier.forget(item.id)
     start = started.message() if started is not None else None
     count = start.items if isinstance(start, RunStarted) else len(items)
-    todo = chain(items, _affected(run, earlier, frozenset(earlier.ended)))
-    return await carry_on(made, todo, run, settings, earlier, count)
+    with closing(_affected(run, earlier, frozenset(earlier.ended))) as affected:  # a run that stops leaves it half read
+        return await carry_on(made, chain(items, affected), run, settings, earlier, count)
 
 
 def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
@@ -147,7 +148,7 @@ def _failed(reader: LogReader, earlier: Earlier) -> Iterator[tuple[int, Item]]:
     return _items_of(reader, wanted) if wanted else iter(())
 
 
-def _affected(run: Path, earlier: Earlier, ended: Container[ItemId]) -> Iterator[tuple[int, Item]]:
+def _affected(run: Path, earlier: Earlier, ended: Container[ItemId]) -> Generator[tuple[int, Item], None, None]:
     """Return the items that had an outcome and have none any more, now that the changes are taken in."""
     wanted = {left.conversation for item, left in earlier.left.items() if item in ended}
     if wanted:
