@@ -154,7 +154,7 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
     spends = status.spend["model"].values()
     cached = sum(spend.cached for spend in spends)
     recorded = sum(spend.recorded for spend in spends)
-    more = sum(spend.attempts for spend in spends) + cached - status.calls if not recorded else 0
+    more = sum(spend.attempts for spend in spends) + cached - status.calls
     facts = [f"{status.calls_failed:,} of them failed"] if status.calls_failed else []
     facts += [f"{cached:,} from the cache"] if cached else []
     facts += [f"{recorded:,} recorded before"] if recorded else []

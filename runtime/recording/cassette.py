@@ -20,7 +20,7 @@ from ...protocols.lifecycle import Failure, ItemFailed, ModelCalled
 from ...protocols.models import ChatMessage, ChatRole
 from ..log import LogReader
 from ..secrecy import hide_json
-from .standing import Sifted, sift
+from .standing import Sifted, calls_of, sift
 from .tape import Fit, Recorded, Tape
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class RecordedRun:
     def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
         """Return conversation, agent and call of all that was asked in conversations that do not count any more."""
         for conversation in self._held[item][:-1]:
-            for agent, called, _ in _calls(self.sifted(conversation)):
-                yield conversation, agent, called
+            for event, called in calls_of(self.sifted(conversation).events):
+                yield conversation, event.sender, called
 
     def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
         """Return the calls of an item; raises CassetteMiss where it was not recorded."""
@@ -128,7 +128,10 @@ class RecordedRun:
         then: Tape | None = None,
     ) -> Tape:
         """Return the calls of a conversation; see Tape."""
-        calls = [Recorded(agent, called, stands) for agent, called, stands in _calls(sifted)]
+        fallen = sifted.fallen
+        calls = [
+            Recorded(event.sender, called, event.sequence not in fallen) for event, called in calls_of(sifted.events)
+        ]
         text, failed = self._log.text, _failure(sifted)
         return Tape(
             conversation,
@@ -143,14 +146,6 @@ class RecordedRun:
             whole=self._whole,
             forked=self._forked,
         )
-
-
-def _calls(sifted: Sifted) -> Iterator[tuple[str, ModelCalled, bool]]:
-    for event in sifted.events:
-        if event.kind == "model_called":
-            called = event.message()
-            assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
-            yield event.sender, called, event.sequence not in sifted.fallen
 
 
 def _failure(sifted: Sifted) -> Failure | None:
@@ -292,8 +287,5 @@ def write(log: LogReader, path: Path) -> int:
 def _standing(recorded: RecordedRun) -> Iterator[tuple[ConversationId, Event, ModelCalled]]:
     for item in recorded.items():
         conversation, sifted = recorded.counts(item)
-        for event in sifted.standing():
-            if event.kind == "model_called":
-                called = event.message()
-                assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
-                yield conversation, event, called
+        for event, called in calls_of(sifted.standing()):
+            yield conversation, event, called

@@ -5,17 +5,20 @@ so that agents remember what they knew, until the first that was not said yet.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import orjson
 
 from ...protocols.errors import Diverged
-from ...protocols.events import Event
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Command, Message
 from ...protocols.models import ModelCall
-from .standing import Sifted, failure_of, stops
+from .standing import Sifted, calls_of, failure_of, stops
 from .tape import Tape, difference
+
+if TYPE_CHECKING:
+    from ...protocols.events import Event
 
 OUTSIDE = frozenset(
     {"model_called", "item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside"}
@@ -42,11 +45,13 @@ class Recollection:
         self._text = text
         self._tape = tape
         if tape is not None:
-            tape.wind([(event.sender, called.round) for event, called in _calls(sifted.events) if not _stopped(called)])
+            tape.wind(
+                [(event.sender, called.round) for event, called in calls_of(sifted.events) if not _stopped(called)]
+            )
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
         standing = list(sifted.standing())
-        for event, called in _calls(standing):
+        for event, called in calls_of(standing):
             self._calls.setdefault((event.sender, event.cause), deque()).append(called)
         for event in standing:
             if event.kind not in OUTSIDE:
@@ -86,11 +91,3 @@ def _stopped(called: ModelCalled) -> bool:
     """Whether a call was broken off, or met what stops the run: it took nothing from a tape."""
     failure = failure_of(called)
     return failure is not None and stops(failure)
-
-
-def _calls(events: Iterable[Event]) -> Iterator[tuple[Event, ModelCalled]]:
-    for event in events:
-        if event.kind == "model_called":
-            called = event.message()
-            assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
-            yield event, called

@@ -106,6 +106,15 @@ def sift(events: Iterable[Event]) -> Sifted:
     return sifted
 
 
+def calls_of(events: Iterable[Event]) -> Iterator[tuple[Event, ModelCalled]]:
+    """Return the model calls among some events."""
+    for event in events:
+        if event.kind == "model_called":
+            called = event.message()
+            assert isinstance(called, ModelCalled)  # noqa: S101 - of that kind
+            yield event, called
+
+
 def _is_tried_again(event: Event) -> bool:
     message = event.message()
     return isinstance(message, AgentFailed) and message.then == "retry"
