@@ -1,0 +1,118 @@
+"""Which two things that were said make a preference pair, and why a candidate is none."""
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .judging import Verdict
+
+Data = Literal["generation", "workflow"]
+"""generation: pairs of answers to the item's prompt. workflow: pairs of what roles of the loop said."""
+Sort = Literal["answer", "revision", "feedback"]
+Reason = Literal[
+    "never compared",
+    "unread",
+    "tie",
+    "identical",
+    "prompts differ",
+    "no scores",
+    "margin",
+    "quorum",
+    "agreement",
+]
+"""Why a candidate is no pair. The first that is true is noted, in this order."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+class Filters(BaseModel):
+    """What a candidate must have to become a pair, beyond a decided verdict on two different texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    margin: float = Field(default=0.0, ge=0)
+    """The least difference of mean scores; 0 asks for none, so that judges without scores will do."""
+    quorum: int = Field(default=1, ge=1)
+    """The least number of judges whose vote could be read."""
+    agreement: float = Field(default=0.0, ge=0, le=1)
+    """The least share of the votes that could be read which must be for the better one."""
+
+
+class Preference(BaseModel):
+    """What judges said of two drafts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    first: str
+    """A draft, by its name: `writer/2` is the second of writer."""
+    second: str
+    verdict: Verdict
+    """a: the first is better. b: the second."""
+    score_first: float | None = None
+    """Mean of the judges' scores; None where one of those read gave none."""
+    score_second: float | None = None
+    scale: int | None = None
+    votes: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Judges for the first, for a tie, for the second, and those that could not be read."""
+    judges: tuple[str, ...] = ()
+    """Whose votes these are."""
+
+    @property
+    def margin(self) -> float | None:
+        """Return how far the mean scores lie apart, 0 or more; None where there are none."""
+        if self.score_first is None or self.score_second is None:
+            return None
+        return abs(self.score_first - self.score_second)
+
+
+class PairCandidate(BaseModel):
+    """Two things said that could become a pair, or one alone that could be called good or bad."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    of: Sort
+    first: str
+    """By its name, as in `writer/2` or, of feedback, `reviewer/1`."""
+    second: str | None = None
+    """None where the first alone is good (verdict a) or bad (verdict b)."""
+    preference: Preference | None = None
+    """What it rests on; for feedback on the drafts that came of it. None where nobody compared them."""
+    dropped: Reason | None = None
+    """Why it is no pair; None where it is kept."""
+
+
+def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same_prompt: bool = True) -> Reason | None:
+    """Return why a candidate is no pair; None where it is one.
+
+    Args:
+        candidate: What could become one.
+        filters: What it must have.
+        identical: Whether both texts are the same but for white space.
+        same_prompt: Whether both answer the same prompt.
+    """
+    preference = candidate.preference
+    if preference is None:
+        return "never compared"
+    if preference.verdict == "unread":
+        return "unread"
+    if preference.verdict == "tie":
+        return "tie"
+    if identical:
+        return "identical"
+    if not same_prompt:
+        return "prompts differ"
+    return _filtered(preference, filters)
+
+
+def _filtered(preference: Preference, filters: Filters) -> Reason | None:
+    margin = preference.margin
+    if filters.margin > 0 and margin is None:
+        return "no scores"
+    if margin is not None and margin < filters.margin:
+        return "margin"
+    read = sum(preference.votes[:3])
+    if read < filters.quorum:
+        return "quorum"
+    winning = preference.votes[0 if preference.verdict == "a" else 2]
+    if winning < filters.agreement * read:
+        return "agreement"
+    return None
