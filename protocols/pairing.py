@@ -5,15 +5,16 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from .judging import Verdict
+from .messages import Fact
 
 Data = Literal["generation", "workflow"]
 """generation: pairs of answers to the item's prompt. workflow: pairs of what roles of the loop said."""
 Sort = Literal["answer", "revision", "feedback"]
 Reason = Literal[
+    "identical",
     "never compared",
     "unread",
     "tie",
-    "identical",
     "prompts differ",
     "no scores",
     "margin",
@@ -80,6 +81,17 @@ class PairCandidate(BaseModel):
     """Why it is no pair; None where it is kept."""
 
 
+class PairsMade(Fact):
+    """Candidates for preference data were made of what was said."""
+
+    kind: Literal["pairs_made"] = "pairs_made"
+    step: str
+    """The `pair`, by its place in the flow."""
+    data: Data
+    candidates: tuple[PairCandidate, ...]
+    """In the order in which their texts were said."""
+
+
 def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same_prompt: bool = True) -> Reason | None:
     """Return why a candidate is no pair; None where it is one.
 
@@ -90,14 +102,14 @@ def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same
         same_prompt: Whether both answer the same prompt.
     """
     preference = candidate.preference
+    if identical:
+        return "identical"
     if preference is None:
         return "never compared"
     if preference.verdict == "unread":
         return "unread"
     if preference.verdict == "tie":
         return "tie"
-    if identical:
-        return "identical"
     if not same_prompt:
         return "prompts differ"
     return _filtered(preference, filters)

@@ -113,7 +113,7 @@ def test_a_right_file_is_planned() -> None:
         (
             "{ask: two, for: argument}",
             "{aks: two}",
-            "8:5: a step has exactly one verb of ask, repeat, when, decide, pick;",
+            "8:5: a step has exactly one verb of ask, repeat, when, decide, pick, pair;",
         ),
         ("{ask: two, for: argument}", "{ask: two, decide: majority}", "8:5: a step has exactly one verb"),
         ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
