@@ -24,6 +24,8 @@ class Generator(Agent):
         super().__init__(profile, item)
         self._after: dict[int, Dialogue] = {}
         """The dialogue as it stood after each draft, by version."""
+        self._followed: set[str] = set()
+        """Feedback, by name."""
 
     async def answer(self, command: Command[Fact], context: Context) -> None:
         """Write a draft."""
@@ -47,6 +49,7 @@ class Generator(Agent):
         dialogue.taken = len(self.heard)
         version = len(self._after) + 1
         self._after[version] = dialogue
+        self._followed.update(_feedback(told) or ())
         await context.emit(
             DraftWritten(
                 round=command.round,
@@ -59,13 +62,17 @@ class Generator(Agent):
         )
 
     def _told(self, dialogue: Dialogue, command: WriteDraft) -> list[Heard]:
-        """Return what was heard since the draft to revise was written, as far as the command wants it told."""
+        """Return what was heard since the draft to revise was written, as far as the command wants it told.
+
+        Of a draft that is gone back to, feedback that was followed already is not followed again.
+        """
         fresh = self.heard[dialogue.taken :]
         if command.hearing is not None:
             fresh = [heard for heard in fresh if heard.speaker == command.hearing]
         if command.onto is not None:
             own = named(self.profile.name, command.onto)
             fresh = [heard for heard in fresh if own in (_on(heard.fact) or (own,))]
+            fresh = [heard for heard in fresh if not self._followed.issuperset(_feedback([heard]) or {None})]
         return fresh
 
 

@@ -124,13 +124,15 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
     models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
     told = plan.variants if isinstance(plan, Swept) else plan.profiles
     terminal.out().print(Text(f"{scenario} is right: {', '.join(told)}; models {models}"), soft_wrap=True)
+    for problem in plan.unasked:
+        terminal.err().print(Text(f"not played unless asked for: {problem}", style="yellow"), soft_wrap=True)
 
 
 @app.command()
 @plainly
 def schema() -> None:
     """Print the JSON schema of scenario files, for editors."""
-    from .spec import schema as schema_of
+    from .schema import schema as schema_of
 
     print_json(schema_of())
 

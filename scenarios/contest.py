@@ -157,5 +157,5 @@ class Contest:
             what = f"{', '.join(judges)} would judge answers of its own family ({', '.join(alone)}), and judges favour "
             what += f"their own: give the judge a model of another family (--model {judge}PROVIDER/MODEL), or say "
             what += "own_family: true"
-            self._wrong(what, (*at, "by") if step.by else at)
+            self._problems.only_if_asked(what, (*at, "by") if step.by else at)
         return found

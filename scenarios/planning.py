@@ -82,6 +82,7 @@ class _Planner:
             roles={name: role for name, role in made.items() if role is not None},
             policies={name: _policy(agent.failing) for name, agent in scenario.agents.items()},
             flow=steps,
+            unasked=tuple(self._problems.unasked),
         )
 
     # models

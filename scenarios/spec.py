@@ -10,12 +10,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    TypeAdapter,
     WithJsonSchema,
     field_serializer,
 )
 from pydantic_core import PydanticCustomError
 
+from ..protocols.errors import nearest
 from ..protocols.judging import Judging, Orders, Reconcile, StrategyName
 from ..protocols.models import ModelSettings
 from ..protocols.pairing import Data
@@ -248,6 +248,58 @@ Model = Annotated[
 ]
 
 
+def _one_value(value: object) -> object:
+    if isinstance(value, str | int | float):  # a bool is an int
+        return value
+    raise PydanticCustomError("one_value", "must be one value: text, a number, true or false")
+
+
+Scalar = Annotated[str | int | float | bool, BeforeValidator(_one_value)]
+
+
+class Parameter(_Declared):
+    """A value that may be chosen for each run: `$NAME` stands for it in the scenario."""
+
+    about: str = ""
+    """What it says."""
+    default: Scalar
+    """Its value where none is chosen; --set NAME=VALUE chooses. Of several `choices`, the name of one."""
+    choices: dict[Name, Any] = Field(default_factory=dict[str, Any])
+    """What it may be, and what stands in its place then: a value or a list of them."""
+    least: float | None = None
+    """Of a number."""
+    most: float | None = None
+    """Of a number."""
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - whatever a document may hold
+        """Return what stands in its place."""
+        return self.choices[str(self.default)] if self.choices else self.default
+
+    def wrong(self, like: object = None) -> str | None:
+        """Return what is wrong with its value; `like` is one of the kind it must be of."""
+        value = self.default
+        if self.choices:
+            known = f"unknown choice {str(value)!r}{nearest(str(value), self.choices)}"
+            return None if str(value) in self.choices else known
+        if like is not None and _kind(value) != _kind(like) and (_kind(value), _kind(like)) != ("a number", "text"):
+            return f"must be {_kind(like)}, as {like!r} is, not {value!r:.60}"
+        if isinstance(like, int) and not isinstance(like, bool) and isinstance(value, float):
+            return f"must be a whole number, as {like!r} is, not {value!r}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if self.least is not None and value < self.least:
+                return f"must be {self.least:g} or more, not {value:g}"
+            if self.most is not None and value > self.most:
+                return f"must be {self.most:g} or less, not {value:g}"
+        return None
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "text"
+
+
 class Scenario(_Declared):
     """Who takes part, and how the talk goes."""
 
@@ -257,6 +309,8 @@ class Scenario(_Declared):
     """What it does, in a sentence or two; sources go here."""
     takes: Takes
     """What an item offers: an instruction to answer, or a comparison of two answers a and b."""
+    parameters: dict[Name, Scalar | Parameter] = Field(default_factory=dict[str, Scalar | Parameter])
+    """What may be chosen for each run, by name: a default, or a default with its choices or bounds."""
     judging: Judging = Judging()
     """How ballots are cast, where a step does not say otherwise."""
     models: dict[str, Model] = Field(default_factory=dict[str, Model])
@@ -275,17 +329,10 @@ class Scenario(_Declared):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _one_value(value: object) -> object:
-    if isinstance(value, str | int | float):  # a bool is an int
-        return value
-    raise PydanticCustomError("one_value", "must be one value: text, a number, true or false")
-
-
 def _sort_of_values(value: object) -> str:
     return "<every>" if isinstance(value, str) else "<values>"
 
 
-Scalar = Annotated[str | int | float | bool, BeforeValidator(_one_value)]
 Values = Annotated[
     Annotated[Literal["every"], Tag("<every>")] | Annotated[tuple[Scalar, ...], Tag("<values>")],
     Discriminator(_sort_of_values),
@@ -353,10 +400,3 @@ def known_fields(*path: str | int, sort: type[Document] = Scenario) -> tuple[str
 def _key(name: str, alias: object) -> str:
     """Return what a file calls a field: a word of Python's own has another name in Python."""
     return alias if isinstance(alias, str) else name
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of scenario files; a sweep is known by its key, for better words in editors."""
-    found = TypeAdapter[Document](Document).json_schema(by_alias=True)
-    scenario, sweep = found.pop("anyOf")
-    return {**found, "if": {"required": ["sweep"]}, "then": sweep, "else": scenario}

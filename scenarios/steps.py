@@ -7,6 +7,7 @@ from typing import Any
 
 from ..agents import Agent, Persona, Profile
 from ..protocols.aggregation import Rule
+from ..protocols.errors import Problem
 from ..protocols.items import Item
 from ..protocols.judging import Judging
 from ..protocols.material import Selection
@@ -124,6 +125,8 @@ class Plan:
     """The class of each agent, by the agent's name."""
     policies: Mapping[str, Policy]
     flow: tuple[Step, ...]
+    unasked: tuple[Problem, ...] = ()
+    """Why it is not played, though nothing in it is wrong: judges would label what their own family wrote."""
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
@@ -173,6 +176,11 @@ class Swept:
 
     scenario: spec.Sweep
     variants: Mapping[str, Variant]
+
+    @property
+    def unasked(self) -> tuple[Problem, ...]:
+        """Return why it is not played, though nothing in it is wrong."""
+        return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.unasked))
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
