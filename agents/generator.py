@@ -16,6 +16,7 @@ class Generator(Agent):
 
     gives: ClassVar[frozenset[type[Fact]]] = frozenset({DraftWritten})
     prompt: ClassVar[Prompt] = Prompt.from_file("generator.md")
+    converses: ClassVar[bool] = True
 
     def __init__(self, profile: Profile, item: Item) -> None:
         super().__init__(profile, item)
@@ -30,7 +31,7 @@ class Generator(Agent):
         revising = bool(dialogue) and dialogue.taken < len(self.heard)
         request = self.render("revision" if revising else "draft", dialogue)
         if not dialogue:
-            dialogue.open(self.render("system", dialogue))
+            dialogue.open(self.render("system", dialogue), self.item.history)
         completion, _ = await dialogue.text(
             context.model,
             self.profile.settings,
