@@ -66,9 +66,10 @@ class Agent:
     def render(self, block: str, dialogue: Dialogue, order: Order = "ab", **variables: object) -> str:
         """Return a block of the prompt, for this dialogue.
 
-        Every block may use `request` (the item's prompt, after what was said before it, see `converses`), `item`, `persona`, `instructions`, `heard` (pairs of speaker
-        and text since the agent last spoke in the dialogue), `first` (whether it has not spoken in it yet), and `mark`,
-        which belongs into the tags around what the item brings: no answer can close its own tag and open another's.
+        Every block may use `request` (the item's prompt; before it what was said before, see `converses`), `item`,
+        `persona`, `instructions`, `heard` (pairs of speaker and text since the agent last spoke in the dialogue),
+        `first` (whether it has not spoken in it yet), and `mark`, which belongs into the tags around what the item
+        brings: no answer can close its own tag and open another's.
         """
         profile = self.profile
         return _prompt_with(type(self), block).render(

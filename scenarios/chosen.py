@@ -94,6 +94,6 @@ def _same(prompt: object, before: Sequence[Turn]) -> None:
     if isinstance(prompt, str):
         same = prompt.strip() in asked
     else:
-        same = turns_of("prompt", cast("object", prompt)) == tuple(before)
+        same = turns_of("prompt", prompt) == tuple(before)
     if not same:
         raise ValueError("the prompt is not what was said before the last messages of chosen and rejected")

@@ -128,8 +128,9 @@ def _turn(place: str, who: object, what: object, said: Mapping[str, object]) -> 
 def _text(place: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and value:
-        parts = [part.get("text") if isinstance(part, dict) else None for part in cast("list[Any]", value)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # a file may hold anything
-        if all(isinstance(part, str) for part in parts):  # pyright: ignore[reportUnknownVariableType]
-            return "\n".join(cast("list[str]", parts))
+    parts = cast("list[object]", value) if isinstance(value, list) else []
+    texts = [cast("dict[str, object]", part).get("text") for part in parts if isinstance(part, dict)]
+    said = [text for text in texts if isinstance(text, str)]
+    if said and len(said) == len(parts):
+        return "\n".join(said)
     raise ValueError(f"the content of {place} must be text, and is {type(value).__name__} {value!r:.60}")
