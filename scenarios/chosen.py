@@ -91,9 +91,6 @@ def _same(prompt: object, before: Sequence[Turn]) -> None:
     if prompt is None:
         return
     asked = [turn.content.strip() for turn in before if turn.role == "user"]
-    if isinstance(prompt, str):
-        same = prompt.strip() in asked
-    else:
-        same = turns_of("prompt", prompt) == tuple(before)
+    same = prompt.strip() in asked if isinstance(prompt, str) else turns_of("prompt", prompt) == tuple(before)
     if not same:
         raise ValueError("the prompt is not what was said before the last messages of chosen and rejected")

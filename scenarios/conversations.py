@@ -96,6 +96,7 @@ def _is_pair(message: object) -> bool:
 
 def _read(place: str, message: object) -> Iterator[Turn]:
     """Return the turns of one message, or of one exchange."""
+    said: dict[str, object]
     if _is_pair(message):
         said = dict(zip(("input", "output"), cast("Sequence[object]", message), strict=True))
     elif isinstance(message, dict):
@@ -128,9 +129,10 @@ def _turn(place: str, who: object, what: object, said: Mapping[str, object]) -> 
 def _text(place: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    parts = cast("list[object]", value) if isinstance(value, list) else []
+    parts: list[object] = cast("list[object]", value) if isinstance(value, list) else []
     texts = [cast("dict[str, object]", part).get("text") for part in parts if isinstance(part, dict)]
     said = [text for text in texts if isinstance(text, str)]
     if said and len(said) == len(parts):
         return "\n".join(said)
-    raise ValueError(f"the content of {place} must be text, and is {type(value).__name__} {value!r:.60}")
+    what = type(cast("object", value)).__name__
+    raise ValueError(f"the content of {place} must be text, and is {what} {value!r:.60}")

@@ -127,9 +127,10 @@ class Dataset:
     def _asked(self, row: Row) -> Asked:
         """Return what is asked: the prompt, what was said before it, and the answer that came with it."""
         column = self.mapping.get("prompt", "prompt")
-        value = _lookup(column, row)
+        value: object = _lookup(column, row)
         if isinstance(value, list):
-            talk = asked(column, turns_of(column, value), self.turns, answered=column != "prompt")
+            turns = turns_of(column, cast("object", value))
+            talk = asked(column, turns, self.turns, answered=column != "prompt")
         else:
             talk = Asked((), self._value("prompt", row) or "")
         if not talk.prompt.strip():
