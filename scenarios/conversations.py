@@ -129,10 +129,10 @@ def _turn(place: str, who: object, what: object, said: Mapping[str, object]) -> 
 def _text(place: str, value: object) -> str:
     if isinstance(value, str):
         return value
+    what = type(value).__name__
     parts: list[object] = cast("list[object]", value) if isinstance(value, list) else []
     texts = [cast("dict[str, object]", part).get("text") for part in parts if isinstance(part, dict)]
     said = [text for text in texts if isinstance(text, str)]
     if said and len(said) == len(parts):
         return "\n".join(said)
-    what = type(cast("object", value)).__name__
     raise ValueError(f"the content of {place} must be text, and is {what} {value!r:.60}")
