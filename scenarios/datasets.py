@@ -39,6 +39,8 @@ class Dataset:
     """The published shape that was recognised."""
     size: int = field(default=0)
     """Items it gives."""
+    later_turns: int = 0
+    """Messages of its conversations that are left out: they come after the first turn, which was asked for."""
     turns: Turns = "last"
     """Of a conversation: which of the user's turns is the prompt."""
     mark: str = ""
@@ -64,11 +66,11 @@ class Dataset:
                     raise DeclarationError([Problem(what, str(self.path), place)])
                 yield number, item
 
-    def problems(self) -> tuple[int, list[Problem]]:
-        """Return the number of items, and what is wrong with the rows."""
+    def problems(self) -> tuple[int, int, list[Problem]]:
+        """Return the number of items, that of the messages left out, and what is wrong with the rows."""
         problems: list[Problem] = []
         ids: dict[str, int] = {}
-        size = 0
+        size = later = 0
         for place, row in islice(rows(self.path), self.limit):
             size += 1
             item = self._item(place, row, problems)
@@ -79,9 +81,10 @@ class Dataset:
                 problems.append(Problem(what, str(self.path), place))
             elif item is not None:
                 ids[item.id] = place
+                later += len(self._asked(self._plain(place, row, [])).later) if self.turns == "first" else 0
             if len(problems) >= MOST_PROBLEMS:
                 break
-        return size, problems
+        return size, later, problems
 
     def _item(self, place: int, row: Row, problems: list[Problem]) -> Item | None:
         values: dict[str, str | None] = {}
@@ -176,7 +179,7 @@ class Dataset:
                 if (text := values[slot]) is not None
             ),
             human=human,
-            metadata={**rest, "later_turns": len(talk.later)} if talk.later else rest,
+            metadata={"later_turns": len(talk.later), **rest} if talk.later else rest,
         )
 
     def _named(self, name: str) -> bool:
@@ -299,11 +302,12 @@ def open_dataset(
     noted: Any = json.loads(known) if known else {}
     before = cast("dict[str, Any]", noted) if isinstance(noted, dict) else {}  # sweeps once noted a list
     if before | facts == before:
-        return replace(dataset, size=before["size"], mark=known or "")
-    size, problems = dataset.problems()
+        return replace(dataset, size=before["size"], later_turns=before["later turns"], mark=known or "")
+    size, later, problems = dataset.problems()
     if problems:
         raise DeclarationError(problems)
-    return replace(dataset, size=size, mark=json.dumps({**facts, "size": size}))
+    mark = json.dumps({**facts, "size": size, "later turns": later})
+    return replace(dataset, size=size, later_turns=later, mark=mark)
 
 
 def _content(path: Path) -> str:

@@ -90,6 +90,8 @@ def run(
     dataset = open_dataset(
         hub.file_of(data), comparison=comparison, mapping=columns, limit=limit, known=known, turns=which
     )
+    if dataset.later_turns:
+        _tell(f"the first turn of each conversation is asked; {dataset.later_turns} messages after it are left out")
     about = {"data": data, **({"base_url": options.base_url} if options.base_url else {})}
     with ExitStack() as stack:
         recorded = _cassette(cassette, stack) if cassette is not None else None
@@ -184,6 +186,14 @@ def cassette(
     with LogReader(log_of(run)) as log:
         calls = write(log, to)
     terminal.out().print(Text(f"{calls} calls: {to}"), soft_wrap=True)
+
+
+def _tell(note: str) -> None:
+    from rich.text import Text
+
+    from . import terminal
+
+    terminal.err().print(Text(f"fellowship: {note}"), soft_wrap=True)
 
 
 def _cassette(path: Path, stack: ExitStack) -> "Cassette":

@@ -89,6 +89,11 @@ def test_the_first_turn_is_taken_where_it_is_asked_for_and_what_follows_is_count
     items = read(tmp_path, *rows, turns="first")
     assert [parts(item) for item in items] == [([("system", "s")], "q1", "a1"), ([], "q1", None)]
     assert [item.metadata for item in items] == [{"later_turns": 2}, {}]
+    looked_at = open_dataset(tmp_path / "d.jsonl", comparison=False, turns="first")
+    known = open_dataset(tmp_path / "d.jsonl", comparison=False, turns="first", known=looked_at.mark)
+    assert (looked_at.later_turns, known.later_turns, len(known)) == (2, 2, 2)
+    last = open_dataset(tmp_path / "d.jsonl", comparison=False, known=looked_at.mark)
+    assert (last.later_turns, next(iter(last)).prompt) == (0, "q2")
 
 
 def test_a_column_of_conversations_a_history_and_a_reference_can_be_named(tmp_path: Path) -> None:

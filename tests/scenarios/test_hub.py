@@ -161,6 +161,8 @@ def test_the_papers_prompts_have_ready_names_and_are_the_first_turns(
         assert played.exit_code == 0, played.stderr
     asked = {tuple(message["content"] for message in served.request["messages"][1:2]) for served in endpoint.ledger}
     assert {("q0",), ("q1",), ("q2",)} < asked
+    told = "6 messages after it are left out" if "conversation" in rows[0] else ""
+    assert (told in played.stderr, "left out" in played.stderr) == (True, bool(told))
     assert data == [f"ma-eval/{name}"]
     assert "and then?" not in json.dumps([served.request for served in endpoint.ledger])
 
