@@ -119,8 +119,7 @@ def _read(place: str, message: object) -> Iterator[Turn]:
 def _turn(place: str, who: object, what: object, said: Mapping[str, object]) -> Turn:
     role = ROLES.get(str(who).lower())
     if role is None:
-        hint = nearest(str(who), ("system", "user", "assistant"))
-        raise ValueError(f"{place} is of {str(who)!r:.40}, who is no part of it{hint}")
+        raise ValueError(f"{place} is of {str(who)!r:.40}, which is no speaker that is known{nearest(str(who), ROLES)}")
     if said.get("tool_calls") or said.get("function_call"):
         raise ValueError(f"{place} calls a tool, which cannot be shown")
     return Turn(role=role, content=_text(place, what))
