@@ -19,6 +19,7 @@ class Generator(Agent):
 
     gives: ClassVar[frozenset[type[Fact]]] = frozenset({DraftWritten})
     prompt: ClassVar[Prompt] = Prompt.from_file("generator.md")
+    converses: ClassVar[bool] = True
 
     def __init__(self, profile: Profile, item: Item) -> None:
         super().__init__(profile, item)
@@ -39,7 +40,7 @@ class Generator(Agent):
         words = tuple((heard.speaker, said) for heard in told if (said := heard.fact.said()))
         request = self.render("revision" if revising else "draft", dialogue, heard=words)
         if not dialogue:
-            dialogue.open(self.render("system", dialogue, heard=words))
+            dialogue.open(self.render("system", dialogue, heard=words), self.item.history)
         completion, _ = await dialogue.text(
             context.model,
             self.profile.settings,

@@ -37,9 +37,12 @@ def transcript(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableT
     item = conversation.item
     parts: list[RenderableType] = [
         Text(f"Item {plain(item.id)}", style="bold"),
+        *(_block(f"before: {said.role}", said.content) for said in item.history),
         _block("request", item.prompt),
     ]
     parts.extend(_block(f"answer {candidate.slot}", candidate.text) for candidate in item.candidates)
+    if item.reference is not None:
+        parts.append(_block("reference (no model is shown it)", item.reference))
     shown: int | None = None
     for turn in conversation.turns:
         if turn.round is not None and turn.round != shown:
