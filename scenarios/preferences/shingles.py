@@ -26,10 +26,10 @@ def shingles(text: str) -> Hashes:
 
 
 def run_hashes(values: Hashes, length: int) -> Hashes:
-    """Return one number for each run of `length` values: a polynomial modulo 2**64."""
-    count = values.size - length + 1
-    found = np.zeros(max(0, count), dtype=np.uint64)
-    for place in range(length if count > 0 else 0):
+    """Return one number for each run of `length` values along the first axis: a polynomial modulo 2**64."""
+    count = max(0, len(values) - length + 1)
+    found = np.zeros((count, *values.shape[1:]), dtype=np.uint64)
+    for place in range(length if count else 0):
         found = found * _BASE + values[place : place + count]
     return found
 

@@ -47,9 +47,8 @@ class Signatures:
 
     def keys(self, signatures: NDArray[np.uint32]) -> Hashes:
         """Return the buckets of many signatures, one row a signature and one column a band."""
-        cut = signatures.reshape(-1, self.rows).astype(np.uint64)
-        joined = np.array([run_hashes(mixed(band), self.rows)[0] for band in cut], dtype=np.uint64)
-        return mixed(joined).reshape(-1, self.bands)
+        cut = mixed(signatures.astype(np.uint64)).reshape(-1, self.bands, self.rows)
+        return mixed(run_hashes(np.moveaxis(cut, 2, 0), self.rows)[0])
 
 
 def _datasketch() -> Any:  # noqa: ANN401 - reached where it is needed: it is an extra
@@ -63,9 +62,7 @@ def _datasketch() -> Any:  # noqa: ANN401 - reached where it is needed: it is an
 
 def _rows(threshold: float) -> int:
     fitting = [
-        rows
-        for rows in range(1, PERMUTATIONS + 1)
-        if 1 - (1 - threshold**rows) ** (PERMUTATIONS // rows) >= RECALL
+        rows for rows in range(1, PERMUTATIONS + 1) if 1 - (1 - threshold**rows) ** (PERMUTATIONS // rows) >= RECALL
     ]
     return max(fitting, default=1)
 
