@@ -286,11 +286,15 @@ def find(
         return added.finish()
 
 
-def evaluation_prompts(data: str) -> Iterator[str]:
+def evaluation_prompts(data: str, mapping: Mapping[str, str] | None = None) -> Iterator[str]:
     """Return the prompts of an evaluation set: any file that `--data` takes, or hub:NAME.
+
+    Args:
+        data: The file or the name.
+        mapping: Of `prompt` to its column, where that has another name.
 
     Raises:
         DeclarationError: it cannot be had, or has rows without a prompt.
     """
-    dataset = open_dataset(file_of(data), comparison=False)
+    dataset = open_dataset(file_of(data), comparison=False, mapping=mapping)
     return (item.prompt for item in dataset)

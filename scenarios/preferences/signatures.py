@@ -16,7 +16,7 @@ PERMUTATIONS = 128
 """The most values of a signature."""
 RECALL = 0.99
 """The least chance that two texts meet in a bucket whose similarity is just the threshold."""
-SLACK = 4
+SLACK = 3
 """Standard errors by which a signature may fall below the threshold before the texts themselves are looked at."""
 _AT_ONCE = 4096
 
