@@ -17,12 +17,13 @@ from fellowship.protocols.errors import DeclarationError
 from fellowship.scenarios.preferences.duplicates import Found, Prompts, evaluation_prompts, find
 
 SEA = "Write a short poem about the sea at night, with the moon above it and no ship in sight."
-WORDS = tuple(
+VOCABULARY = (
     "river stone quiet lantern follow bright under seven winter paper garden window copper yellow summer distance "
-    "letter morning answer silver engine carry narrow orange number village market castle".split()  # noqa: SIM905 - read as text
+    "letter morning answer silver engine carry narrow orange number village market castle"
 )
-LETTERS = "".join(chr(0x4E00 + place) for place in range(100))
-"""All different, so that the likeness of two stretches is that of their places."""
+WORDS = VOCABULARY.split()
+LETTERS = "".join(chr(0xAC00 + place) for place in range(100))
+"""One word of letters that are all different: how alike two stretches are is plain from their places."""
 
 
 def pieces(text: str) -> set[str]:
@@ -220,13 +221,10 @@ def test_of_several_sets_the_same_text_wins_over_a_near_one_and_that_over_a_run(
 
 
 def test_what_overlaps_is_not_kept_and_so_nothing_repeats_it() -> None:
-    held_out, near, nearer = (LETTERS[place : place + 40] for place in (0, 3, 6))
-    assert fates(find([near, nearer])) == [(None, None, None), (0, None, "near")]
-    found = find([near, near, nearer, nearer], {"held-out": [held_out]}, threshold=0.82)
-    assert fates(found) == [(None, "held-out", "near")] * 2 + [(None, "held-out", "run")] * 2
-    short, shorter, other = LETTERS[:12], LETTERS[1:13], LETTERS[2:14]
-    found = find([shorter, other], {"held-out": [short[:7] + "!" + short[7:]], "short": [short[:7]]}, threshold=0.6)
-    assert fates(found) == [(None, None, None), (0, None, "near")]
+    held_out, near, farther = (LETTERS[place : place + 40] for place in (0, 3, 6))
+    assert fates(find([near, farther])) == [(None, None, None), (0, None, "near")]
+    found = find([near, near, farther, farther], {"held-out": [held_out]})
+    assert fates(found) == [(None, "held-out", "near")] * 2 + [(None, None, None), (2, None, "same")]
 
 
 def test_adding_one_by_one_is_the_same_as_all_in_one_call(tmp_path: Path) -> None:
