@@ -1,8 +1,8 @@
 """What finding near-duplicates costs: seconds, and by how much the peak of resident memory grows.
 
 Made-up prompts of 10 to 60 words, a tenth of them earlier ones touched up, streamed into `find`; beside it, at the
-smaller size, the plain loop over `MinHashLSH` of datasketch with the same pieces, threshold and number of values. Each in
-a process of its own.
+smaller size, the plain loop over `MinHashLSH` of datasketch with the same pieces, threshold and number of values. Each
+in a process of its own.
 
     python benchmarks/duplicates.py [FEW] [MANY]
 """
@@ -26,7 +26,7 @@ REMEMBERED = 2_000
 
 
 def prompts(count: int) -> Iterator[str]:
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 - made-up texts, not secrets
     words = ["".join(chance.choices("etaoinshrdlucmfwyp", k=chance.randint(2, 9))) for _ in range(VOCABULARY)]
     weights = list(accumulate(1 / (place + 1) for place in range(VOCABULARY)))  # as words are spread in texts (Zipf)
     earlier: list[list[str]] = []

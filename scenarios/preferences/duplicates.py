@@ -192,9 +192,11 @@ class Prompts:
         self._digests.seek(0)
         digests = np.frombuffer(self._digests.read(), "<u8").reshape(-1, 2)
         order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: of the same digests the first place comes first
-        ordered = digests[order]
-        new = np.ones(order.size, dtype=bool)
-        new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+        new = np.zeros(order.size, dtype=bool)
+        new[:1] = True
+        for column in (0, 1):
+            ordered = digests[order, column]
+            new[1:] |= ordered[1:] != ordered[:-1]
         first = np.empty(order.size, np.int64)
         first[order] = order[new][np.cumsum(new) - 1]
         firsts = np.sort(order[new])
@@ -227,9 +229,11 @@ class Prompts:
     def _compare(self, signatures: Signatures, firsts: Numbers, known: int, verdicts: _Verdicts) -> None:
         """Find those that are nearly the same, in order, each among evaluation prompts and what was kept before it."""
         self._bytes.flush()
-        low = np.memmap(self._bytes, np.uint8, "r", shape=(firsts.size, signatures.size))
+        low: NDArray[np.uint8] = np.zeros(0, np.uint8)
         meetings = Meetings(self._bands(signatures, firsts.size))
-        for number, buckets in meetings:
+        for turn, (number, buckets) in enumerate(meetings):
+            if turn % _AT_ONCE == 0:  # what was mapped before leaves the memory
+                low = np.memmap(self._bytes, np.uint8, "r", shape=(firsts.size, signatures.size))
             if number < known:
                 meetings.keep(number, buckets)
                 continue

@@ -81,15 +81,17 @@ class Meetings:
         buckets = 0
         for keys in bands:
             order = np.argsort(keys, kind="stable")
-            group = np.cumsum(np.diff(keys[order], prepend=keys[order[:1]]) != 0)
-            count = np.bincount(group)
-            shared = count > 1
-            number = np.cumsum(shared) - 1 + buckets
-            met = shared[group]
+            ordered = keys[order]
+            same = ordered[1:] == ordered[:-1]
+            met = np.zeros(order.size, dtype=bool)
+            met[1:] = same
+            follows = met.copy()  # the first of a bucket follows nobody
+            met[:-1] |= same
+            number = np.cumsum(~follows[met]) - 1
             who.append(order[met].astype(np.int32))
-            where.append(number[group[met]].astype(np.int32))
-            sizes.append(count[shared])
-            buckets += int(shared.sum())
+            where.append((number + buckets).astype(np.int32))
+            sizes.append(np.bincount(number))
+            buckets += sizes[-1].size
         entries = np.concatenate(who) if who else np.zeros(0, np.int32)
         order = np.argsort(entries, kind="stable")
         self._where = np.concatenate(where)[order] if where else np.zeros(0, np.int32)
