@@ -29,6 +29,8 @@ NONE = -1
 THRESHOLD = 0.8
 _AT_ONCE = 1024
 _MET_AT_ONCE = 8192
+_MAPPED = 64
+"""Texts that are compared before the file of signatures is mapped anew, so that little of it stays in memory."""
 
 Numbers: TypeAlias = NDArray[np.int64]
 Small: TypeAlias = NDArray[np.int16]
@@ -101,9 +103,9 @@ class Prompts:
 
     Nearly: the Jaccard similarity of the two texts' sets of runs of 5 characters, `same` texts being equal, is at least
     the threshold. It is computed exactly, of pairs that MinHash signatures propose: no pair below the threshold is
-    ever dropped, and of pairs just at it 1 % at most are missed (at 0.8: 0.2 %), of more similar ones fewer.
+    ever dropped, and of pairs just at it about 1 % at most are missed (at 0.8: 0.4 %), of more similar ones far fewer.
 
-    Texts and signatures lie in temporary files. Held in memory are some 10 bytes a prompt while they are added, some 80
+    Texts and signatures lie in temporary files. Held in memory are some 10 bytes a prompt while they are added, some 100
     while they are looked at, and 20 for each place in a bucket that a prompt shares (a prompt that is like no other
     shares none or few, one that is like another about 6 at the threshold and 21 at most). Many prompts made of one
     long template cost time: they meet one another in their buckets, so that it grows with the square of their number.
@@ -232,7 +234,7 @@ class Prompts:
         low: NDArray[np.uint8] = np.zeros(0, np.uint8)
         meetings = Meetings(self._bands(signatures, firsts.size))
         for turn, (number, buckets) in enumerate(meetings):
-            if turn % _AT_ONCE == 0:  # what was mapped before leaves the memory
+            if turn % _MAPPED == 0:  # what was mapped before leaves the memory
                 low = np.memmap(self._bytes, np.uint8, "r", shape=(firsts.size, signatures.size))
             if number < known:
                 meetings.keep(number, buckets)
