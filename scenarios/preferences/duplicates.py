@@ -105,7 +105,7 @@ class Prompts:
     the threshold. It is computed exactly, of pairs that MinHash signatures propose: no pair below the threshold is
     ever dropped, and of pairs just at it about 1 % at most are missed (at 0.8: 0.4 %), of more similar ones far fewer.
 
-    Texts and signatures lie in temporary files. Held in memory are some 10 bytes a prompt while they are added, some 100
+    Texts and signatures lie in temporary files. In memory are some 10 bytes a prompt while they are added, some 100
     while they are looked at, and 20 for each place in a bucket that a prompt shares (a prompt that is like no other
     shares none or few, one that is like another about 6 at the threshold and 21 at most). Many prompts made of one
     long template cost time: they meet one another in their buckets, so that it grows with the square of their number.
