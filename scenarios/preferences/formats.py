@@ -131,10 +131,11 @@ def schema(arrow: Any, target: Format, *, implicit: bool) -> Any:  # noqa: ANN40
         "ballots": arrow.list_(arrow.struct({**ballot, "score_chosen": number, "score_rejected": number}.items())),
     }
     said = arrow.list_(arrow.struct([("role", text), ("content", text)]))
+    both_sides: dict[str, Any] = {"chosen": said, "rejected": said}
     columns: dict[str, Any] = {
-        "dpo": dict.fromkeys(("chosen", "rejected") if implicit else ("prompt", "chosen", "rejected"), said),
+        "dpo": both_sides if implicit else {"prompt": said, **both_sides},
         "kto": {"prompt": said, "completion": said, "label": arrow.bool_()},
-        "reward": {"chosen": said, "rejected": said, "margin": number},
+        "reward": {**both_sides, "margin": number},
         "sft": {"prompt": said, "completion": said},
     }[target]
     return arrow.schema({**columns, "metadata": arrow.struct(known.items())}.items())
