@@ -96,7 +96,7 @@ def export(
         ]
         _write(spool, columns, configs, splits, folder, files, candidates.run)
         written = [_told(config, columns, splits, files) for config in configs]
-        of_these = tuple(dict.fromkeys(of for of, _ in wanted))
+        of_these: tuple[Data, ...] = tuple(dict.fromkeys(of for of, _ in wanted))
         exported = Exported(
             run=candidates.run,
             options=options,
@@ -113,7 +113,7 @@ def _wanted(candidates: Candidates, formats: Sequence[Format], data: Data | None
     if data is not None and data not in candidates.data:
         made = " and ".join(candidates.data) or "none"
         raise DeclarationError(f"the run has no {data} data: its scenario makes {made}")
-    found = [
+    found: list[tuple[Data, Format]] = [
         (of, target)
         for of in DATA
         for target in FORMATS
