@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...protocols.errors import DeclarationError
-from .exported import FORMATS, Exported, Written
+from .exported import FORMATS, Exported, Options, Written
 from .spool import DATA
 
 
@@ -41,11 +41,13 @@ def place(written: Written) -> tuple[int, int]:
 
 
 def _refuse_others(before: Exported, now: Exported, to: Path, staying: str) -> None:
-    again = "give the same option, write all its formats again, or name another folder"
     for name in type(now.options).model_fields:
-        earlier, later = getattr(before.options, name), getattr(now.options, name)
+        earlier, later = _option(before.options, name), _option(now.options, name)
         if earlier != later:
-            raise DeclarationError(f"{to} holds {staying}, with {name} {earlier}, not {later}: {again}")
+            raise DeclarationError(
+                f"{to} holds {staying}, chosen {earlier}, not {later}: give the same options, write all its formats "
+                "again, or name another folder"
+            )
     funnels = {funnel.data: funnel for funnel in before.funnels}
     for funnel in now.funnels:
         if funnels.get(funnel.data, funnel) != funnel:
@@ -53,3 +55,16 @@ def _refuse_others(before: Exported, now: Exported, to: Path, staying: str) -> N
                 f"{to} holds {staying}, of {funnels[funnel.data].kept:,} kept {funnel.data} pairs, and now there are "
                 f"{funnel.kept:,}: the run has gone on; write all formats again, or name another folder"
             )
+
+
+def _option(options: Options, name: str) -> str:
+    """Return an option as it is given on the command line."""
+    flag, values = f"--{name.replace('_', '-')}", [getattr(options, name)]
+    if name == "splits":
+        flag, values = "--split", [f"{split}={share:g}" for split, share in options.splits.items()]
+    elif name == "not_in":
+        values = list(options.not_in)
+    elif name == "near_duplicates" and options.near_duplicates is None:
+        values = ["off"]
+    given = [f"{flag} {value}" for value in values if value is not None]
+    return "with " + " ".join(given) if given else f"without {flag}"
