@@ -102,8 +102,8 @@ def export(
         "variant": variant,
         "seed": seed,
     }
-    log = log_of(run)
     _check(formats, [name for name, value in given.items() if value is not None])
+    log = log_of(run)
     if RATINGS in formats:
         _ratings(run, log, to, as_json=as_json)
         return

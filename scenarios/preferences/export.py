@@ -1,20 +1,20 @@
 """Pairs of a run, written as data sets: one folder, a configuration a data set and format, a file a split."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...protocols.errors import DeclarationError
-from ...protocols.pairing import REASONS, Data, Reason
+from ...protocols.pairing import Data
 from .balance import balance
-from .candidates import DUPLICATE, OVERLAP, Candidates, Repeats, why_dropped
-from .exported import FORMATS, Exported, Format, Funnel, Options, Step, Written
+from .candidates import Candidates, Repeats, why_dropped
+from .exported import FORMATS, Exported, Format, Options, Written
 from .folder import Folder, opened
 from .formats import Row, metadata, rows
+from .funnels import Count, funnel, looked, lost
 from .margins import margins
 from .merging import merged
 from .readme import examples, front_matter
@@ -25,15 +25,6 @@ from .writers import Files, Writer, writer
 
 Card = Callable[[Exported, Mapping[str, Row]], str]
 """Makes README.md of what was exported and of the first row of every configuration that has one."""
-
-
-@dataclass(slots=True)
-class _Count:
-    """Of one data set."""
-
-    pairs: int = 0
-    labels: int = 0
-    dropped: Counter[Reason] = field(default_factory=Counter[Reason])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,6 @@ def export(
         counts = _collect(candidates, options, spool)
         columns = spool.columns()
         why = _repeated(spool, columns, repeats)
-        funnels = _funnels(candidates, counts, columns, why, options)
         kept = np.array([reason is None for reason in why], dtype=np.bool_)[columns.item]
         configs = [
             _Config(of, target, implicit and target == "dpo", choose(target, columns, kept & _is(columns, of)))
@@ -100,7 +90,9 @@ def export(
         exported = Exported(
             run=candidates.run,
             options=options,
-            funnels=tuple(funnels[of] for of in of_these),
+            funnels=tuple(
+                funnel(of, candidates, counts[of], lost(why, columns, of), looked(options, repeats)) for of in of_these
+            ),
             margins=tuple(margins(of, columns, kept & _is(columns, of)) for of in of_these),
             written=tuple(written),
         )
@@ -135,21 +127,15 @@ def _is(columns: Columns, data: Data) -> Mask:
     return np.equal(columns.data, DATA.index(data))
 
 
-def _collect(candidates: Candidates, options: Options, spool: Spool) -> dict[Data, _Count]:
+def _collect(candidates: Candidates, options: Options, spool: Spool) -> dict[Data, Count]:
     """Spool what the filters keep, and count all."""
     override = options.model_dump(include={"margin", "quorum", "agreement"}, exclude_none=True)
-    counts: dict[Data, _Count] = {data: _Count() for data in candidates.data}
+    counts: dict[Data, Count] = {data: Count() for data in candidates.data}
     for pair in candidates:
-        count = counts[pair.data]
-        if pair.chosen and pair.rejected:
-            count.pairs += 1
-        else:
-            count.labels += 1
         reason = why_dropped(pair, candidates.asked(pair).model_copy(update=override)) if override else pair.dropped
+        counts[pair.data].add(pair, reason)
         if reason is None:
             spool.add(pair)
-        else:
-            count.dropped[reason] += 1
     return counts
 
 
@@ -159,49 +145,6 @@ def _repeated(spool: Spool, columns: Columns, repeats: Repeats | None) -> list[s
         return [None] * columns.items
     look = repeats(spool.requests(columns))
     return [look(place) for place in range(columns.items)]
-
-
-def _funnels(
-    candidates: Candidates,
-    counts: Mapping[Data, _Count],
-    columns: Columns,
-    why: Sequence[str | None],
-    options: Options,
-) -> dict[Data, Funnel]:
-    found: dict[Data, Funnel] = {}
-    for data, count in counts.items():
-        pairs = np.bincount(columns.item[_is(columns, data)], minlength=columns.items)
-        lost: Counter[str] = Counter()
-        for item, reason in enumerate(why):
-            if reason is not None and pairs[item]:
-                lost[reason] += int(pairs[item])
-        overlaps = {reason.removeprefix(OVERLAP): n for reason, n in sorted(lost.items()) if reason != DUPLICATE}
-        named = ", ".join(f"{name}: {number:,}" for name, number in overlaps.items())
-        drops: list[tuple[str, int, str]] = [(reason, count.dropped[reason], "") for reason in REASONS]
-        drops.append(("overlaps", sum(overlaps.values()), named if options.not_in else "not looked for"))
-        looked = options.near_duplicates is not None
-        drops.append(("duplicates", lost[DUPLICATE], "" if looked else "not looked for"))
-        steps, left = _steps(drops, count.pairs + count.labels)
-        found[data] = Funnel(
-            data=data,
-            items=candidates.items,
-            items_failed=candidates.failed,
-            items_open=candidates.open,
-            items_without=candidates.without.get(data, 0),
-            candidates=count.pairs,
-            labels=count.labels,
-            steps=steps,
-            kept=left,
-        )
-    return found
-
-
-def _steps(drops: Iterable[tuple[str, int, str]], left: int) -> tuple[tuple[Step, ...], int]:
-    steps: list[Step] = []
-    for name, lost, why in drops:
-        left -= lost
-        steps.append(Step(step=name, lost=lost, left=left, why=why))
-    return tuple(steps), left
 
 
 def _write(
