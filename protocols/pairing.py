@@ -23,6 +23,8 @@ Reason = Literal[
 ]
 """Why a candidate is no pair. The first that is true is noted, in this order."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
+BY_FILTERS: frozenset[Reason] = frozenset({"no scores", "margin", "quorum", "agreement"})
+"""Those that other filters can lift; all else is so whatever is asked for."""
 
 
 class Filters(BaseModel):
@@ -112,19 +114,25 @@ def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same
         return "tie"
     if not same_prompt:
         return "prompts differ"
-    return _filtered(preference, filters)
+    winning = preference.votes[0 if preference.verdict == "a" else 2]
+    return filtered(filters, margin=preference.margin, winning=winning, read=sum(preference.votes[:3]))
 
 
-def _filtered(preference: Preference, filters: Filters) -> Reason | None:
-    margin = preference.margin
+def filtered(filters: Filters, *, margin: float | None, winning: int, read: int) -> Reason | None:
+    """Return why what judges decided is not enough; None where it is.
+
+    Args:
+        filters: What it must have.
+        margin: How far the mean scores lie apart; None where there are none.
+        winning: Votes for the better one.
+        read: Votes that could be read.
+    """
     if filters.margin > 0 and margin is None:
         return "no scores"
     if margin is not None and margin < filters.margin:
         return "margin"
-    read = sum(preference.votes[:3])
     if read < filters.quorum:
         return "quorum"
-    winning = preference.votes[0 if preference.verdict == "a" else 2]
     if winning < filters.agreement * read:
         return "agreement"
     return None
