@@ -12,6 +12,7 @@ Data = Literal["generation", "workflow"]
 Sort = Literal["answer", "revision", "feedback"]
 Reason = Literal[
     "identical",
+    "own family",
     "never compared",
     "unread",
     "tie",
