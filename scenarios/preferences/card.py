@@ -28,13 +28,17 @@ judges, juries and debates.
 - Ethayarajh et al. 2024. KTO: Model Alignment as Prospect Theoretic Optimization. \
 [arXiv 2402.01306](https://arxiv.org/abs/2402.01306)."""
 
-LIMITS = (
-    "Every label is a model's judgement. Judges are known to be swayed by the order of answers, by length and style, "
-    "and by their own family.",
+LIMITS: tuple[str, ...] = (
+    (
+        "Every label is a model's judgement. Judges are known to be swayed by the order of answers, by length and "
+        "style, and by their own family."
+    ),
     "Ties and undecided comparisons are left out: these pairs are easier to tell apart than pairs at large.",
     "A margin is in points of a judge's own scale: points of two judges are not the same.",
-    "Names of hosted models outlive what is behind them: the days of the calls, and what the endpoint says it used, are "
-    "above. What a cache or a recording answered may be older.",
+    (
+        "Names of hosted models outlive what is behind them: the days of the calls, and what the endpoint says it "
+        "used, are above. What a cache or a recording answered may be older."
+    ),
     "Texts are as models wrote them: nobody has looked for what is wrong, harmful or private in them.",
 )
 
@@ -62,7 +66,7 @@ def card(
     parts = [
         f"# {text(pretty_name(facts.scenario))}",
         *_summary(exported, facts),
-        *making(exported, facts),
+        *making(exported, facts, license),
         *certainty(exported, facts, measured),
         *_funnels(exported),
         *_balance(exported.written),
@@ -70,33 +74,33 @@ def card(
         *_limits(facts, license, assumed=not languages),
         *_sources(facts),
     ]
-    return front + "\n" + "\n\n".join(parts) + "\n"
+    text = front + "\n" + "\n\n".join(parts) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()  # half a character cannot be written to a file
 
 
 def _summary(exported: Exported, facts: Facts) -> Iterator[str]:
-    models = ", ".join(map(code, dict.fromkeys(speaker.model for speaker in facts.speakers)))
+    cast = dict.fromkeys(f"{code(speaker.model)} ({text(speaker.role)})" for speaker in facts.speakers)
     of = f" on the prompts of {code(facts.data)}" if facts.data else ""
     yield (
-        f"Preference data that language models made in the scenario {code(facts.scenario)}{of}: {models}. "
+        f"Preference data that language models made in the scenario {code(facts.scenario)}{of}: {', '.join(cast)}. "
         "Which text is better was said by models, not by people; below stands how sure that is."
     )
+    splits = list(dict.fromkeys(split for written in exported.written for split in written.rows))
     yield table(
-        ("configuration", "what is compared", "for", "split", "rows", "prompts"),
+        ("configuration", "what is compared", "for", *(f"rows of {code(split)}" for split in splits), "prompts"),
         (
             (
                 code(written.config),
                 DATA[written.data],
                 TRAINERS[written.format],
-                code(split),
-                count(rows),
-                count(written.prompts.get(split, 0)),
+                *(count(written.rows.get(split, 0)) for split in splits),
+                count(sum(written.prompts.values())),
             )
             for written in exported.written
-            for split, rows in written.rows.items()
         ),
-        words=4,
+        words=3,
     )
-    if any(len(written.rows) > 1 for written in exported.written):
+    if len(splits) > 1:
         yield "All rows of one prompt are in one split."
     for written in exported.written:
         for note in written.notes:
@@ -165,7 +169,7 @@ def _balance(written: Sequence[Written]) -> Iterator[str]:
 
 
 def _limits(facts: Facts, licence: str | None, *, assumed: bool) -> Iterator[str]:
-    limits = list(LIMITS)
+    limits = [*LIMITS]
     if not facts.judges:
         limits.append("No judge voted in this run.")
     if licence is None:

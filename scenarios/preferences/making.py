@@ -1,7 +1,10 @@
 """How a data set was made: the part of its card that says who spoke, when, at what price, and by which commands."""
 
+import json
 import shlex
 from collections.abc import Iterator
+
+from pydantic import JsonValue
 
 from ..tables.shown import text
 from ..tables.table import NONE, count
@@ -10,12 +13,12 @@ from .facts import Facts, Speaker
 from .markup import code, fenced, table
 
 
-def making(exported: Exported, facts: Facts) -> Iterator[str]:
+def making(exported: Exported, facts: Facts, licence: str | None = None) -> Iterator[str]:
     """Return the paragraphs of the part."""
     yield "## How it was made"
     if facts.about:
         yield text(facts.about)
-    yield table(("", ""), _rows(facts), words=2)
+    yield table(("", ""), _rows(exported, facts), words=2)
     yield table(
         ("agent", "role", "model", "asked with", "served by", "prompt"),
         (_speaker(speaker) for speaker in facts.speakers),
@@ -24,11 +27,11 @@ def making(exported: Exported, facts: Facts) -> Iterator[str]:
     yield "`prompt` is the digest of the agent's prompt template, and of its persona where it has one."
     told = f"Save the scenario below as {code(facts.command.file)}; then" if facts.command.file else "The commands"
     yield f"{told} (RUN and DIR are folders of your choice):"
-    yield fenced(f"{facts.command} --out RUN\n{export_command(exported)}", "sh")
+    yield fenced(f"{facts.command} --out RUN\n{export_command(exported, licence)}", "sh")
     yield f"<details><summary>The scenario, as it was played</summary>\n\n{fenced(facts.text, 'yaml')}\n\n</details>"
 
 
-def export_command(exported: Exported) -> str:
+def export_command(exported: Exported, licence: str | None = None) -> str:
     """Return the command that writes the same data sets out of the same run."""
     written, options = exported.written, exported.options
     words = ["fellowship", "export", "RUN"]
@@ -42,6 +45,8 @@ def export_command(exported: Exported) -> str:
         words.append("--implicit")
     if any(path.endswith(".parquet") for config in written for path in config.files.values()):
         words += ["--files", "parquet"]
+    if licence:
+        words += ["--license", licence]
     return " ".join(shlex.quote(word) for word in (*words, "--to", "DIR"))
 
 
@@ -61,10 +66,13 @@ def _options(options: Options) -> Iterator[str]:
         yield from ("--seed", str(options.seed))
 
 
-def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
+def _rows(exported: Exported, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "scenario", code(facts.scenario)
+    if exported.options.variant:
+        yield "variant", f"{code(exported.options.variant)}; calls, tokens and cost below are those of the whole sweep"
     if facts.data:
-        yield "prompts", f"{code(facts.data)}{f', blake2b {code(facts.data_digest)}' if facts.data_digest else ''}"
+        digest = facts.data_digest.rpartition(" ")[2] if facts.data_digest else ""
+        yield "prompts", code(facts.data) + (f", blake2b {code(digest)}" if digest else "")
     if facts.first_day:
         until = f" to {facts.last_day}" if facts.last_day != facts.first_day else ""
         yield "called", f"{facts.first_day}{until} (UTC)"
@@ -83,15 +91,18 @@ def _cost(facts: Facts) -> str:
 
 
 def _speaker(speaker: Speaker) -> tuple[str, ...]:
-    asked = (
-        f"{name} {'left to the endpoint' if value is None else text(str(value))}"
-        for name, value in speaker.settings.items()
-    )
+    asked = ", ".join(f"{name} {_value(value)}" for name, value in speaker.settings.items())
     return (
         code(speaker.agent),
         code(speaker.role),
         code(speaker.model),
-        ", ".join(text(words) for words in asked),
+        code(asked),
         ", ".join(map(code, speaker.served_by)) or NONE,
         code(speaker.prompt_digest) if speaker.prompt_digest else NONE,
     )
+
+
+def _value(value: JsonValue) -> str:
+    if value is None:
+        return "left to the endpoint"
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

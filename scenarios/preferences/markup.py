@@ -44,9 +44,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1)
 def shown(row: Mapping[str, JsonValue]) -> str:
     """Return a row of a data set as JSON to be looked at: long texts and lists shortened, with a mark."""
     document = cast("dict[str, JsonValue]", _short(dict(row)))
-    written = "{\n" + ",\n".join(_lines(document, "  ", 2)) + "\n}"
-    # half a character cannot be written to a file
-    return plain(written).encode("utf-8", "backslashreplace").decode()
+    return plain("{\n" + ",\n".join(_lines(document, "  ", 2)) + "\n}")
 
 
 def _lines(document: Mapping[str, JsonValue], indent: str, depth: int) -> Iterator[str]:

@@ -91,7 +91,6 @@ def _training(target: str, written: list[Written]) -> str:
         '    model="MODEL",\n'
         f'    args={name}Config(output_dir="out"{weights}),\n'
         f'    train_dataset=load_dataset("NAME", "{config.config}", split="{_split(config)}"),\n'
-        "    processing_class=...,  # the model's tokenizer\n"
         ")\n"
         "trainer.train()"
     )
