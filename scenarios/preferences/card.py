@@ -74,8 +74,8 @@ def card(
         *_limits(facts, license, assumed=not languages),
         *_sources(facts),
     ]
-    text = front + "\n" + "\n\n".join(parts) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode()  # half a character cannot be written to a file
+    written = front + "\n" + "\n\n".join(parts) + "\n"
+    return written.encode("utf-8", "backslashreplace").decode()  # half a character cannot be written to a file
 
 
 def _summary(exported: Exported, facts: Facts) -> Iterator[str]:

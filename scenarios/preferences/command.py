@@ -111,8 +111,10 @@ def _changes(document: dict[str, Any]) -> tuple[str, ...] | None:
     if name not in library():
         return None
     source = source_of(name)
-    before = validate(source).document()
-    found = tuple(f"{path}={_value(value)}" for path, value in _differing(before, document, ""))
+    differing = list(_differing(validate(source).document(), document, ""))
+    if any(isinstance(value, list) for _, value in differing):
+        return None  # it could be said, and nobody would read it
+    found = tuple(f"{path}={_value(value)}" for path, value in differing)
     try:
         for change in found:
             set_part(source.document, change)

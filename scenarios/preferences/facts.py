@@ -216,9 +216,9 @@ class _Fold:
             talk.writers.add(sender)
         elif kind == "item_resumed":
             talk.set_aside = talk.set_aside or bool(content.get("set_aside"))
-        else:
+        elif counts:  # one whose outcome is set aside may go on
             del self._talks[conversation]
-            if kind == "item_finished" and counts:
+            if kind == "item_finished":
                 self._end(talk, ConversationId(conversation), content["number"], sequence)
 
     def _end(self, talk: _Talk, conversation: ConversationId, number: int, sequence: int) -> None:
