@@ -20,6 +20,8 @@ DATA: dict[Data, str] = {
     "generation": "two answers to one prompt",
     "workflow": "two things that a role of the scenario said to one prompt",
 }
+MOST = 6
+"""Models that the first sentence names."""
 SOURCES = """\
 - Arif, Farid, Azeemi, Athar, Raza 2025. The Fellowship of the LLMs: Multi-Model Workflows for Synthetic Preference \
 Optimization Dataset Generation. GEM 2025, [arXiv 2408.08688](https://arxiv.org/abs/2408.08688): the feedback loop, \
@@ -79,7 +81,9 @@ def card(
 
 
 def _summary(exported: Exported, facts: Facts) -> Iterator[str]:
-    cast = dict.fromkeys(f"{code(speaker.model)} ({text(speaker.role)})" for speaker in facts.speakers)
+    cast = list(dict.fromkeys(f"{code(speaker.model)} ({text(speaker.role)})" for speaker in facts.speakers))
+    if len(cast) > MOST:
+        cast[MOST:] = [f"{count(len(cast) - MOST)} more"]
     of = f" on the prompts of {code(facts.data)}" if facts.data else ""
     yield (
         f"Preference data that language models made in the scenario {code(facts.scenario)}{of}: {', '.join(cast)}. "

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..measures.estimate import SHARE
+from ..tables.shown import text
 from ..tables.table import NONE, count, figure, interval, share, shares
 from .exported import Exported, Margins
 from .facts import Facts, Judge
@@ -35,8 +36,8 @@ def _agreement(facts: Facts, measured: Sequence[JudgeKappa]) -> Iterator[str]:
         methods = dict.fromkeys(kappa.kappa_method for kappa in found if kappa.kappa_method)
         yield (
             "Cohen's kappa with the majority of people over a, b and tie, on the items that both could be read on. Its "
-            f"interval: {'; '.join(methods)}. That of the accuracy: Wilson score interval. The rater there has the "
-            "judge's model; it may have been asked in another way."
+            f"interval: {text('; '.join(methods))}. That of the accuracy: Wilson score interval. The rater there "
+            "has the judge's model; it may have been asked in another way."
         )
     for judge, benchmark in missing:
         yield f"{code(judge)} was not measured: nobody in {code(benchmark)} has its model."
@@ -145,4 +146,4 @@ def _margins(margins: Iterable[Margins]) -> Iterator[str]:
         ),
     )
     methods = "; ".join(dict.fromkeys(each.mean_method for each in found))
-    yield f"How far the scores of kept pairs lie apart. The interval of the mean: {methods}."
+    yield f"How far the scores of kept pairs lie apart. The interval of the mean: {text(methods)}."

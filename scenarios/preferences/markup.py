@@ -23,7 +23,8 @@ def code(words: str) -> str:
 
 
 def fenced(words: str, language: str = "") -> str:
-    """Return a block of code whose fence is longer than any run of backticks within."""
+    """Return a block of code whose fence is longer than any run of backticks within; without control characters."""
+    words = plain(words)
     longest = max((len(run) for run in re.findall(r"`+", words)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{words.rstrip()}\n{fence}"
@@ -44,7 +45,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1)
 def shown(row: Mapping[str, JsonValue]) -> str:
     """Return a row of a data set as JSON to be looked at: long texts and lists shortened, with a mark."""
     document = cast("dict[str, JsonValue]", _short(dict(row)))
-    return plain("{\n" + ",\n".join(_lines(document, "  ", 2)) + "\n}")
+    return "{\n" + ",\n".join(_lines(document, "  ", 2)) + "\n}"
 
 
 def _lines(document: Mapping[str, JsonValue], indent: str, depth: int) -> Iterator[str]:
