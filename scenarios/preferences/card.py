@@ -107,6 +107,8 @@ def _summary(exported: Exported, facts: Facts) -> Iterator[str]:
     if len(splits) > 1:
         yield "All rows of one prompt are in one split."
     for written in exported.written:
+        if written.implicit:
+            yield f"{code(written.config)}: both answers begin with the same prompt, which has no column of its own."
         for note in written.notes:
             yield f"{code(written.config)}: {text(note)}"
 
@@ -167,7 +169,7 @@ def _balance(written: Sequence[Written]) -> Iterator[str]:
         ),
     )
     yield (
-        "The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 to 4/3 times as much as "
+        "Of the rows to train by. The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 to 4/3 times as much as "
         "undesirable ones (Ethayarajh et al. 2024)."
     )
 
