@@ -169,8 +169,8 @@ def _balance(written: Sequence[Written]) -> Iterator[str]:
         ),
     )
     yield (
-        "Of the rows to train by. The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 to 4/3 times as much as "
-        "undesirable ones (Ethayarajh et al. 2024)."
+        "Of the rows to train by. The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 to "
+        "4/3 times as much as undesirable ones (Ethayarajh et al. 2024)."
     )
 
 
