@@ -97,6 +97,7 @@ def exported(*configs: Written, **changes: Any) -> Exported:
         Step(step="judged", lost=2, left=996, why="a judge could not be read"),
         Step(step="tie", lost=301, left=695),
         Step(step="margin", lost=120, left=575, why="scores less than 1 apart"),
+        Step(step="quorum", lost=0, left=575),
         Step(step="duplicates", lost=4, left=571, why="the same prompt and texts as an earlier pair"),
     )
     funnel = Funnel(

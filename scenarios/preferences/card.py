@@ -106,11 +106,15 @@ def _summary(exported: Exported, facts: Facts) -> Iterator[str]:
     )
     if len(splits) > 1:
         yield "All rows of one prompt are in one split."
-    for written in exported.written:
-        if written.implicit:
-            yield f"{code(written.config)}: both answers begin with the same prompt, which has no column of its own."
-        for note in written.notes:
-            yield f"{code(written.config)}: {text(note)}"
+    told = {written.config: list(_notes(written)) for written in exported.written}
+    if any(told.values()):
+        yield "\n".join(f"- {code(config)}: {'; '.join(notes)}." for config, notes in told.items() if notes)
+
+
+def _notes(written: Written) -> Iterator[str]:
+    if written.implicit and any(written.rows.values()):
+        yield "both answers begin with the same prompt, which has no column of its own"
+    yield from map(text, written.notes)
 
 
 def _funnels(exported: Exported) -> Iterator[str]:
@@ -118,12 +122,19 @@ def _funnels(exported: Exported) -> Iterator[str]:
         yield "## What was left out"
     for funnel in exported.funnels:
         yield _items(funnel)
-        rows = [(text(step.step), text(step.why), count(step.lost), count(step.left)) for step in funnel.steps]
+        rows = [
+            (text(step.step), text(step.why), count(step.lost), count(step.left))
+            for step in funnel.steps
+            if step.lost or step.why
+        ]
         yield table(
             ("step", "", "lost", "left"),
             [("candidates", "pairs and single labels", "", count(funnel.candidates + funnel.labels)), *rows],
             words=2,
         )
+        nothing = [text(step.step) for step in funnel.steps if not step.lost and not step.why]
+        if nothing:
+            yield f"Nothing was lost by: {', '.join(nothing)}."
     left_out = [
         f"- {code(written.config)}: {', '.join(f'{count(n)} {text(why)}' for why, n in written.left_out.items())}"
         for written in exported.written
@@ -169,8 +180,8 @@ def _balance(written: Sequence[Written]) -> Iterator[str]:
         ),
     )
     yield (
-        "Of the rows to train by. The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 to "
-        "4/3 times as much as undesirable ones (Ethayarajh et al. 2024)."
+        "Of the rows to train by. The weights are suggested for `KTOConfig`: with them desirable completions weigh 1 "
+        "to 4/3 times as much as undesirable ones (Ethayarajh et al. 2024)."
     )
 
 

@@ -101,15 +101,15 @@ class Margins(_Result):
 class Options(_Result):
     """What rows were chosen by: one for a whole folder, so that its data sets fit together."""
 
-    margin: float | None = Field(default=None, ge=0)
+    margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """None: as the scenario says; so with the next two."""
     quorum: int | None = Field(default=None, ge=1)
-    agreement: float | None = Field(default=None, ge=0, le=1)
+    agreement: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     splits: dict[str, float] = {}
     """Share of every split but `train`."""
     seed: int = 0
     """Of the splits."""
-    near_duplicates: float | None = Field(default=None, gt=0, le=1)
+    near_duplicates: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     """Likeness from which a prompt repeats an earlier one; None: not looked for."""
     not_in: tuple[str, ...] = ()
     """Evaluation sets, by name, whose prompts are left out."""

@@ -246,7 +246,18 @@ def test_what_each_step_lost_stands_in_a_table() -> None:
     text = card(exported(), facts())
     assert "| candidates | pairs and single labels |  | 998 |" in text
     assert "| margin | scores less than 1 apart | 120 | 575 |" in text
+    assert "Nothing was lost by: quorum." in text
     assert "- `generation-kto`: 8 contradictory" in text
+
+
+def test_what_is_to_be_known_of_a_configuration_is_told() -> None:
+    notes = ("test is empty: it has no file", "train has no desirable completion: KTO needs both labels")
+    found = exported(
+        written("generation-kto", {"train": 3, "test": 0}, notes=notes),
+        written("generation-reward", {"train": 3, "test": 0}, implicit=True),
+    )
+    text = card(found, facts())
+    assert f"- `generation-kto`: {'; '.join(notes)}.\n- `generation-reward`: both answers begin with the same" in text
 
 
 def test_a_language_that_nobody_named_is_said_to_be_assumed() -> None:
