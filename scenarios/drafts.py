@@ -181,15 +181,12 @@ class Drafts:
         names = list(material.drafts)
         if not step.selection.name.startswith("best"):
             return names
-        best = self.picked and f"{self.picked.writer}/{self.picked.version}"
-        wanted = [(best, name) for name in names if name != best] if best in names else combinations(names, 2)
-        known = [
-            await self._known(*match, step, number, cause) for match in wanted if best is None or None not in match
-        ]
-        if step.selection.name == "best-worst":
+        best = f"{self.picked.writer}/{self.picked.version}" if self.picked is not None else None
+        known: list[Preference | None] = []
+        if best not in names or step.selection.name == "best-worst":
             known = [await self._known(*match, step, number, cause) for match in combinations(names, 2)]
         ranked = standings(names, [each for each in known if each is not None])
-        return [best, *(name for name in ranked if name != best)] if best in names else ranked
+        return sorted(ranked, key=lambda name: name != best)
 
     async def _known(self, one: str, other: str, step: PairStep, number: int, cause: int) -> Preference | None:
         """Return what judges say of two drafts who may; None where nobody has compared them and nobody is asked to."""

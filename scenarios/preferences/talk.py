@@ -107,8 +107,8 @@ class Talk:
         better, worse = (second, first) if swapped else (first, second)
         scores: tuple[float | None, float | None] = (None, None)
         if preference is not None:
-            scores = preference.score_first, preference.score_second
-            scores = scores[::-1] if swapped else scores
+            one, other = preference.score_first, preference.score_second
+            scores = (other, one) if swapped else (one, other)
         votes = preference.votes if preference is not None else (0, 0, 0, 0)
         return Pair(
             number=self.opened["number"],
