@@ -229,8 +229,9 @@ def _preferences(
 
 
 def _code(exported: "Exported") -> int:
-    """Return 1 where a data set that was wanted has no row."""
-    return DONE if all(written.files for written in exported.written) else WITH_FAILURES
+    """Return 1 where a format that was wanted has no row in any data set."""
+    formats = {written.format for written in exported.written}
+    return DONE if formats == {written.format for written in exported.written if written.files} else WITH_FAILURES
 
 
 def _candidates(log: "LogReader", variant: str | None) -> "Candidates":

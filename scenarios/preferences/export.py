@@ -192,6 +192,8 @@ def _told(config: _Config, columns: Columns, splits: Splits, files: Files) -> Wr
         row_counts[split] = int((config.chosen.good & here).sum()) + int((config.chosen.bad & here).sum())
         prompts[split] = len(np.unique(columns.prompt[config.chosen.any & here]))
     notes = [f"{split} is empty: it has no file" for split, number in row_counts.items() if not number]
+    if not any(row_counts.values()):
+        notes = ["there is no row: it has no file"]
     weights = None
     if config.target == "kto":
         here = columns.split == splits.names.index(TRAIN)
