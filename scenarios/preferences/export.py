@@ -55,7 +55,8 @@ def export(
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
 
-    Rows are in the order of the items, however conversations ended. Memory holds numbers only, about 100 bytes a pair.
+    Rows are in the order of the items, however conversations ended. Memory holds numbers only, 100 bytes a pair and for
+    a moment some 150 more; KTO's rows are two a pair.
 
     Args:
         candidates: Pairs of a run.
