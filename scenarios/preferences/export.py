@@ -17,7 +17,7 @@ from .formats import Row, metadata, rows
 from .funnels import Count, funnel, looked, lost
 from .margins import margins
 from .merging import merged
-from .readme import examples, front_matter
+from .readme import examples, bare_card
 from .selection import Chosen, Mask, choose
 from .splits import TRAIN, Splits
 from .spool import DATA, Columns, Spool
@@ -98,7 +98,7 @@ def export(
             written=tuple(written),
         )
         exported = merged(folder.before, exported, to)
-        folder.commit(exported, (card or front_matter)(exported, examples(exported, folder.stage, to)))
+        folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
     return exported
 
 
