@@ -57,13 +57,14 @@ def export(
             show_default=False,
         ),
     ],
-    files: Annotated[Files | None, typer.Option(help="How rows are written. [jsonl]")] = None,
+    files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
     implicit: Annotated[  # noqa: FBT002 - typer's way
         bool, typer.Option("--implicit", help="Of dpo: the prompt stands within both answers, not beside them.")
     ] = False,
     margin: Annotated[
-        float | None, typer.Option(help="The least difference of scores, in place of the scenario's; so with the next.")
+        float | None,
+        typer.Option(help="The least difference of scores, in place of the scenario's; so with the next two."),
     ] = None,
     quorum: Annotated[int | None, typer.Option(help="The least number of judges that could be read.")] = None,
     agreement: Annotated[

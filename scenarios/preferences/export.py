@@ -17,7 +17,7 @@ from .formats import Row, metadata, rows
 from .funnels import Count, funnel, looked, lost
 from .margins import margins
 from .merging import merged
-from .readme import examples, bare_card
+from .readme import bare_card, examples
 from .selection import Chosen, Mask, choose
 from .splits import TRAIN, Splits
 from .spool import DATA, Columns, Spool
