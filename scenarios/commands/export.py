@@ -64,7 +64,7 @@ def export(
     ] = False,
     margin: Annotated[
         float | None,
-        typer.Option(help="The least difference of scores, in place of the scenario's; so with the next two."),
+        typer.Option(help="The least difference of scores, in the scenario's place; so with the next two."),
     ] = None,
     quorum: Annotated[int | None, typer.Option(help="The least number of judges that could be read.")] = None,
     agreement: Annotated[
