@@ -358,13 +358,13 @@ def test_a_kto_data_set_with_one_label_only_is_told(tmp_path: Path) -> None:
 
 def test_margins_are_summed_up_with_an_interval_clustered_by_item(tmp_path: Path) -> None:
     """Against statsmodels' mean with a clustered covariance, whose small-sample factor is G / (G - 1) here."""
-    import statsmodels.api as sm
+    from statsmodels.regression.linear_model import OLS
 
     rng = np.random.default_rng(3)
     values, groups = rng.integers(1, 9, 60) / 2, np.repeat(np.arange(20), 3)
     made = [pair(int(group), margin=float(value)) for group, value in zip(groups, values, strict=True)]
     (found,) = export(Made(made), tmp_path / "d", ["dpo"], data="generation").margins
-    fitted = sm.OLS(values, np.ones((60, 1))).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    fitted = OLS(values, np.ones((60, 1))).fit(cov_type="cluster", cov_kwds={"groups": groups})
     assert found.mean_ci == pytest.approx(fitted.conf_int()[0])
     told = (found.min, found.lower_quartile, found.median, found.upper_quartile, found.max, found.mean)
     assert told == pytest.approx((*np.quantile(values, (0, 0.25, 0.5, 0.75, 1)), values.mean()))
