@@ -1,10 +1,11 @@
 """How pipelines fare against opponents, by the verdicts of one judge."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ..ratings.table import Ratings
+from ..ratings.table import UNREAD, Ratings
 from ..reproduction.published import FIGURES, TABLE_7
 from .confusion import Interval
 from .estimate import holm
@@ -73,7 +74,10 @@ class Match(_Fact):
     win_rate_method: str | None = None
     win_rate_ties_half: float | None = None
     win_rate_ties_half_ci: Interval | None = None
+    """None also where every verdict is a tie, which says nothing of how sure that is."""
     win_rate_ties_half_method: str | None = None
+    orders_differ: int = 0
+    """How often somebody who was shown a pair both ways round said something else the second time."""
 
     @property
     def open(self) -> int:
@@ -102,6 +106,8 @@ class Versus(_Fact):
     """Whose verdicts these are, where several voted."""
     raters: tuple[str, ...]
     """Who voted."""
+    models: tuple[str, ...]
+    """Their models."""
     orders: tuple[str, ...]
     """In which orders answers were shown: ab, ba; those of both bring a tie where they disagree."""
     matches: tuple[Match, ...]
@@ -130,14 +136,22 @@ def versus(ratings: Ratings, contests: Sequence[Contest]) -> Versus:
     rater = ratings.collective[0] if ratings.collective else None
     found = win_rates(ratings, rater=rater)
     met = [(contest.model, contest.opponent) for contest in contests]
+    differing = _differing(ratings)
     return Versus(
         source=ratings.source,
         pipelines=tuple(dict.fromkeys(model for model, _ in met)),
         opponents=tuple(dict.fromkeys(opponent for _, opponent in met)),
         rater=rater,
         raters=tuple(name for name in ratings.raters if name not in ratings.collective),
+        models=tuple(
+            dict.fromkeys(
+                model
+                for name, model in zip(ratings.raters, ratings.rater_models, strict=True)
+                if name not in ratings.collective
+            )
+        ),
         orders=tuple(name for code, name in enumerate(("ab", "ba")) if (ratings.order == code).any()),
-        matches=tuple(_match(contest, found) for contest in contests),
+        matches=tuple(_match(contest, found, differing) for contest in contests),
         rivals=_rivals(found, met),
         methods={
             name: found.methods[name]
@@ -153,12 +167,25 @@ def _used(found: WinRates) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _match(contest: Contest, found: WinRates) -> Match:
+def _differing(ratings: Ratings) -> Counter[tuple[str, str]]:
+    """Return how often somebody said of a pair of models, shown both ways round, something else the second time."""
+    said: dict[tuple[int, int], set[int]] = {}
+    written: dict[int, tuple[int, int]] = {}
+    columns = (ratings.item, ratings.rater, ratings.order, ratings.verdict, ratings.written)
+    for item, rater, order, verdict, (a, b) in zip(*(column.tolist() for column in columns), strict=True):
+        if order >= 0 and verdict != UNREAD:
+            said.setdefault((item, rater), set()).add(verdict)
+            written[item] = a, b
+    pairs = (written[item] for (item, _), verdicts in said.items() if len(verdicts) > 1)
+    return Counter((ratings.models[a], ratings.models[b]) for a, b in pairs)
+
+
+def _match(contest: Contest, found: WinRates, differing: Counter[tuple[str, str]]) -> Match:
     pair: Pair | None = next(
         (each for each in found.pairs if (each.model, each.opponent) == (contest.model, contest.opponent)), None
     )
     figures = {} if pair is None else pair.model_dump(include=set(Match.model_fields) - set(Contest.model_fields))
-    return Match(**contest.model_dump(), **figures)
+    return Match(**contest.model_dump(), **figures, orders_differ=differing[contest.model, contest.opponent])
 
 
 def _rivals(found: WinRates, met: Sequence[tuple[str, str]]) -> tuple[Rivals, ...]:

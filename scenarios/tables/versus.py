@@ -43,7 +43,7 @@ def _rates(found: Versus) -> Table:
 
 def _title(found: Versus) -> str:
     who = found.rater or ", ".join(found.raters)
-    return f"Win rates, in percent, with 95 % intervals: judged by {who}"
+    return f"Win rates, in percent, with 95 % intervals: judged by {who} ({', '.join(found.models)})"
 
 
 def _cells(match: Match) -> tuple[Cell, Cell]:
@@ -62,6 +62,8 @@ def _notes(found: Versus) -> tuple[str, ...]:
     told = [f"win rate = {found.methods['win_rate']}", orders.get(found.orders, "")]
     rated = ("win_rate", "win_rate_ties_half", "p", "p_holm", "difference_ci", "rivals")
     told += [f"{name}: {words}" for name, words in found.methods.items() if name not in rated]
+    if any(match.n and match.win_rate_ties_half_ci is None for match in found.matches):
+        told.append("no interval where every verdict is a tie: that says nothing of how sure it is")
     return (*filter(None, told), *found.notes, *found.problems)
 
 
@@ -74,13 +76,17 @@ def _votes(found: Versus) -> Table:
             count(match.n),
             count(match.unread),
             count(match.open),
+            count(match.orders_differ),
             count(match.identical),
             count(sum(left.items for left in match.left_out)),
         )
         for match in found.matches
     )
-    columns = ("", "against", "win/tie/loss", "n", "unread", "open", "identical", "left out")
-    notes = ["identical: two answers that are the same, word for word; they are judged like others"]
+    columns = ("", "against", "win/tie/loss", "n", "unread", "open", "orders differ", "identical", "left out")
+    notes = [
+        "orders differ: a judge who was shown a pair both ways round said something else the second time",
+        "identical: two answers that are the same, word for word; they are judged like others",
+    ]
     notes += [f"left out: {line}" for line in found.left_out]
     return Table("What they rest on", columns, rows, words=2, notes=tuple(notes))
 
