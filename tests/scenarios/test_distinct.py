@@ -45,6 +45,20 @@ def test_combinations_in_which_distinct_paths_are_alike_are_no_variants(tmp_path
     assert "feedback-loop/y/y" not in three
 
 
+def test_the_sweep_of_the_documentation_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "versus.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0].replace("…", "m")
+    assert variants(tmp_path, text) == [
+        "answer/gpt",
+        "answer/llama",
+        "answer/gemma",
+        "feedback-loop/llama",
+        "feedback-loop/gemma",
+        "feedback-loop/llama/gemma",
+        "feedback-loop/gemma/llama",
+    ]
+
+
 def test_with_one_model_the_legs_that_need_two_have_no_variant(tmp_path: Path) -> None:
     assert variants(tmp_path, LOOPS, ("x", "acme/x")) == ["answer/x"]
     alone = LOOPS.replace("  - play: answer\n    over: {models.writer: every}\n", "")

@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from playing import beside, fellowship, library, results, status
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
@@ -18,7 +20,7 @@ from fellowship.protocols.items import Item
 from fellowship.protocols.models import ModelCall
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel
 from fellowship.scenarios import Plan, Settings, load, play
-from fellowship.scenarios.pipelines import open_pipelines
+from fellowship.scenarios.pipelines import Pipeline, open_pipelines
 from fellowship.scenarios.spec import Sweep
 from fellowship.scenarios.steps import Swept
 from fellowship.scenarios.sweep import sweep
@@ -291,6 +293,26 @@ def test_the_terminal_shows_one_table_and_the_published_one_beneath_where_wanted
     )
     assert "As published, with other models: table 7" in shown.stdout
     assert "As published" not in fellowship("versus", run, *options, "--no-published").stdout
+
+
+@given(places=st.lists(st.integers(0, 3), min_size=2, max_size=8), against=st.sets(st.integers(0, 7), max_size=4))
+def test_nobody_meets_anybody_twice_and_those_who_are_measured_meet_every_opponent(
+    places: list[int], against: set[int]
+) -> None:
+    pipelines = [
+        Pipeline(name=f"p{number}", source="", place=place, scenario="answer", sweep=None, drafts={})
+        for number, place in enumerate(sorted(places))
+    ]
+    patterns = [f"p{number}" for number in against if number < len(places)]
+    met = (
+        [(one.name, other.name) for one, other in meetings(pipelines, patterns)]
+        if len(set(places)) > 1 or patterns
+        else []
+    )
+    assert all(one != other for one, other in met)
+    assert len({frozenset(pair) for pair in met}) == len(met)
+    measured = {pipeline.name for pipeline in pipelines} - set(patterns)
+    assert not patterns or {(one, other) for one in measured for other in patterns} <= set(met)
 
 
 @pytest.mark.parametrize(
