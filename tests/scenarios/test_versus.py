@@ -14,7 +14,7 @@ from playing import beside, fellowship, library, results, status
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from fellowship.protocols.errors import ModelNotFound
+from fellowship.protocols.errors import ModelNotFound, QuotaExhausted
 from fellowship.protocols.identity import ItemId
 from fellowship.protocols.items import Item
 from fellowship.protocols.models import ModelCall
@@ -230,6 +230,32 @@ def test_items_without_an_answer_or_with_another_prompt_are_left_out_and_told(tm
     assert "short against long: prompts differ: 1 (i2)" in result.stderr
     assert "0.0 [0.0, 79.3]" in result.stdout
     assert re.search(r"short\s+long\s+0/0/1\s+1\s+0\s+0\s+0\s+0\s+3", result.stdout)
+
+
+def test_a_run_that_is_not_finished_is_compared_as_far_as_it_is(tmp_path: Path, address: str) -> None:
+    def stopping(call: ModelCall) -> Any:
+        text = written(call)
+        return QuotaExhausted("the quota is used up") if "3" in text else text
+
+    answered(tmp_path / "short", "short", questions(6), stopping)
+    answered(tmp_path / "long", "long", questions(6))
+    one = match(
+        versus(address, tmp_path / "short", tmp_path / "long", "--out", tmp_path / "v", code=1), "short", "long"
+    )
+    left = {each["why"]: each["items"] for each in one["left_out"]}
+    assert left.keys() <= {"open", "not there"}
+    assert left["open"] >= 1
+    assert one["n"] == one["pairs"] == 6 - sum(left.values())
+
+
+def test_a_verdict_that_cannot_be_read_is_counted_and_is_in_no_figure(tmp_path: Path, judge: Judge) -> None:
+    for name in ("long", "short"):
+        answered(tmp_path / name, name, questions(5))
+    silent = LoopbackEndpoint(lambda call: "No." if "Question 2?" in str(call.messages) else judge(call))
+    with beside(silent) as server:
+        found = versus(server.base_url, tmp_path / "long", tmp_path / "short", "--out", tmp_path / "v")
+    one = match(found, "long", "short")
+    assert (one["wins"], one["n"], one["unread"], one["win_rate"]) == (4, 4, 1, 1.0)
 
 
 def test_a_sweep_is_held_against_its_single_answers_which_meet_one_another(tmp_path: Path, address: str) -> None:

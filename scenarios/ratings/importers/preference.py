@@ -165,6 +165,16 @@ def _scores(row: Row) -> Row:
     return {}
 
 
+def _known(scores: Row, names: Sequence[str] = SIDES) -> Row:
+    """Return both scores of a part of our metadata, nothing where one of them stands for none, as -1 does."""
+    values = [scores.get(name) for name in names]
+    if None in values:
+        return {}
+    numbers = [_number(value, name) for value, name in zip(values, names, strict=True)]
+    known = all(math.isfinite(number) and number >= 0 for number in numbers)
+    return dict(zip(("score_a", "score_b"), numbers, strict=True)) if known else {}
+
+
 def _number(value: object, name: str) -> float:
     try:
         return math.nan if isinstance(value, bool) else float(cast("Any", value))
@@ -183,7 +193,8 @@ def _read(files: Sequence[File], found: Reading) -> None:
                     for vote in votes:  # all ballots of a row, or none where one of them is wrong
                         found.vote(file.path, line, vote)
                 else:
-                    found.vote(file.path, line, {**facts, **_scores(row), **_rater(row, found), "verdict": "a"})
+                    scores = _scores(row) or _known(_part(metadata, "scores"))
+                    found.vote(file.path, line, {**facts, **scores, **_rater(row, found), "verdict": "a"})
 
 
 def _rater(row: Row, found: Reading) -> Row:
@@ -200,11 +211,8 @@ def _votes(facts: Row, variant: str | None, ballots: list[object]) -> Iterator[R
         judge = optional(said, "judge") or RATER
         vote = {**facts, "rater": f"{variant}:{judge}" if variant else judge, "model": optional(said, "model")}
         vote |= {"kind": "model", "verdict": word(said, "verdict", VERDICTS), "order": word(said, "order", ORDERS)}
-        scores = [said.get("score_chosen"), said.get("score_rejected")]
-        if None not in scores and vote["verdict"] != "unread":
-            numbers = [_number(score, "a score of metadata.ballots") for score in scores]
-            if all(math.isfinite(number) and number >= 0 for number in numbers):  # else it stands for none
-                vote |= {"score_a": numbers[0], "score_b": numbers[1]}
+        if vote["verdict"] != "unread":
+            vote |= _known(said, ("score_chosen", "score_rejected"))
         yield vote
 
 
