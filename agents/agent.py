@@ -25,6 +25,10 @@ class Agent:
 
     gives: ClassVar[frozenset[type[Fact]]] = frozenset()
     prompt: ClassVar[Prompt]
+    converses: ClassVar[bool] = False
+    """Whether what was said before the item's prompt stands in its dialogue, as messages (`Dialogue.open`).
+
+    All others are shown it as a transcript, in their request."""
 
     def __init__(self, profile: Profile, item: Item) -> None:
         self.profile = profile
@@ -62,15 +66,16 @@ class Agent:
     def render(self, block: str, dialogue: Dialogue, order: Order = "ab", **variables: object) -> str:
         """Return a block of the prompt, for this dialogue.
 
-        Every block may use `request` (the item's prompt), `item`, `persona`, `instructions`, `heard` (pairs of speaker
-        and text since the agent last spoke in the dialogue), `first` (whether it has not spoken in it yet), and `mark`,
-        which belongs into the tags around what the item brings: no answer can close its own tag and open another's.
+        Every block may use `request` (the item's prompt; before it what was said before, see `converses`), `item`,
+        `persona`, `instructions`, `heard` (pairs of speaker and text since the agent last spoke in the dialogue),
+        `first` (whether it has not spoken in it yet), and `mark`, which belongs into the tags around what the item
+        brings: no answer can close its own tag and open another's.
         """
         profile = self.profile
         return _prompt_with(type(self), block).render(
             block,
             {
-                "request": self.item.prompt,
+                "request": self.item.prompt if self.converses else self._transcript(),
                 "mark": self.mark,
                 "item": self.item,
                 "persona": profile.persona,
@@ -90,9 +95,21 @@ class Agent:
     def mark(self) -> str:
         """Some letters that the item's texts cannot know: they are made from all of them."""
         if self._mark is None:
-            texts = "\0".join([self.item.prompt, *[candidate.text for candidate in self.item.candidates]])
+            item = self.item
+            said = [*[candidate.text for candidate in item.candidates], *[turn.content for turn in item.history]]
+            texts = "\0".join([item.prompt, *said])
             self._mark = blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
         return self._mark
+
+    def _transcript(self) -> str:
+        """Return the prompt after what was said before it, each in tags that nobody in it can close."""
+        item = self.item
+        if not item.history:
+            return item.prompt
+        mark = self.mark
+        before = [f'<before-{mark} by="{turn.role}">\n{turn.content}\n</before-{mark}>' for turn in item.history]
+        now = f'<now-{mark} by="user">\n{item.prompt}\n</now-{mark}>'
+        return "\n\n".join([*before, "What was said last, and is to be answered:", now])
 
     def spoke(self, dialogue: Dialogue, order: Order = "ab") -> None:
         """Keep a dialogue that went well; all that was heard counts as told in it."""

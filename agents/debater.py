@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from ..protocols.debate import ArgumentMade, MakeArgument
-from ..protocols.jury import VoteCast
 from ..protocols.messages import Command, Fact
 from ..protocols.ports import Context
 from .juror import Juror
@@ -13,7 +12,7 @@ from .prompt import Prompt
 class Debater(Juror):
     """Makes arguments, then casts a vote in the same dialogue."""
 
-    gives: ClassVar[frozenset[type[Fact]]] = frozenset({ArgumentMade, VoteCast})
+    gives: ClassVar[frozenset[type[Fact]]] = frozenset({ArgumentMade, *Juror.gives})
     prompt: ClassVar[Prompt] = Prompt.from_file("debater.md")
 
     async def answer(self, command: Command[Fact], context: Context) -> None:

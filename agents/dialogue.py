@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from ..protocols.errors import UnreadAnswer
+from ..protocols.items import Turn
 from ..protocols.models import ChatMessage, Completion, ModelCall, ModelSettings
 from ..protocols.ports import ModelClient
 from .replies import Form, Reply, Unreadable
@@ -40,9 +41,16 @@ class Dialogue:
         """Return a dialogue that goes on from here by itself."""
         return Dialogue(self._messages, self.taken)
 
-    def open(self, system: str) -> None:
-        """Begin with a system message."""
-        self._messages.append(_system(system))
+    def open(self, system: str, history: Iterable[Turn] = ()) -> None:
+        """Begin with a system message, then what was said before.
+
+        System messages of the history are joined to the first one: many endpoints take one only, at the beginning.
+        """
+        turns = list(history)
+        self._messages.append(
+            _system("\n\n".join([system, *(turn.content for turn in turns if turn.role == "system")]))
+        )
+        self._messages += [ChatMessage(turn.role, turn.content) for turn in turns if turn.role != "system"]
 
     async def text(
         self, model: ModelClient, settings: ModelSettings, request: str, again: Again

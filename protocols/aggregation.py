@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from .errors import NothingToDecide
 from .judging import Verdict, verdict_of
-from .jury import VoteCast
 from .registry import Registry
 
 
@@ -25,16 +25,35 @@ class Tally:
     score_b: float | None = None
 
 
+class Voted(Protocol):
+    """What a rule looks at in a vote."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """a, b, tie or unread."""
+        ...
+
+    @property
+    def score_a(self) -> float | None:
+        """None where the vote has no scores."""
+        ...
+
+    @property
+    def score_b(self) -> float | None:
+        """None where the vote has no scores."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """An aggregation rule as it is registered."""
 
-    decide: Callable[[Sequence[VoteCast]], Verdict]
+    decide: Callable[[Sequence[Voted]], Verdict]
     """Takes votes that were read, at least one; returns the verdict."""
     needs_scores: bool
     version: int = 1
 
-    def tally(self, votes: Sequence[VoteCast]) -> Tally:
+    def tally(self, votes: Sequence[Voted]) -> Tally:
         """Return the tally of votes; with none that could be read, the verdict is unread.
 
         Raises:
@@ -54,7 +73,7 @@ class Rule:
         return Tally(self.decide(read), len(read), unread, float(totals[0] / len(read)), float(totals[1] / len(read)))
 
 
-def unique_mode(votes: Sequence[VoteCast]) -> Verdict:
+def unique_mode(votes: Sequence[Voted]) -> Verdict:
     """Return the verdict with the most votes; where several have the most, a tie."""
     return most_frequent([vote.verdict for vote in votes])
 
@@ -69,14 +88,14 @@ def most_frequent(verdicts: Sequence[Verdict]) -> Verdict:
     return counts[0][0]
 
 
-def majority(votes: Sequence[VoteCast]) -> Verdict:
+def majority(votes: Sequence[Voted]) -> Verdict:
     """Return the verdict of more than half of the votes that were read; without one, a tie."""
     counts: Counter[Verdict] = Counter(vote.verdict for vote in votes)
     verdict, count = counts.most_common(1)[0]
     return verdict if 2 * count > len(votes) else "tie"
 
 
-def mean_score(votes: Sequence[VoteCast]) -> Verdict:
+def mean_score(votes: Sequence[Voted]) -> Verdict:
     """Return the candidate with the higher mean score; equal is a tie.
 
     Sums are compared rather than quotients, and as exact fractions, so that rounding decides nothing.
@@ -87,7 +106,7 @@ def mean_score(votes: Sequence[VoteCast]) -> Verdict:
     return verdict_of(*totals)
 
 
-def _totals(votes: Sequence[VoteCast]) -> tuple[Fraction | float, Fraction | float] | None:
+def _totals(votes: Sequence[Voted]) -> tuple[Fraction | float, Fraction | float] | None:
     """Return the exact sums of the scores; None where a vote has none. A score counts as its decimal form says."""
     scores_a = [vote.score_a for vote in votes if vote.score_a is not None]
     scores_b = [vote.score_b for vote in votes if vote.score_b is not None]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter
 
+from .comparing import CompareDrafts, DraftsCompared, DraftScored, MatchDecided, ScoreDraft
 from .debate import ArgumentMade, MakeArgument
 from .generation import DraftWritten, WriteDraft
 from .identity import ConversationId
@@ -35,6 +36,7 @@ from .lifecycle import (
     RunStarted,
 )
 from .messages import Message
+from .pairing import PairsMade
 from .review import FeedbackGiven, GiveFeedback
 
 LoggedMessage = Annotated[
@@ -47,10 +49,13 @@ LoggedMessage = Annotated[
     | BatchSubmitted
     | BranchTaken
     | CastVote
+    | CompareDrafts
     | ConditionMet
     | DecisionMade
     | DraftPicked
+    | DraftScored
     | DraftWritten
+    | DraftsCompared
     | FeedbackGiven
     | GiveFeedback
     | HearingChanged
@@ -60,11 +65,14 @@ LoggedMessage = Annotated[
     | ItemResumed
     | LetterUndelivered
     | MakeArgument
+    | MatchDecided
     | ModelCalled
     | OutcomeSetAside
+    | PairsMade
     | RunChanged
     | RunEnded
     | RunStarted
+    | ScoreDraft
     | VoteCast
     | WriteDraft,
     Field(discriminator="kind"),

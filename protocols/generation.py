@@ -18,6 +18,10 @@ class DraftWritten(Fact):
     """Which of the writer's drafts this is, from 1."""
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
+    revises: int | None = None
+    """The version it revises."""
+    by: tuple[str, ...] | None = None
+    """The feedback that it follows, by name: `reviewer/1` is the first of reviewer."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the draft."""
@@ -31,3 +35,7 @@ class WriteDraft(Command[DraftWritten]):
     wants: ClassVar[type[Fact]] = DraftWritten
 
     kind: Literal["write_draft"] = "write_draft"
+    onto: int | None = None
+    """The version to revise, and to go back to in the talk; none: the last one."""
+    hearing: str | None = None
+    """The one reviewer whose feedback to follow; none: all feedback heard since."""

@@ -1,12 +1,21 @@
 """What a run is about: items, and the candidates they offer."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from .identity import ItemId
 
 Slot = Literal["a", "b"]
+
+
+class Turn(BaseModel):
+    """A message of a conversation that came with the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 class Candidate(BaseModel):
@@ -40,7 +49,11 @@ class Item(BaseModel):
     id: ItemId
     """Unique in its data set."""
     prompt: str
-    """What the models are asked."""
+    """What the models are asked; of a conversation, the user's turn that is to be answered."""
+    history: tuple[Turn, ...] = ()
+    """What was said before the prompt."""
+    reference: str | None = None
+    """An answer that came with the prompt, as one a person wrote; no model is shown it."""
     candidates: tuple[Candidate, ...] = ()
     """Answers to compare, at most one a slot."""
     human: tuple[HumanVote, ...] = ()
@@ -49,6 +62,14 @@ class Item(BaseModel):
     """Which variant of a sweep it is played by; its id begins with it."""
     metadata: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """The row's other columns, untouched."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a history that is none: an item without one is written as it always was."""
+        written: dict[str, Any] = write(self)
+        if not self.history:
+            written.pop("history", None)
+        return written
 
     def candidate(self, slot: Slot) -> Candidate:
         """Return the candidate of a slot; raises KeyError where the item has none there."""

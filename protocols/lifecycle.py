@@ -10,6 +10,7 @@ from .items import Item
 from .judging import Verdict
 from .messages import Fact
 from .models import Attempt, FinishReason, Source, Tier, TokenLogprob, Usage
+from .pairing import Data
 
 
 class ItemOpened(Fact):
@@ -121,7 +122,7 @@ class DraftPicked(Fact):
 
     kind: Literal["draft_picked"] = "draft_picked"
     rule: str
-    """How: `last` or `first`."""
+    """How, as in `last` or `knock-out`."""
     writer: str
     version: int
     """Which of the writer's drafts."""
@@ -150,6 +151,8 @@ class ItemFinished(Fact):
     score_a: float | None = None
     score_b: float | None = None
     text: str | None = None
+    pairs: dict[Data, int] | None = None
+    """How many preference pairs, and texts labelled alone, were made and are kept."""
 
 
 class ItemFailed(Fact):

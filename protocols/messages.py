@@ -8,6 +8,11 @@ from pydantic import BaseModel, ConfigDict
 from .judging import Order
 
 
+def named(speaker: str, number: int) -> str:
+    """Return the name of what someone said, in its conversation: `writer/2` is the second draft of writer."""
+    return f"{speaker}/{number}"
+
+
 class Message(BaseModel):
     """A frozen, closed value; `kind` names it in the log."""
 

@@ -5,15 +5,17 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from .judging import Verdict
+from .messages import Fact
 
 Data = Literal["generation", "workflow"]
 """generation: pairs of answers to the item's prompt. workflow: pairs of what roles of the loop said."""
 Sort = Literal["answer", "revision", "feedback"]
 Reason = Literal[
+    "identical",
+    "own family",
     "never compared",
     "unread",
     "tie",
-    "identical",
     "prompts differ",
     "no scores",
     "margin",
@@ -22,6 +24,8 @@ Reason = Literal[
 ]
 """Why a candidate is no pair. The first that is true is noted, in this order."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
+BY_FILTERS: frozenset[Reason] = frozenset({"no scores", "margin", "quorum", "agreement"})
+"""Those that other filters can lift; all else is so whatever is asked for."""
 
 
 class Filters(BaseModel):
@@ -80,6 +84,17 @@ class PairCandidate(BaseModel):
     """Why it is no pair; None where it is kept."""
 
 
+class PairsMade(Fact):
+    """Candidates for preference data were made of what was said."""
+
+    kind: Literal["pairs_made"] = "pairs_made"
+    step: str
+    """The `pair`, by its place in the flow."""
+    data: Data
+    candidates: tuple[PairCandidate, ...]
+    """In the order in which their texts were said."""
+
+
 def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same_prompt: bool = True) -> Reason | None:
     """Return why a candidate is no pair; None where it is one.
 
@@ -90,29 +105,35 @@ def why_not(candidate: PairCandidate, filters: Filters, *, identical: bool, same
         same_prompt: Whether both answer the same prompt.
     """
     preference = candidate.preference
+    if identical:
+        return "identical"
     if preference is None:
         return "never compared"
     if preference.verdict == "unread":
         return "unread"
     if preference.verdict == "tie":
         return "tie"
-    if identical:
-        return "identical"
     if not same_prompt:
         return "prompts differ"
-    return _filtered(preference, filters)
+    winning = preference.votes[0 if preference.verdict == "a" else 2]
+    return filtered(filters, margin=preference.margin, winning=winning, read=sum(preference.votes[:3]))
 
 
-def _filtered(preference: Preference, filters: Filters) -> Reason | None:
-    margin = preference.margin
+def filtered(filters: Filters, *, margin: float | None, winning: int, read: int) -> Reason | None:
+    """Return why what judges decided is not enough; None where it is.
+
+    Args:
+        filters: What it must have.
+        margin: How far the mean scores lie apart; None where there are none.
+        winning: Votes for the better one.
+        read: Votes that could be read.
+    """
     if filters.margin > 0 and margin is None:
         return "no scores"
     if margin is not None and margin < filters.margin:
         return "margin"
-    read = sum(preference.votes[:3])
     if read < filters.quorum:
         return "quorum"
-    winning = preference.votes[0 if preference.verdict == "a" else 2]
     if winning < filters.agreement * read:
         return "agreement"
     return None

@@ -22,6 +22,10 @@ class FeedbackGiven(Fact):
     """The best score possible."""
     requests: int
     """Requests it took until the answer could be read, from 1."""
+    number: int | None = None
+    """Which of the reviewer's feedbacks this is, from 1; none in logs of before it was counted."""
+    on: tuple[str, ...] | None = None
+    """The drafts it is on, by name, as in `writer/2`."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the evaluation and the advice, without the score."""
@@ -37,3 +41,5 @@ class GiveFeedback(Command[FeedbackGiven]):
     kind: Literal["give_feedback"] = "give_feedback"
     scale: int = 10
     """The best score possible."""
+    on: str | None = None
+    """The draft to review, by name; none: the latest heard."""

@@ -62,6 +62,16 @@ def score(said: Said) -> float | None:
     return sum(scores.values()) / len(scores) if scores else None
 
 
+def without_gain(said: Said) -> float | None:
+    """Return how many reviewed drafts in a row, up to the last, had no better mean score than one before them."""
+    by_draft: dict[tuple[str | int, ...], list[float]] = {}
+    for _, fact in said:
+        if isinstance(fact, FeedbackGiven):
+            by_draft.setdefault(fact.on or (fact.round,), []).append(fact.score / fact.scale)
+    means = [sum(scores) / len(scores) for scores in by_draft.values()]
+    return float(len(means) - 1 - means.index(max(means))) if means else None
+
+
 def margin(said: Said) -> float | None:
     """Return how far the mean scores of a and b lie apart over the last votes; None while one has no scores."""
     votes = latest_votes(said)
@@ -93,6 +103,7 @@ QUANTITIES: dict[str, Callable[[Said], float | None]] = {
     "agreement": agreement,
     "margin": margin,
     "score": score,
+    "without-gain": without_gain,
 }
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -109,6 +120,7 @@ FED_BY: dict[str, str] = {
     "margin": "ballot",
     "unchanged": "draft",
     "score": "feedback",
+    "without-gain": "feedback",
 }
 """The kind of fact each condition looks at: without one, it could never be met."""
 OF_SEVERAL = ("agreement", "consensus")

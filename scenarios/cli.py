@@ -11,7 +11,7 @@ import typer
 from dotenv import find_dotenv, load_dotenv
 
 from . import play_commands
-from .commands import agreement, bias, health, jury, rank, report, reproduce, transfer, versus, winrate
+from .commands import agreement, bias, export, health, jury, rank, report, reproduce, transfer, versus, winrate
 from .console import (
     DONE,
     WITH_FAILURES,
@@ -38,6 +38,7 @@ __all__ = [
     "agreement",
     "app",
     "bias",
+    "export",
     "health",
     "jury",
     "main",
@@ -125,13 +126,15 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
     models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
     told = plan.variants if isinstance(plan, Swept) else plan.profiles
     terminal.out().print(Text(f"{scenario} is right: {', '.join(told)}; models {models}"), soft_wrap=True)
+    for problem in plan.unasked:
+        terminal.err().print(Text(f"not played unless asked for: {problem}", style="yellow"), soft_wrap=True)
 
 
 @app.command()
 @plainly
 def schema() -> None:
     """Print the JSON schema of scenario files, for editors."""
-    from .spec import schema as schema_of
+    from .schema import schema as schema_of
 
     print_json(schema_of())
 

@@ -10,11 +10,12 @@ from ..protocols.generation import DraftWritten, WriteDraft
 from ..protocols.items import Item
 from ..protocols.judging import Order, Orders, Verdict
 from ..protocols.jury import CastVote, VoteCast
-from ..protocols.lifecycle import AskingEnded, BranchTaken, ConditionMet, DecisionMade, DraftPicked, ItemFinished
-from ..protocols.messages import Command, Fact
-from ..protocols.review import GiveFeedback
+from ..protocols.lifecycle import AskingEnded, BranchTaken, ConditionMet, DecisionMade, ItemFinished
+from ..protocols.messages import Command, Fact, named
+from ..protocols.review import FeedbackGiven, GiveFeedback
 from ..runtime.conversation import Conversation
-from .steps import AskStep, DecideStep, PickStep, Plan, RepeatStep, Step, WhenStep
+from .drafts import Drafts
+from .steps import AskStep, DecideStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 
 Answer = tuple[str, Fact | Exception | None]
 """Who was asked, and what it answered, what went wrong, or None where it is recused."""
@@ -30,9 +31,10 @@ class Conductor:
         self._number = number
         self._conversation = conversation
         self._said: list[tuple[str, Fact]] = []
-        self._drafts: list[tuple[str, DraftWritten]] = []
         self._decision: DecisionMade | None = None
-        self._picked: DraftPicked | None = None
+        self._drafts = Drafts(plan, conversation, self._said, self._ask_all, self._orders)
+        self._in_hand: dict[str, int] = {}
+        """The version that a writer is to revise next, where it need not be its last."""
         self._round = 1
         self._dice = f"{seed}/{item.id}"
 
@@ -43,11 +45,14 @@ class Conductor:
             ExecutionError: a step could not be carried out, or an agent failed.
         """
         await self._walk(self._plan.flow, opened)
-        decision, picked = self._decision, self._picked
+        decision, picked = self._decision, self._drafts.picked
+        if self._plan.scenario.gives == "pairs":
+            text = None if picked is None else picked.text
+            return ItemFinished(number=self._number, text=text, pairs=self._drafts.pairs)
         if self._plan.scenario.gives == "draft":
             if picked is None:
                 raise NothingToDecide("no draft was picked")
-            return ItemFinished(number=self._number, text=picked.text)
+            return ItemFinished(number=self._number, text=picked.text, pairs=self._drafts.pairs or None)
         if decision is None:
             raise NothingToDecide("no verdict was decided")
         return ItemFinished(
@@ -69,15 +74,19 @@ class Conductor:
                 case DecideStep():
                     self._decide(step, cause)
                 case PickStep():
-                    self._pick(step, cause)
+                    picked = await self._drafts.pick(step, self._round, cause)
+                    self._in_hand[picked.writer] = picked.version
+                case PairStep():
+                    await self._drafts.pair(step, self._round, cause)
 
     async def _repeat(self, step: RepeatStep, cause: int) -> None:
         outer = self._round
         for number in range(1, step.times + 1):
             self._round = number
             await self._walk(step.steps, cause)
-            if step.until is not None and number < step.times and step.until.met(self._said):
-                self._conversation.record(ConditionMet(round=number, until=str(step.until)), cause=cause)
+            met = next((each for each in step.until if each.met(self._said)), None)
+            if met is not None and number < step.times:
+                self._conversation.record(ConditionMet(round=number, until=str(met)), cause=cause)
                 break
         self._round = outer
 
@@ -94,22 +103,36 @@ class Conductor:
         for name in present:
             if name in step.hears:
                 await conversation.listen(name, step.hears[name], cause=cause)
-        ask = self._in_turn if step.in_turn or len(present) == 1 else self._together
+        ask = self._apart if step.apart else self._in_turn if step.in_turn or len(present) == 1 else self._together
         if step.blind:
             async with conversation.blind(turns):
                 answers = await ask(present, step, cause)
         else:
             answers = await ask(present, step, cause)
-        # All have answered or failed before the first failure counts: what was paid for is in the log.
+        self._take(answers)
+        for name, answer in answers:
+            if isinstance(answer, DraftWritten):
+                self._in_hand.pop(name, None)
+                if step.apart:  # those who review next are told one of the versions, not all
+                    self._in_hand[name] = answer.version
+
+    def _take(self, answers: Sequence[Answer]) -> None:
+        """Add answers to what was said; raises the first failure.
+
+        All have answered or failed before the first failure counts: what was paid for is in the log.
+        """
         for name, answer in answers:
             if isinstance(answer, Exception):
                 self.culprit = name
                 raise answer
-        for name, answer in answers:
-            if isinstance(answer, Fact):
-                self._said.append((name, answer))
-                if isinstance(answer, DraftWritten):
-                    self._drafts.append((name, answer))
+        self._said.extend((name, answer) for name, answer in answers if isinstance(answer, Fact))
+
+    async def _ask_all(self, names: Sequence[str], command: Command[Fact], cause: int) -> None:
+        """Ask agents together for the same, and add what they said."""
+        present = [name for name in names if not self._conversation.unavailable(name)]
+        async with asyncio.TaskGroup() as asked:
+            tasks = [asked.create_task(self._answered(name, command, cause)) for name in present]
+        self._take([(name, task.result()) for name, task in zip(present, tasks, strict=True)])
 
     def _turns(self, step: AskStep) -> Sequence[str]:
         """Return the order in which agents are asked and heard."""
@@ -122,6 +145,41 @@ class Conductor:
         async with asyncio.TaskGroup() as asked:
             tasks = [asked.create_task(self._answer(name, step, cause)) for name in names]
         return [(name, task.result()) for name, task in zip(names, tasks, strict=True)]
+
+    async def _apart(self, names: Sequence[str], step: AskStep, cause: int) -> list[Answer]:
+        """Ask each writer for a draft for each feedback, one after another; nobody is asked after a failure."""
+        answers: list[Answer] = []
+        for name in names:
+            onto = self._version_of(name)
+            reviewers: list[str | None] = [*self._reviewers(name, onto)]
+            for reviewer in reviewers or [None]:
+                command = WriteDraft(round=self._round, step=step.place, onto=onto, hearing=reviewer)
+                answers.append((name, await self._answered(name, command, cause)))
+                if isinstance(answers[-1][1], Exception):
+                    return answers
+        return answers
+
+    def _version_of(self, writer: str) -> int | None:
+        """Return the version that a writer is to revise; None where it has written none."""
+        versions = [fact.version for who, fact in self._said if who == writer and isinstance(fact, DraftWritten)]
+        return self._in_hand.get(writer, versions[-1] if versions else None)
+
+    def _reviewers(self, writer: str, version: int | None) -> list[str]:
+        """Return those whose feedback on a version the writer hears and has not followed in a draft of its own yet."""
+        if version is None:
+            return []
+        draft, heard = named(writer, version), self._conversation.bus.hears(writer) or ()
+        drafts = [fact for who, fact in self._said if who == writer and isinstance(fact, DraftWritten)]
+        followed = {name for draft in drafts for name in draft.by or ()}
+        fresh = [
+            who
+            for who, fact in self._said
+            if isinstance(fact, FeedbackGiven)
+            and who in heard
+            and draft in (fact.on or ())
+            and (fact.number is None or named(who, fact.number) not in followed)
+        ]
+        return list(dict.fromkeys(fresh))
 
     async def _in_turn(self, names: Sequence[str], step: AskStep, cause: int) -> list[Answer]:
         """Ask one after another; nobody is asked after a failure, nor when it is enough."""
@@ -149,20 +207,24 @@ class Conductor:
 
     async def _answer(self, name: str, step: AskStep, cause: int) -> Fact | Exception | None:
         """Return what an agent answers, what went wrong, or None where it is recused."""
+        return await self._answered(name, self._command(name, step), cause)
+
+    async def _answered(self, name: str, command: Command[Fact], cause: int) -> Fact | Exception | None:
         try:
-            return await self._conversation.ask(name, self._command(step), cause=cause)
+            return await self._conversation.ask(name, command, cause=cause)
         except AgentUnavailable as error:
             return None if self._conversation.unavailable(name) and not self._conversation.stopped else error
         except Exception as error:  # noqa: BLE001 - raised by the caller once all have answered
             return error
 
-    def _command(self, step: AskStep) -> Command[Fact]:
+    def _command(self, name: str, step: AskStep) -> Command[Fact]:
         judging = step.judging
         match step.wanted:
             case "draft":
-                return WriteDraft(round=self._round, step=step.place)
+                return WriteDraft(round=self._round, step=step.place, onto=self._in_hand.get(name))
             case "feedback":
-                return GiveFeedback(round=self._round, step=step.place, scale=judging.scale)
+                draft = self._in_hand_of_others(name)
+                return GiveFeedback(round=self._round, step=step.place, scale=judging.scale, on=draft)
             case "argument":
                 order = self._orders(self._plan.scenario.judging.orders)[0]
                 return MakeArgument(round=self._round, step=step.place, order=order)
@@ -193,9 +255,8 @@ class Conductor:
         )
         self._conversation.record(self._decision, cause=cause)
 
-    def _pick(self, step: PickStep, cause: int) -> None:
-        if not self._drafts:
-            raise NothingToDecide("there is no draft to pick from")
-        writer, draft = self._drafts[step.pick([draft for _, draft in self._drafts])]
-        self._picked = DraftPicked(rule=step.name, writer=writer, version=draft.version, text=draft.text)
-        self._conversation.record(self._picked, cause=cause)
+    def _in_hand_of_others(self, reviewer: str) -> str | None:
+        """Return the draft that a reviewer is to review, where it need not be the last one it has heard."""
+        heard = self._conversation.bus.hears(reviewer) or ()
+        drafts = [named(writer, version) for writer, version in self._in_hand.items() if writer in heard]
+        return drafts[0] if len(drafts) == 1 else None

@@ -89,10 +89,11 @@ def substance(event: Event, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def content(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an item asks: its prompt and its candidates."""
+    """Return what an item asks: its prompt, what was said before it, and its candidates."""
     candidates: dict[str, dict[str, Any]] = {each["slot"]: each for each in item["candidates"]}
     offered = {slot: {"text": each["text"], "model": each.get("model")} for slot, each in candidates.items()}
-    return {"prompt": item["prompt"], **offered}
+    before = {"history": item["history"]} if item.get("history") else {}
+    return {"prompt": item["prompt"], **before, **offered}
 
 
 def _request(called: Mapping[str, Any]) -> dict[str, Any]:

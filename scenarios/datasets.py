@@ -12,13 +12,14 @@ from typing import Any, cast
 
 from ..protocols.errors import DeclarationError, Problem, nearest
 from ..protocols.identity import ItemId
-from ..protocols.items import Candidate, HumanVote, Item
+from ..protocols.items import Candidate, HumanVote, Item, Turn
+from .conversations import Asked, Turns, asked, is_talk, turns_of
 from .rows import Row, rows
 from .shapes import SHAPES, LabelError, Shape, people
 
-FIELDS = ("id", "prompt", "a", "b", "model_a", "model_b", "human")
+TEXTS = ("id", "a", "b", "model_a", "model_b")
+FIELDS = (*TEXTS, "prompt", "history", "reference", "human")
 """What an item is made of; everything else is metadata."""
-TEXTS = FIELDS[:-1]
 MOST_PROBLEMS = 20
 """Problems reported of one file."""
 
@@ -38,6 +39,10 @@ class Dataset:
     """The published shape that was recognised."""
     size: int = field(default=0)
     """Items it gives."""
+    later_turns: int = 0
+    """Messages of its conversations that are left out: they come after the first turn, which was asked for."""
+    turns: Turns = "last"
+    """Of a conversation: which of the user's turns is the prompt."""
     mark: str = ""
     """All that decides what its items are, the file's content included: with the same mark they are the same.
 
@@ -61,11 +66,11 @@ class Dataset:
                     raise DeclarationError([Problem(what, str(self.path), place)])
                 yield number, item
 
-    def problems(self) -> tuple[int, list[Problem]]:
-        """Return the number of items, and what is wrong with the rows."""
+    def problems(self) -> tuple[int, int, list[Problem]]:
+        """Return the number of items, that of the messages left out, and what is wrong with the rows."""
         problems: list[Problem] = []
         ids: dict[str, int] = {}
-        size = 0
+        size = later = 0
         for place, row in islice(rows(self.path), self.limit):
             size += 1
             item = self._item(place, row, problems)
@@ -76,23 +81,28 @@ class Dataset:
                 problems.append(Problem(what, str(self.path), place))
             elif item is not None:
                 ids[item.id] = place
+                later += len(self._asked(self._plain(place, row, [])).later) if self.turns == "first" else 0
             if len(problems) >= MOST_PROBLEMS:
                 break
-        return size, problems
+        return size, later, problems
 
     def _item(self, place: int, row: Row, problems: list[Problem]) -> Item | None:
         values: dict[str, str | None] = {}
+        talk = Asked((), "")
         wrong = len(problems)
         row = self._plain(place, row, problems)
-        for name in TEXTS if row else ():
+        for name in (*TEXTS, "prompt") if row else ():
             try:
-                values[name] = self._value(name, row)
+                if name == "prompt":
+                    talk = self._asked(row)
+                else:
+                    values[name] = self._value(name, row)
             except ValueError as error:
                 problems.append(Problem(str(error), str(self.path), place))
         if len(problems) > wrong:
             return None
         try:
-            return self._made(place, row, values)
+            return self._made(place, row, values, talk)
         except LabelError as error:
             problems.append(Problem(str(error), str(self.path), place))
             return None
@@ -117,28 +127,69 @@ class Dataset:
         value = _lookup(self.mapping.get("id", "id"), self._plain(place, row, []))
         return str(place) if value is _MISSING or value is None else str(value)
 
-    def _made(self, place: int, row: Row, values: dict[str, str | None]) -> Item:
-        used = {part for name in TEXTS for part in _parts(self.mapping.get(name, name), row)}
+    def _asked(self, row: Row) -> Asked:
+        """Return what is asked: the prompt, what was said before it, and the answer that came with it."""
+        column = self.mapping.get("prompt", "prompt")
+        value: object = _lookup(column, row)
+        if isinstance(value, list):
+            turns = turns_of(column, cast("object", value))
+            talk = asked(column, turns, self.turns, answered=column != "prompt")
+        else:
+            talk = Asked((), self._value("prompt", row) or "")
+        if not talk.prompt.strip():
+            raise ValueError(f"prompt is empty (column {column!r})")
+        reference = self._reference(row) if talk.reference is None or self._named("reference") else talk.reference
+        return replace(talk, history=(*self._history(row), *talk.history), reference=reference)
+
+    def _history(self, row: Row) -> tuple[Turn, ...]:
+        column = self.mapping.get("history", "history")
+        value = _lookup(column, row)
+        if value is _MISSING and self._named("history"):
+            raise ValueError(f"no column {column!r} for history{nearest(column, row)}")
+        return turns_of(column, value) if is_talk(value) or (value and self._named("history")) else ()
+
+    def _reference(self, row: Row) -> str | None:
+        """Return the column's text, or what its one message says; a value that is neither is no reference."""
+        column = self.mapping.get("reference", "reference")
+        value = _lookup(column, row)
+        if is_talk(value):
+            turns = turns_of(column, value)
+            if [turn.role for turn in turns] == ["assistant"]:
+                return turns[0].content
+        return self._value("reference", row) if isinstance(value, str) or self._named("reference") else None
+
+    def _made(self, place: int, row: Row, values: dict[str, str | None], talk: Asked) -> Item:
+        taken = [*TEXTS, "prompt"]
+        taken += ["history"] if self._history(row) else []
+        taken += ["reference"] if talk.reference is not None and self._reference(row) == talk.reference else []
+        used = {part for name in taken for part in _parts(self.mapping.get(name, name), row)}
         labelled: frozenset[str] = frozenset()
         human: tuple[HumanVote, ...] = ()
         if self.comparison:
             labelled, human = people(self.shape, self.mapping.get("human"), row)
+        rest = {column: value for column, value in row.items() if column not in used and column not in labelled}
         return Item(
             id=ItemId(values["id"] or str(place)),
-            prompt=values["prompt"] or "",
+            prompt=talk.prompt,
+            history=talk.history,
+            reference=talk.reference,
             candidates=tuple(
                 Candidate(slot=slot, text=text, model=values[f"model_{slot}"])
                 for slot in ("a", "b")
                 if (text := values[slot]) is not None
             ),
             human=human,
-            metadata={column: value for column, value in row.items() if column not in used and column not in labelled},
+            metadata={"later_turns": len(talk.later), **rest} if talk.later else rest,
         )
+
+    def _named(self, name: str) -> bool:
+        """Whether the user has said which column a field is."""
+        return name in self.mapping and (self.shape is None or self.shape.mapping.get(name) != self.mapping[name])
 
     def _value(self, name: str, row: Row) -> str | None:
         column = self.mapping.get(name, name)
         needed = name == "prompt" or (self.comparison and name in ("a", "b"))
-        mapped = name in self.mapping and self.shape is None
+        mapped = self._named(name)
         value = _lookup(column, row)
         if value is _MISSING:
             if needed or mapped:
@@ -154,8 +205,8 @@ class Dataset:
         if not isinstance(value, str):
             what = f"{name} must be text, and column {column!r} has {type(value).__name__} {value!r:.60}"
             raise ValueError(what)  # noqa: TRY004 - the row is at fault, not the caller
-        if name in ("id", "prompt") and not value.strip():
-            raise ValueError(f"{name} is empty (column {column!r})")
+        if name == "id" and not value.strip():
+            raise ValueError(f"id is empty (column {column!r})")
         return value
 
 
@@ -202,6 +253,7 @@ def open_dataset(
     mapping: Columns | None = None,
     limit: int | None = None,
     known: str | None = None,
+    turns: Turns = "last",
 ) -> Dataset:
     """Return the data set of a JSONL, JSON, CSV or Parquet file, every row that will be used looked at.
 
@@ -212,42 +264,50 @@ def open_dataset(
             Without one, the columns have the fields' own names, or those of a published shape.
         limit: The most rows to use, from the top.
         known: The mark of a data set that was looked at before: where nothing has changed, no row is looked at again.
+        turns: Where the prompt is a conversation: which of the user's turns is asked. What was said before it is
+            history; an answer right after it is the reference; with `first`, what follows is left out and counted.
 
     Raises:
-        DeclarationError: the file cannot be read, is empty, or has rows that are no items: all of them, up to twenty.
+        DeclarationError: first turns are asked for where answers to the last are compared, or the file cannot be read,
+            is empty, or has rows that are no items: all of them, up to twenty.
     """
     for name in mapping or {}:
         if name not in FIELDS:
             raise DeclarationError(f"--map: unknown field {name!r}{nearest(name, FIELDS)}")
+    if comparison and turns == "first":
+        raise DeclarationError("--turns first is for instructions: the answers of a comparison are to the last turn")
     with closing(rows(path)) as from_the_top:
         first = next(from_the_top, None)
     if first is None:
         raise DeclarationError(f"{path} has no rows")
     shape = None
-    if "prompt" not in first[1] and "prompt" not in (mapping or {}):
-        shape = next((shape for shape in SHAPES if shape.columns <= first[1].keys()), None)
+    if "prompt" not in (mapping or {}):
+        shape = next((shape for shape in SHAPES if shape.fits(first[1], comparison=comparison)), None)
     dataset = Dataset(
         path,
         {**(shape.mapping if shape else {}), **(mapping or {})},
         comparison,
         limit,
         shape,
+        turns=turns,
     )
     facts: dict[str, Any] = {
         "content": _content(path),
         "mapping": dict(dataset.mapping),
         "comparison": comparison,
         "limit": limit,
+        "turns": turns,
         "read by": version("llm-fellowship"),
     }
     noted: Any = json.loads(known) if known else {}
     before = cast("dict[str, Any]", noted) if isinstance(noted, dict) else {}  # sweeps once noted a list
     if before | facts == before:
-        return replace(dataset, size=before["size"], mark=known or "")
-    size, problems = dataset.problems()
+        return replace(dataset, size=before["size"], later_turns=before["later turns"], mark=known or "")
+    size, later, problems = dataset.problems()
     if problems:
         raise DeclarationError(problems)
-    return replace(dataset, size=size, mark=json.dumps({**facts, "size": size}))
+    mark = json.dumps({**facts, "size": size, "later turns": later})
+    return replace(dataset, size=size, later_turns=later, mark=mark)
 
 
 def _content(path: Path) -> str:

@@ -13,15 +13,15 @@ from ..protocols.judging import Judging
 from ..protocols.jury import VoteCast
 from ..protocols.messages import Fact
 from ..protocols.review import FeedbackGiven
-from ..protocols.selection import PICKS
 from ..protocols.sparing import WORD, Decided
 from ..protocols.stopping import FED_BY, Condition
 from ..protocols.topology import EVERYONE, NOBODY, WORDS, speakers
 from . import spec
+from .contest import Contest
 from .foresight import Rest, decision_after
 from .problems import Problems
 from .source import Path
-from .steps import AskStep, DecideStep, PickStep, RepeatStep, Step, WhenStep
+from .steps import AskStep, DecideStep, PairStep, PickStep, RepeatStep, Step, WhenStep
 
 FACTS: dict[spec.Wanted, type[Fact]] = {
     "draft": DraftWritten,
@@ -46,6 +46,10 @@ class _Seen:
     """On some way."""
     spoke: set[str] = field(default_factory=set[str])
     """Who has been shown the candidates in the conversation's one order, on some way."""
+    writers: set[str] = field(default_factory=set[str])
+    """Who has written drafts, on some way."""
+    judges: set[str] = field(default_factory=set[str])
+    """Who has compared drafts, on some way."""
     hears: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Where ways differ in whether someone hears anybody: nobody."""
 
@@ -63,6 +67,8 @@ class _Seen:
             self.maybe | other.maybe,
             self.strategies | other.strategies,
             self.spoke | other.spoke,
+            self.writers | other.writers,
+            self.judges | other.judges,
             hears,
         )
 
@@ -70,18 +76,26 @@ class _Seen:
 class Flow:
     """The steps of one scenario, in the making."""
 
-    def __init__(self, scenario: spec.Scenario, roles: Mapping[str, type[Agent] | None], problems: Problems) -> None:
+    def __init__(
+        self,
+        scenario: spec.Scenario,
+        roles: Mapping[str, type[Agent] | None],
+        families: Mapping[str, str],
+        problems: Problems,
+    ) -> None:
         """Begin with no step.
 
         Args:
             scenario: Whose steps.
             roles: The class of each agent by its name; None where it could not be found.
+            families: Of what family each agent's model is, where that is known.
             problems: Where to note what is wrong.
         """
         self._scenario = scenario
         self._cast = tuple(scenario.agents)
         self._roles = roles
         self._problems = problems
+        self._contest = Contest(scenario, roles, families, problems)
         self._seen = _Seen()
         self._around: list[set[str]] = []
         """For each repeat that the step is in: what is asked for in it, before or in the round before."""
@@ -115,6 +129,8 @@ class Flow:
                     yield from self._decide(step, at, place)
                 case spec.Pick():
                     yield from self._pick(step, at, place)
+                case spec.Pair():
+                    yield from self._pair(step, at, place)
 
     # asking
 
@@ -134,6 +150,8 @@ class Flow:
                 self._wrong(f"{name!r} is a {sort} and gives no {step.for_}{hint}", where)
         hears = self._hears(step, at)
         self._prove_options(step, at)
+        if step.for_ == "draft":
+            self._seen.writers.update(step.ask)
         judging = step.judging(self._scenario.judging)
         self._prove_ballots(step, at, judging)
         self._seen.facts.add(step.for_)
@@ -145,6 +163,7 @@ class Flow:
             in_turn=step.order != "together",
             shuffled=step.order == "random",
             blind=len(step.ask) > 1 and (step.blind or step.order == "together"),
+            apart=step.apart,
             hears=hears,
             judging=judging,
             until=None if step.until is None else self._enough(step, step.until, at, rest),
@@ -173,9 +192,13 @@ class Flow:
         for option in spec.JUDGING_OPTIONS:
             if getattr(step, option) is not None and option not in known:
                 self._wrong(f"{option} means nothing for a step that asks for {step.for_}", (*at, option))
+        if step.apart and step.for_ != "draft":
+            self._wrong(f"apart means nothing for a step that asks for {step.for_}", (*at, "apart"))
         for name in step.ask:
             if step.hears is not None:
                 self._seen.hears[name] = step.hears
+            if step.apart and self._seen.hears.get(name, (NOBODY,)) == (NOBODY,):
+                self._wrong(f"{name!r} hears nobody, so that there is no feedback to follow apart: say `hears`", at)
             if step.for_ == "feedback" and self._seen.hears.get(name, (NOBODY,)) == (NOBODY,):
                 self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
 
@@ -225,8 +248,12 @@ class Flow:
         self._around.append(asked if again else set())
         steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
         self._around.pop()
-        until = None if step.until is None else self._condition(step.until, "until", (*at, "until"))
-        return RepeatStep(place, step.repeat, steps, until)
+        several = len(step.until or ()) > 1
+        conditions = [
+            self._condition(text, "until", (*at, "until", number) if several else (*at, "until"))
+            for number, text in enumerate(step.until or ())
+        ]
+        return RepeatStep(place, step.repeat, steps, tuple(each for each in conditions if each is not None))
 
     def _when(self, step: spec.When, at: Path, place: str, rest: Rest) -> Iterator[WhenStep]:
         condition = self._condition(step.when, "when", (*at, "when"))
@@ -267,11 +294,24 @@ class Flow:
 
     def _pick(self, step: spec.Pick, at: Path, place: str) -> Iterator[PickStep]:
         self._seen.verbs.add("pick")
-        pick = self._problems.resolved(PICKS, step.pick, (*at, "pick"))
         if "draft" not in self._seen.facts:
             self._wrong(f"nothing to pick from: {self._missing('draft')}", at)
-        if pick is not None:
-            yield PickStep(place, step.pick, pick)
+        scored = None if "feedback" in self._seen.facts else self._missing("feedback")
+        yield from self._contest.pick(step, at, place, self._written(), scored)
+        self._seen.judges.update(step.by or ())
+
+    def _pair(self, step: spec.Pair, at: Path, place: str) -> Iterator[PairStep]:
+        self._seen.verbs.add("pair")
+        for needed in ("draft", *(("feedback",) if step.pair == "workflow" else ())):
+            if needed not in self._seen.facts:
+                self._wrong(f"nothing to make pairs of: {self._missing(needed)}", at)
+        self._seen.judges.update(step.by or ())
+        judges = step.by or tuple(name for name in self._cast if name in self._seen.judges)
+        yield self._contest.pair(step, at, place, self._written(), judges)
+
+    def _written(self) -> tuple[str, ...]:
+        """Return who has written drafts, on some way."""
+        return tuple(name for name in self._cast if name in self._seen.writers)
 
     def _missing(self, wanted: str) -> str:
         if wanted in self._seen.maybe:

@@ -51,16 +51,21 @@ def _decides(steps: Iterable[spec.Step]) -> bool:
 
 def _looks_at_votes(step: spec.Step) -> bool:
     match step:
-        case spec.Repeat() | spec.Ask():
-            text = step.until
+        case spec.Repeat():
+            return any(map(_is_of_votes, step.until or ()))
+        case spec.Ask():
+            return step.until is not None and _is_of_votes(step.until)
         case spec.When():
-            text = step.when
+            return _is_of_votes(step.when)
         case _:
-            text = None
-    if text is None or text.strip() == WORD:
+            return False
+
+
+def _is_of_votes(condition: str) -> bool:
+    if condition.strip() == WORD:
         return False
     try:
-        return FED_BY[Condition.from_str(text).name] == "ballot"
+        return FED_BY[Condition.from_str(condition).name] == "ballot"
     except DeclarationError:  # which is told where it stands
         return False
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..protocols.errors import DeclarationError, nearest
 from ..runtime.models import weights
+from .conversations import Turns
 
 PREFIX = "hub:"
 READY: Mapping[str, str] = {
@@ -15,13 +16,29 @@ READY: Mapping[str, str] = {
     "fair-eval": "ma-eval/fair-eval",
     "pandalm-eval": "ma-eval/pandalm-eval",
     "mt-bench": "ma-eval/mt-bench",
+    "argilla-capybara-prompts": "ma-eval/argilla-capybara-prompts",
+    "argilla-capybara-prompts-subset": "ma-eval/argilla-capybara-prompts-subset",
+    "no-robots": "ma-eval/no-robots",
 }
-"""Short names: the paper's own data, with what people said."""
+"""Short names: the paper's own data, with what people said, and the prompts that it generated from."""
+FIRST_TURNS = frozenset({"argilla-capybara-prompts", "argilla-capybara-prompts-subset"})
+"""Of whose conversations the user's first turn is the prompt, as in the paper; `--turns last` says otherwise."""
 
 
 def file_of(data: str) -> Path:
     """Return the file of a data set: as named, or of `hub:NAME`; raises DeclarationError as `fetch` does."""
     return fetch(data) if data.startswith(PREFIX) else Path(data)
+
+
+def turns_of(data: str) -> Turns:
+    """Return which turn of a data set's conversations is the prompt, where nobody says it."""
+    return "first" if data.startswith(PREFIX) and _name(data)[0] in FIRST_TURNS else "last"
+
+
+def _name(data: str) -> tuple[str, str]:
+    """Return the name and the split; the split may be empty."""
+    name, _, split = data.removeprefix(PREFIX).partition(":")
+    return name, split
 
 
 def fetch(data: str, folder: Path | None = None) -> Path:
@@ -38,12 +55,12 @@ def fetch(data: str, folder: Path | None = None) -> Path:
     Raises:
         DeclarationError: the extra `data` is not installed, there is no such data set or split, or it cannot be read.
     """
-    name, _, split = data.removeprefix(PREFIX).partition(":")
+    name, split = _name(data)
     if not name:
         raise DeclarationError(f"{data!r} names no data set: write hub:NAME, as in hub:mt-bench")
     if "/" not in name and name not in READY and not Path(name).is_dir():
         raise DeclarationError(f"unknown data set {name!r}{nearest(name, READY)}, or ORGANISATION/NAME")
-    rows = _loaded(READY.get(name, name), split)
+    rows = _loaded(name, split)
     known = blake2b(f"{name}:{split}:{rows._fingerprint}".encode(), digest_size=8).hexdigest()  # noqa: SLF001 - as the library's own cache does
     path = (folder or weights.cache() / "data") / f"{name.replace('/', '-').strip('-')}-{known}.parquet"
     if not path.is_file():
@@ -61,15 +78,16 @@ def _loaded(name: str, split: str) -> Any:  # noqa: ANN401 - the library ships n
         raise DeclarationError("hub:… needs the extra `data`: pip install 'llm-fellowship[data]'") from error
     datasets.disable_progress_bars()
     try:
-        found: Any = datasets.load_dataset(name)
+        found: Any = datasets.load_dataset(READY.get(name, name))
     except Exception as error:  # its errors, and those of the libraries below it, have no common class
         what = " ".join(str(error).split())[:200]
-        raise DeclarationError(f"data set {name} cannot be had: {type(error).__name__}: {what}") from error
+        raise DeclarationError(
+            f"data set {READY.get(name, name)} cannot be had: {type(error).__name__}: {what}"
+        ) from error
     splits = list(found)
     if split and split not in splits:
         raise DeclarationError(f"{name} has no split {split!r}{nearest(split, splits)}")
     if not split and len(splits) > 1:
-        raise DeclarationError(
-            f"{name} has several splits: write {PREFIX}{name}:{splits[0]}; there is {', '.join(splits)}"
-        )
+        there = ", ".join(f"{each} ({len(found[each])} rows)" for each in splits)
+        raise DeclarationError(f"{name} has several splits: write {PREFIX}{name}:{splits[0]}; there is {there}")
     return found[split or splits[0]]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
+from .parameters import filled, prove_used, set_parameter
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -76,6 +77,7 @@ def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Document, Source]:
         DeclarationError: all that is wrong with it, each at its place.
     """
     source = source_of(name)
+    prove_used(source)
     for change in changes:
         set_part(source.document, change)
     for change in changes:
@@ -88,6 +90,7 @@ def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Document, Source]:
 def validate(source: Source) -> Document:
     """Return the scenario or sweep that a document declares; raises DeclarationError with all that is wrong."""
     sort = Sweep if _is_sweep(source.document) else Scenario
+    source = filled(source)
     try:
         return sort.model_validate(source.document)
     except ValidationError as error:
@@ -171,7 +174,16 @@ def set_part(document: dict[str, Any], change: str) -> None:
 
 
 def set_value(document: dict[str, Any], path: str, value: object, change: str) -> None:
-    """Set a part of a scenario's document; raises DeclarationError, beginning with `change`, where there is none."""
+    """Set a part of a scenario's document, or a parameter of its, by name.
+
+    Raises:
+        DeclarationError: there is none, or the parameter takes no such value; the sentence begins with `change`.
+    """
+    try:
+        if set_parameter(document, path, value):
+            return
+    except DeclarationError as error:
+        raise DeclarationError(f"{change}: {error}") from error
     parts = path.split(".")
     place: Any = document
     for index, part in enumerate(parts[:-1]):
@@ -183,7 +195,7 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise DeclarationError(f"{change}: {'.'.join(parts[:-1])} has no parts")
+        _step_into(place, last, ".".join(parts[:-1]), change)
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -215,6 +227,8 @@ def _step_into(place: Any, part: str, path: str, change: str) -> Any:  # noqa: A
         if part.isdecimal() and int(part) < len(parts):
             return parts[int(part)]
         raise DeclarationError(f"{change}: {path} is not there; the list has parts 0 to {len(parts) - 1}")
+    if isinstance(place, str) and place.startswith("$"):
+        raise DeclarationError(f"{change}: a parameter stands there: --set {place[1:]}=… chooses it")
     if isinstance(place, dict):
         place = cast("dict[str, Any]", place)
         if part not in place and part in ("judging", "models", "failing"):

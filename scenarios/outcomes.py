@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from ..protocols.errors import LogError
 from ..protocols.judging import Verdict
 from ..protocols.lifecycle import RunEnded, RunStarted
+from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
 from .live import Live
@@ -26,7 +27,7 @@ from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
 from .spend import Spend, sum_of, unpriced_call
 
-FOLDED = ("model_called", "decision_made", "item_finished", "item_failed")
+FOLDED = ("model_called", "decision_made", "match_decided", "item_finished", "item_failed")
 BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Where an item begins, goes on and ends."""
 
@@ -41,6 +42,8 @@ class Outcome:
     scores: dict[Literal["a", "b"], float] | None = None
     """Where the decision has scores."""
     text: str | None = None
+    pairs: dict[Data, int] | None = None
+    """Preference pairs, and texts labelled alone, that were made and are kept."""
     error: str | None = None
     """Why there is no outcome."""
     calls: int
@@ -68,7 +71,9 @@ class Status(BaseModel):
     failed: int
     verdicts: dict[Verdict, int]
     unread_votes: int
-    """Votes that no verdict counts, because no answer could be read."""
+    """Votes that no verdict counts, because no answer could be read; those on drafts included."""
+    pairs: dict[Data, int] = {}
+    """Preference pairs, and texts labelled alone, that were made and are kept; of items that have an outcome."""
     votes_spared: int = 0
     """Votes that were not asked for, because it was enough without them; of items that have an outcome."""
     votes_wanted: int = 0
@@ -103,6 +108,8 @@ class _Tally:
     priced: bool = True
     unread: int = 0
     """Of its newest decision."""
+    matches: Counter[str] = field(default_factory=Counter[str])
+    """Unread votes on drafts, by conversation."""
 
 
 class Fold:
@@ -113,6 +120,7 @@ class Fold:
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.unread = 0
+        self.pairs: Counter[Data] = Counter()
         self.spared = Spared()
         self.tiers: Counter[str] = Counter()
         self.spend: dict[tuple[str, str, int | None], Spend] = {}
@@ -144,8 +152,11 @@ class Fold:
                     self._add_call(tally, sender, content, answered=answered)
                 elif kind == "decision_made":
                     tallies.setdefault(item, _Tally()).unread = content["unread"]
+                elif kind == "match_decided":
+                    tallies.setdefault(item, _Tally()).matches[conversation] += content["unread"]
                 elif sequence not in set_aside:
                     tally = tallies.pop(item, _Tally())
+                    tally.unread += tally.matches[conversation]
                     self._count(content, tally)
                     self.spared.end(item)
                     yield content["number"], _outcome(item, tally, content)
@@ -196,6 +207,7 @@ class Fold:
             self.failures[end["cause"]["error"]] += 1
         else:
             self.verdicts[end.get("verdict", "")] += 1
+            self.pairs.update(end.get("pairs", {}))
 
 
 def _outcome(item: str, tally: _Tally, end: dict[str, Any]) -> Outcome:
@@ -209,6 +221,7 @@ def _outcome(item: str, tally: _Tally, end: dict[str, Any]) -> Outcome:
         verdict=end.get("verdict"),
         scores=scores,
         text=end.get("text"),
+        pairs=end.get("pairs"),
         error=f"{end['cause']['error']}: {end['cause']['reason']}" if failed else None,
         calls=tally.calls,
         tokens=tally.tokens,
@@ -314,6 +327,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         failed=fold.failures.total(),
         verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},
         unread_votes=fold.unread,
+        pairs=dict(sorted(fold.pairs.items())),
         votes_spared=fold.spared.spared,
         votes_wanted=fold.spared.wanted,
         calls_spared=fold.spared.calls,

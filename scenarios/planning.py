@@ -13,11 +13,12 @@ from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
 from .flow import Flow
+from .measures.families import family_of
 from .problems import Problems
 from .source import Path, Source
 from .steps import Plan
 
-NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick"}
+NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick", "pairs": "pair"}
 
 RESERVED = (*WORDS, CONDUCTOR)
 """Names that an agent cannot have."""
@@ -59,7 +60,7 @@ class _Planner:
                 self._problems.add(f"{name!r} is a word of the language, not a name for an agent", ("agents", name))
         made = {name: self._role(name, agent.role) for name, agent in scenario.agents.items()}
         profiles = {name: self._profile(name, agent, aliases, models) for name, agent in scenario.agents.items()}
-        flow = Flow(scenario, made, self._problems)
+        flow = Flow(scenario, made, self._families(profiles), self._problems)
         steps = flow.planned()
         needed = NEEDED_BY[scenario.gives]
         if needed not in flow.verbs:
@@ -70,7 +71,7 @@ class _Planner:
                 else f"no step of the flow has `{needed}`"
             )
             self._problems.add(f"gives {scenario.gives}, and {what}", ("gives",))
-        asked = {name for step in spec.within(scenario.flow) if isinstance(step, spec.Ask) for name in step.ask}
+        asked = {name for step in spec.within(scenario.flow) for name in _asked(step)}
         for name in cast:
             if name not in asked and asked <= set(cast):  # an unknown name is the likelier mistake
                 self._problems.add(f"agent {name!r} is never asked for anything", ("agents", name))
@@ -81,6 +82,7 @@ class _Planner:
             roles={name: role for name, role in made.items() if role is not None},
             policies={name: _policy(agent.failing) for name, agent in scenario.agents.items()},
             flow=steps,
+            unasked=tuple(self._problems.unasked),
         )
 
     # models
@@ -155,6 +157,14 @@ class _Planner:
 
     # agents
 
+    def _families(self, profiles: Mapping[str, Profile | None]) -> dict[str, str]:
+        """Return of what family each agent's model is."""
+        return {
+            name: self._scenario.agents[name].family or family_of(profile.settings.model)
+            for name, profile in profiles.items()
+            if profile is not None
+        }
+
     def _role(self, name: str, role: str) -> type[Agent] | None:
         return self._problems.resolved(self._roles, role, ("agents", name, "role"))
 
@@ -172,6 +182,16 @@ class _Planner:
         if settings is None:
             return None
         return Profile(name, agent.role, settings, persona, agent.instructions)
+
+
+def _asked(step: spec.Step) -> tuple[str, ...]:
+    match step:
+        case spec.Ask():
+            return step.ask
+        case spec.Pick() | spec.Pair():
+            return step.by or ()
+        case _:
+            return ()
 
 
 def _renamed(model: spec.Model, name: str) -> spec.Model:

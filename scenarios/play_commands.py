@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
 import functools
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,13 @@ Accept = Annotated[
 ]
 
 
+class WhichTurn(StrEnum):
+    """Which of the user's turns is the prompt."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
 @app.command()
 @plainly
 @plays
@@ -57,6 +65,10 @@ def run(
         str | None,
         typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
     ] = None,
+    turns: Annotated[
+        WhichTurn | None,
+        typer.Option(help="Of conversations: which of the user's turns is the prompt. [last]", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="For everything that is left to chance.")] = 0,
     accept_changes: Accept = False,  # noqa: FBT002 - typer's way
     cassette: Annotated[
@@ -74,7 +86,12 @@ def run(
     columns = read_mapping(mapping) if mapping else None
     directory = out or _new_directory(plan.scenario.scenario)
     comparison, known = plan.scenario.takes == "comparison", noted(directory, MARK)
-    dataset = open_dataset(hub.file_of(data), comparison=comparison, mapping=columns, limit=limit, known=known)
+    which = turns.value if turns is not None else "last" if comparison else hub.turns_of(data)
+    dataset = open_dataset(
+        hub.file_of(data), comparison=comparison, mapping=columns, limit=limit, known=known, turns=which
+    )
+    if dataset.later_turns:
+        _tell(f"the first turn of each conversation is asked; {dataset.later_turns} messages after it are left out")
     about = {"data": data, **({"base_url": options.base_url} if options.base_url else {})}
     with ExitStack() as stack:
         recorded = _cassette(cassette, stack) if cassette is not None else None
@@ -169,6 +186,14 @@ def cassette(
     with LogReader(log_of(run)) as log:
         calls = write(log, to)
     terminal.out().print(Text(f"{calls} calls: {to}"), soft_wrap=True)
+
+
+def _tell(note: str) -> None:
+    from rich.text import Text
+
+    from . import terminal
+
+    terminal.err().print(Text(f"fellowship: {note}"), soft_wrap=True)
 
 
 def _cassette(path: Path, stack: ExitStack) -> "Cassette":

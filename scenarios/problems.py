@@ -15,10 +15,16 @@ class Problems:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._found: list[Problem] = []
+        self.unasked: list[Problem] = []
+        """What is right and yet not played unless asked for."""
 
     def add(self, what: str, path: Path) -> None:
         """Note a problem at a part of the document."""
         self._found.append(self._source.problem(what, path))
+
+    def only_if_asked(self, what: str, path: Path) -> None:
+        """Note something at a part of the document that is right, and yet is not played unless asked for."""
+        self.unasked.append(self._source.problem(what, path))
 
     def resolved(self, registry: Registry[ThingT], name: str, path: Path) -> ThingT | None:
         """Return the thing of that name; None where there is none, which is noted."""

@@ -56,12 +56,14 @@ async def play(plan: Playable, items: Items, out: Path, settings: Settings | Non
     outcome, goes on with conversations that were broken off, at the message where they were, and begins the rest.
 
     Raises:
-        DeclarationError: a model cannot be reached, two items have one id, the directory holds something else, or
-            another process is playing it.
+        DeclarationError: a model cannot be reached, two items have one id, the directory holds something else,
+            another process is playing it, or judges would label what their own family wrote.
         LogError: the log cannot be written.
         CassetteMiss: a call is made that the cassette has no answer to.
     """
     settings = settings or Settings()
+    if plan.unasked:
+        raise DeclarationError(plan.unasked)
     if isinstance(plan, Swept):
         items = SweptItems(items, tuple(plan.variants))
     with hiding(secrets_of(settings.environ)):

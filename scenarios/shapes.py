@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from ..protocols.errors import nearest
 from ..protocols.items import HumanVote
+from .chosen import compared, prompts, with_system
 from .rows import Row
 
 Label = Literal["a", "b", "tie"]
@@ -39,6 +40,17 @@ class Shape:
     """What numbers in these columns mean."""
     plain: Callable[[Row], Row] | None = None
     """Makes a row of our own columns, where a mapping is not enough; raises ValueError."""
+    without: frozenset[str] = frozenset()
+    """Columns that say that it is something else."""
+    beside_prompt: bool = False
+    """Whether it is looked for also where there is a column `prompt`."""
+    comparison: bool | None = None
+    """What it is for, comparisons or instructions; None: both."""
+
+    def fits(self, row: Row, *, comparison: bool) -> bool:
+        """Whether a row is of this shape."""
+        meant = self.comparison in (None, comparison) and (self.beside_prompt or "prompt" not in row)
+        return meant and self.columns <= row.keys() and not self.without & row.keys()
 
 
 def people(shape: Shape | None, column: str | None, row: Row) -> tuple[frozenset[str], tuple[HumanVote, ...]]:
@@ -139,6 +151,31 @@ def _shown(texts: Sequence[str]) -> str:
     return "\n\n".join(f"[{head}]\n{text}" for head, text in zip(heads, texts, strict=True))
 
 
+def _instructed(row: Row) -> Row:
+    """Return a row of an instruction file: what it is about is never missing, and the answer is its reference.
+
+    An answer that a `generator` wrote, and one of two, is none.
+    """
+    filled = {**row, **{name: row.get(name) or "" for name in ("input", "context")}}
+    answers = [name for name in ("output", "response") if isinstance(row.get(name), str)]
+    if len(answers) == 1 and "generator" not in row and "reference" not in row:
+        filled["reference"] = filled.pop(answers[0])
+    return with_system(filled)
+
+
+def _without_prompt(row: Row) -> Row:
+    """Return a row without its prompt, where that stands among the messages."""
+    messages = cast("object", row["messages"])
+    said = (
+        [cast("Row", message).get("content") for message in cast("list[object]", messages) if isinstance(message, dict)]
+        if isinstance(messages, list)
+        else []
+    )
+    return {name: value for name, value in row.items() if name != "prompt"} if row["prompt"] in said else row
+
+
+CONVERSATIONS = ("messages", "conversations", "conversation")
+"""Columns of whole conversations."""
 NUMBERED: Mapping[str, Label] = {"0": "tie", "1": "a", "2": "b"}
 SHAPES = (
     Shape(
@@ -165,5 +202,43 @@ SHAPES = (
         people=re.compile(r"label"),
         numbers={"1": "a", "2": "b"},
     ),
+    Shape(
+        "preference",
+        frozenset({"chosen", "rejected"}),
+        {"a": "chosen", "b": "rejected", "model_a": "chosen_model", "model_b": "rejected_model"},
+        plain=compared,
+        without=frozenset({"a", "b"}),
+        beside_prompt=True,
+        comparison=True,
+    ),
+    Shape(
+        "preference prompts",
+        frozenset({"chosen", "rejected"}),
+        plain=prompts,
+        beside_prompt=True,
+        comparison=False,
+    ),
+    Shape(
+        "no-robots",
+        frozenset({"prompt", "prompt_id", "messages"}),
+        {"id": "prompt_id", "prompt": "messages"},
+        plain=_without_prompt,
+        beside_prompt=True,
+    ),
+    Shape(
+        "prompt and completion",
+        frozenset({"prompt", "completion"}),
+        {"reference": "completion"},
+        without=frozenset({"label", "reference"}),  # with a label it is any answer, good or bad
+        beside_prompt=True,
+    ),
+    *(Shape(name, frozenset({name}), {"prompt": name}, plain=with_system) for name in CONVERSATIONS),
+    Shape("instruction", frozenset({"instruction"}), {"prompt": "instruction+input+context"}, plain=_instructed),
+    Shape(
+        "question and answer",
+        frozenset({"question", "answer"}),
+        {"prompt": "question", "reference": "answer"},
+        without=frozenset({"choices", "context", "options", "passage"}),  # which belong to the question, somehow
+    ),
 )
-"""Shapes that are recognised."""
+"""Shapes that are recognised; the first that fits."""

@@ -3,14 +3,25 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_serializer,
+)
 from pydantic_core import PydanticCustomError
 
+from ..protocols.errors import nearest
 from ..protocols.judging import Judging, Orders, Reconcile, StrategyName
 from ..protocols.models import ModelSettings
+from ..protocols.pairing import Data
 
 Takes = Literal["instruction", "comparison"]
-Gives = Literal["verdict", "draft"]
+Gives = Literal["verdict", "draft", "pairs"]
 Wanted = Literal["draft", "feedback", "argument", "ballot"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -63,6 +74,8 @@ class Agent(_Declared):
     """Your own words to it, added to its system message."""
     failing: Failing = Failing()
     """What to do when it fails."""
+    family: str | None = None
+    """Whose model it is, where its name does not tell: judges make no pairs of their own family's answers."""
 
 
 class Ask(_Declared):
@@ -83,6 +96,8 @@ class Ask(_Declared):
     Whoever begins to listen is told all that was said so far."""
     blind: bool = False
     """Whether those who speak in turn hear one another only when the step is over."""
+    apart: bool = False
+    """For drafts: whether a writer revises once for each of those who gave it feedback, by that one's alone."""
     strategy: StrategyName | None = None
     """For ballots: overrides the scenario's judging."""
     scale: int | None = Field(default=None, ge=1, le=1000, strict=True)
@@ -105,9 +120,13 @@ class Repeat(_Declared):
     """The number of rounds, at most."""
     do: "tuple[Step, ...]" = Field(min_length=1)
     """The steps of a round."""
-    until: str | None = None
-    """Ends the repeat after a round in which it holds: consensus, settled, unchanged, or a comparison such as
-    `score >= 9.5`."""
+    until: Names | None = None
+    """Ends the repeat after a round in which it, or one of several, holds: consensus, settled, unchanged, or a
+    comparison such as `score >= 9.5` or `without-gain >= 2`."""
+
+    @field_serializer("until")
+    def _plain(self, until: tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        return until[0] if until is not None and len(until) == 1 else until
 
 
 class Decide(_Declared):
@@ -117,11 +136,60 @@ class Decide(_Declared):
     """The aggregation rule: unique-mode, majority or mean-score."""
 
 
-class Pick(_Declared):
-    """Choose one of the drafts written so far."""
+class _Judged(_Declared):
+    """A step in which judges compare drafts."""
+
+    by: Names | None = None
+    """Who judges."""
+    among: Names | None = None
+    """The writers whose drafts count; left out: all."""
+    strategy: StrategyName | None = None
+    """Overrides the scenario's judging."""
+    scale: int | None = Field(default=None, ge=1, le=1000, strict=True)
+    """Overrides the scenario's judging."""
+    orders: Orders | None = None
+    """Overrides the scenario's judging. Left out in both: both, so that neither draft gains by its place."""
+    reconcile: Reconcile | None = None
+    """Overrides the scenario's judging."""
+    rule: str = "unique-mode"
+    """How several judges' votes become one verdict: as of decide."""
+
+    def judging(self, default: Judging) -> Judging:
+        """Return how drafts are compared in this step."""
+        own = {name: value for name in JUDGING_OPTIONS if (value := getattr(self, name)) is not None}
+        orders = {} if "orders" in default.model_fields_set else {"orders": "both"}
+        return default.model_copy(update={**orders, **own})
+
+
+class Pick(_Judged):
+    """Choose one of the drafts written so far; where more are written, that one is revised next."""
 
     pick: str
-    """The way to pick: last or first."""
+    """The way to pick: last, first, best (by the scores of reviewers, or of the judges in `by`), knock-out or
+    round-robin (by judges)."""
+    as_published: bool = False
+    """Whether a knock-out is played as the paper's own code did it: each match in one order, and from the third draft
+    on inverted, so that what scores lower is taken."""
+
+
+class Pair(_Judged):
+    """Make preference pairs of what was said; what is not yet compared is compared by the judges in `by`."""
+
+    pair: Data
+    """generation: of answers to the item's prompt. workflow: of feedback and revisions."""
+    select: Literal["best-worst", "best-all", "consecutive", "all"] | None = None
+    """For generation: the best draft and the worst; the best and each other one (the default); each draft and the one
+    that revises it; or every two."""
+    versions: tuple[int, int] | None = None
+    """For generation, in place of select: two versions of each writer, as in [3, 1]."""
+    margin: float = Field(default=0.0, ge=0)
+    """The least difference of mean scores; 0 asks for none."""
+    quorum: int = Field(default=1, ge=1, strict=True)
+    """The least number of judges whose vote could be read."""
+    agreement: float = Field(default=0.0, ge=0, le=1)
+    """The least share of the votes that could be read which must be for the better one."""
+    own_family: bool = False
+    """Whether judges are asked about drafts that a model of their own family wrote."""
 
 
 class When(_Declared):
@@ -137,7 +205,7 @@ class When(_Declared):
     """The steps where it does not."""
 
 
-VERBS = ("ask", "repeat", "when", "decide", "pick")
+VERBS = ("ask", "repeat", "when", "decide", "pick", "pair")
 
 
 def verb_of(step: object) -> str | None:
@@ -151,7 +219,8 @@ Step = Annotated[
     | Annotated[Repeat, Tag("<repeat>")]
     | Annotated[When, Tag("<when>")]
     | Annotated[Decide, Tag("<decide>")]
-    | Annotated[Pick, Tag("<pick>")],
+    | Annotated[Pick, Tag("<pick>")]
+    | Annotated[Pair, Tag("<pair>")],
     Discriminator(
         verb_of,
         custom_error_type="verb",
@@ -179,6 +248,58 @@ Model = Annotated[
 ]
 
 
+def _one_value(value: object) -> object:
+    if isinstance(value, str | int | float):  # a bool is an int
+        return value
+    raise PydanticCustomError("one_value", "must be one value: text, a number, true or false")
+
+
+Scalar = Annotated[str | int | float | bool, BeforeValidator(_one_value)]
+
+
+class Parameter(_Declared):
+    """A value that may be chosen for each run: `$NAME` stands for it in the scenario."""
+
+    about: str = ""
+    """What it says."""
+    default: Scalar
+    """Its value where none is chosen; --set NAME=VALUE chooses. Of several `choices`, the name of one."""
+    choices: dict[Name, Any] = Field(default_factory=dict[str, Any])
+    """What it may be, and what stands in its place then: a value or a list of them."""
+    least: float | None = None
+    """Of a number."""
+    most: float | None = None
+    """Of a number."""
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - whatever a document may hold
+        """Return what stands in its place."""
+        return self.choices[str(self.default)] if self.choices else self.default
+
+    def wrong(self, like: object = None) -> str | None:
+        """Return what is wrong with its value; `like` is one of the kind it must be of."""
+        value = self.default
+        if self.choices:
+            known = f"unknown choice {str(value)!r}{nearest(str(value), self.choices)}"
+            return None if str(value) in self.choices else known
+        if like is not None and _kind(value) != _kind(like) and (_kind(value), _kind(like)) != ("a number", "text"):
+            return f"must be {_kind(like)}, as {like!r} is, not {value!r:.60}"
+        if isinstance(like, int) and not isinstance(like, bool) and isinstance(value, float):
+            return f"must be a whole number, as {like!r} is, not {value!r}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if self.least is not None and value < self.least:
+                return f"must be {self.least:g} or more, not {value:g}"
+            if self.most is not None and value > self.most:
+                return f"must be {self.most:g} or less, not {value:g}"
+        return None
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "text"
+
+
 class Scenario(_Declared):
     """Who takes part, and how the talk goes."""
 
@@ -188,6 +309,8 @@ class Scenario(_Declared):
     """What it does, in a sentence or two; sources go here."""
     takes: Takes
     """What an item offers: an instruction to answer, or a comparison of two answers a and b."""
+    parameters: dict[Name, Scalar | Parameter] = Field(default_factory=dict[str, Scalar | Parameter])
+    """What may be chosen for each run, by name: a default, or a default with its choices or bounds."""
     judging: Judging = Judging()
     """How ballots are cast, where a step does not say otherwise."""
     models: dict[str, Model] = Field(default_factory=dict[str, Model])
@@ -197,24 +320,19 @@ class Scenario(_Declared):
     flow: tuple[Step, ...] = Field(min_length=1)
     """The steps, in order."""
     gives: Gives
-    """What comes out: a verdict or a draft."""
+    """What comes out: a verdict, a draft, or preference pairs."""
+    chosen: dict[Name, Any] = Field(default_factory=dict[str, Any])
+    """What its parameters were, where it was played with any; written by runs."""
 
     def document(self) -> dict[str, Any]:
         """Return the scenario as a file would say it, defaults left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _one_value(value: object) -> object:
-    if isinstance(value, str | int | float):  # a bool is an int
-        return value
-    raise PydanticCustomError("one_value", "must be one value: text, a number, true or false")
-
-
 def _sort_of_values(value: object) -> str:
     return "<every>" if isinstance(value, str) else "<values>"
 
 
-Scalar = Annotated[str | int | float | bool, BeforeValidator(_one_value)]
 Values = Annotated[
     Annotated[Literal["every"], Tag("<every>")] | Annotated[tuple[Scalar, ...], Tag("<values>")],
     Discriminator(_sort_of_values),
@@ -268,7 +386,7 @@ TAGS = frozenset({*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>", "<ev
 def known_fields(*path: str | int, sort: type[Document] = Scenario) -> tuple[str, ...]:
     """Return the keys that may stand at a path of a document, such as ('flow', 0, '<ask>'); for hints."""
     models: dict[str, type[BaseModel]] = {
-        "<ask>": Ask, "<repeat>": Repeat, "<when>": When, "<decide>": Decide, "<pick>": Pick,
+        "<ask>": Ask, "<repeat>": Repeat, "<when>": When, "<decide>": Decide, "<pick>": Pick, "<pair>": Pair,
         "<settings>": ModelSettings, "failing": Failing, "judging": Judging,
     }  # fmt: skip
     model = models.get(str(path[-1])) if path else sort
@@ -284,10 +402,3 @@ def known_fields(*path: str | int, sort: type[Document] = Scenario) -> tuple[str
 def _key(name: str, alias: object) -> str:
     """Return what a file calls a field: a word of Python's own has another name in Python."""
     return alias if isinstance(alias, str) else name
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of scenario files; a sweep is known by its key, for better words in editors."""
-    found = TypeAdapter[Document](Document).json_schema(by_alias=True)
-    scenario, sweep = found.pop("anyOf")
-    return {**found, "if": {"required": ["sweep"]}, "then": sweep, "else": scenario}

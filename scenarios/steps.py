@@ -7,9 +7,12 @@ from typing import Any
 
 from ..agents import Agent, Persona, Profile
 from ..protocols.aggregation import Rule
+from ..protocols.errors import Problem
 from ..protocols.items import Item
 from ..protocols.judging import Judging
+from ..protocols.material import Selection
 from ..protocols.models import ModelSettings
+from ..protocols.pairing import Data, Filters
 from ..protocols.selection import Pick
 from ..protocols.sparing import Decided
 from ..protocols.stopping import Condition
@@ -31,6 +34,8 @@ class AskStep:
     """In an order of each item's own."""
     blind: bool
     """Whether what is said is delivered only when the step is over."""
+    apart: bool
+    """A draft for each feedback."""
     hears: Mapping[str, tuple[str, ...]]
     """For each agent asked, whom it listens to from now on; empty where that stays as it is."""
     judging: Judging
@@ -45,7 +50,8 @@ class RepeatStep:
     place: str
     times: int
     steps: "tuple[Step, ...]"
-    until: Condition | None
+    until: tuple[Condition, ...]
+    """One that holds is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +75,44 @@ class DecideStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Jury:
+    """Judges of drafts."""
+
+    judges: tuple[str, ...]
+    """None of them where nobody is to be asked."""
+    judging: Judging
+    rule_name: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
 class PickStep:
     """Choose a draft."""
 
     place: str
     name: str
     pick: Pick
+    writers: tuple[str, ...]
+    """Whose drafts count."""
+    jury: Jury
 
 
-Step = AskStep | RepeatStep | WhenStep | DecideStep | PickStep
+@dataclass(frozen=True, slots=True)
+class PairStep:
+    """Make preference pairs."""
+
+    place: str
+    data: Data
+    selection: Selection
+    filters: Filters
+    writers: tuple[str, ...]
+    """Whose drafts count."""
+    jury: Jury
+    eligible: Mapping[frozenset[str], tuple[str, ...]]
+    """The judges whose votes count, by the one or two writers of the drafts that are compared."""
+
+
+Step = AskStep | RepeatStep | WhenStep | DecideStep | PickStep | PairStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +125,8 @@ class Plan:
     """The class of each agent, by the agent's name."""
     policies: Mapping[str, Policy]
     flow: tuple[Step, ...]
+    unasked: tuple[Problem, ...] = ()
+    """Why it is not played, though nothing in it is wrong: judges would label what their own family wrote."""
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
@@ -139,6 +176,11 @@ class Swept:
 
     scenario: spec.Sweep
     variants: Mapping[str, Variant]
+
+    @property
+    def unasked(self) -> tuple[Problem, ...]:
+        """Return why it is not played, though nothing in it is wrong."""
+        return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.unasked))
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:

@@ -76,8 +76,6 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     open_items = status.items - status.done - status.failed
     counts = f"{status.done} done, {status.failed} failed" + (f", {open_items} not ended" if open_items else "")
     table.add_row("items", f"{status.items}: {counts}")
-    if status.verdicts:
-        table.add_row("verdicts", ", ".join(f"{name} {count}" for name, count in status.verdicts.items()))
     for name, words in _votes(status):
         table.add_row(name, words)
     for error, count in status.failures.items():
@@ -94,13 +92,16 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
         table.add_row(name, plain(words))
     name = plain(status.scenario) or "nothing is in this log"
     parts: list[RenderableType] = [Text(f"\n{name}", style="bold"), table]
-    if status.verdicts and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
+    if (status.verdicts or status.pairs) and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
 
 
 def _votes(status: Status) -> Iterator[tuple[str, str]]:
-    """Return how many votes could not be read, and how many were not asked for."""
+    """Return verdicts and pairs, how many votes could not be read, and how many were not asked for."""
+    for name, counts in (("verdicts", status.verdicts), ("pairs", status.pairs)):
+        if counts:
+            yield name, ", ".join(f"{value} {count}" for value, count in counts.items())
     if status.unread_votes:
         yield "unread votes", f"{status.unread_votes} (counted, not guessed)"
     if status.votes_wanted:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..protocols.comparing import DraftsCompared, DraftScored
 from ..protocols.debate import ArgumentMade
 from ..protocols.errors import DeclarationError, nearest
 from ..protocols.events import Event
@@ -19,7 +20,7 @@ from ..runtime.log import LogReader
 
 IN_A_REPEAT = re.compile(r"\d\.\d")
 """What the place of such a step has in it: `1.0`, but not `1.do.0`, which is a branch."""
-SPOKEN = (ArgumentMade, DraftWritten, FeedbackGiven, VoteCast)
+SPOKEN = (ArgumentMade, DraftScored, DraftWritten, DraftsCompared, FeedbackGiven, VoteCast)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The commands import and export: ratings from other tools' files, and out of runs."""
+"""The command import: ratings from other tools' files."""
 
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
 from pathlib import Path
@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, print_json
-
-FORMATS = ("ratings",)
-"""What can be written out of a run."""
+from ..console import DONE, WITH_FAILURES, AsJson, app, plainly, print_json
 
 
 @app.command("import")
@@ -56,43 +53,3 @@ def import_ratings(
     else:
         terminal.out().print(on_terminal(imported(result, str(to))))
     raise typer.Exit(WITH_FAILURES if result.bad_rows else DONE)
-
-
-@app.command("export")
-@plainly
-def export(
-    run: Run,
-    to: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR",
-            help="A directory, which gets ratings.jsonl; or a .jsonl, .csv or .parquet.",
-            show_default=False,
-        ),
-    ],
-    target_format: Annotated[
-        str, typer.Option("--format", envvar="FELLOWSHIP_EXPORT_FORMAT", help="ratings.", show_default=False)
-    ],
-    as_json: AsJson = False,  # noqa: FBT002 - typer's way
-) -> None:
-    """Write what a run has come to: its votes, and those of people on the same items, as ratings."""
-    from rich.text import Text
-
-    from ...protocols.errors import DeclarationError, UnknownName
-    from ...runtime.log import LogReader
-    from .. import again, terminal
-    from ..directory import RESULTS
-    from ..ratings import run_ratings, write_ratings
-    from ..ratings.files import WRITERS
-
-    if target_format not in FORMATS:
-        raise UnknownName("format", target_format, FORMATS)
-    path = to if to.suffix.lower() in WRITERS else to / "ratings.jsonl"
-    with LogReader(log_of(run)) as log:
-        if path.resolve() in (Path(again.about(log).get("data", "")).resolve(), (run / RESULTS).resolve()):
-            raise DeclarationError(f"{path} is the run's own data, or its results: name another file to write")
-        votes = write_ratings(run_ratings(log), path)
-    if as_json:
-        print_json({"format": target_format, "to": str(path), "votes": votes})
-    else:
-        terminal.out().print(Text(f"{votes:,} votes, in {path}"), soft_wrap=True)

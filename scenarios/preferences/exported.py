@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...protocols.pairing import Data
 
@@ -73,3 +73,58 @@ class Written(_Result):
     """Pairs or labels that this format cannot say, and why: `no scores` of reward, `contradictory` of kto."""
     balance: Balance | None = None
     """Of KTO."""
+    implicit: bool = False
+    """Whether the prompt stands within both answers."""
+    notes: tuple[str, ...] = ()
+    """What else is to be told: a split that is empty, a KTO data set with one label only."""
+
+
+class Margins(_Result):
+    """How far the scores of kept pairs lie apart, in points of the judges' scale."""
+
+    data: Data
+    n: int
+    """Pairs that have scores; a figure is None where there are none."""
+    scale: int | None
+    """The best score possible; None where pairs differ in it."""
+    min: float | None
+    lower_quartile: float | None
+    median: float | None
+    upper_quartile: float | None
+    max: float | None
+    mean: float | None
+    mean_ci: tuple[float, float] | None
+    """95 %; None where fewer than two items have scores."""
+    mean_method: str = "normal approximation; standard error clustered by item (Liang and Zeger 1986)"
+
+
+class Options(_Result):
+    """What rows were chosen by: one for a whole folder, so that its data sets fit together."""
+
+    margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """None: as the scenario says; so with the next two."""
+    quorum: int | None = Field(default=None, ge=1)
+    agreement: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    splits: dict[str, float] = {}
+    """Share of every split but `train`."""
+    seed: int = 0
+    """Of the splits."""
+    near_duplicates: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
+    """Likeness from which a prompt repeats an earlier one; None: not looked for."""
+    not_in: tuple[str, ...] = ()
+    """Evaluation sets, by name, whose prompts are left out."""
+    variant: str | None = None
+    """The only one of a sweep."""
+
+
+class Exported(_Result):
+    """All that export.json says of a folder of data sets."""
+
+    run: str
+    """Digest of what was played and of its data."""
+    options: Options
+    funnels: tuple[Funnel, ...]
+    """One a data set."""
+    margins: tuple[Margins, ...]
+    """One a data set."""
+    written: tuple[Written, ...]

@@ -72,7 +72,11 @@ class Pair:
     scale: int | None
     """The best score possible."""
     votes: tuple[int, int, int, int]
-    """Judges for the chosen one, for a tie, for the rejected one, and those that could not be read."""
+    """Judges for the chosen one, for a tie, for the rejected one, and those that could not be read. Of a text that is
+    known to be bad, the first are for what it lost against."""
     ballots: tuple[Ballot, ...] = ()
+    request: tuple[Turn, ...] = ()
+    """The item's own messages, which say in which split it is and whether it repeats another; empty where `prompt` is
+    that, as in generation data."""
     dropped: Reason | None = None
     """Why it is no preference; None where it is kept."""

@@ -168,13 +168,20 @@ def _facts(item: dict[str, Any], variant: str) -> dict[str, Any]:
     metadata: dict[str, Any] = item.get("metadata", {})
     facts: dict[str, Any] = {
         "item": str(item["id"]).removeprefix(f"{variant}/" if variant else ""),
-        "prompt": blake2b(item["prompt"].encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
+        "prompt": blake2b(_asked(item).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
     }
     for candidate in item["candidates"]:
         facts[f"length_{candidate['slot']}"] = len(candidate["text"])
         facts[f"model_{candidate['slot']}"] = candidate.get("model") or None
     turn = metadata.get("turn")
     return {**facts, "group": f"turn-{turn}"} if isinstance(turn, int) else facts
+
+
+def _asked(item: dict[str, Any]) -> str:
+    """Return the prompt, after what was said before it: "Go on." is another prompt in another conversation."""
+    before: list[dict[str, str]] = item.get("history") or []
+    prompt: str = item["prompt"]
+    return "\0".join([*(f"{turn['role']}\0{turn['content']}" for turn in before), prompt])
 
 
 def _ballots(

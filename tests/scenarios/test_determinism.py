@@ -151,8 +151,8 @@ async def test_an_agents_dice_fall_by_the_seed_the_item_and_the_agent_alone(tmp_
 async def test_the_dice_of_a_conversation_begun_anew_fall_as_they_fell(tmp_path: Path) -> None:
     made: list[Plan] = []
     for pick in ("last", "first"):
-        scenario, source = load("feedback-loop", changes=["agents.writer.role=dicing", f"flow.2.pick={pick}"])
-        models = {"writer": "acme/writer", "reviewer": "acme/reviewer"}
+        scenario, source = load("feedback-panel", changes=["agents.writer.role=dicing", f"flow.2.pick={pick}"])
+        models = {"writer": "acme/writer", "first": "acme/reviewer", "second": "acme/reviewer"}
         made.append(plan(scenario, source=source, models=models, roles=ROLES.extended(dicing=Dicing)))
     speaker = Speaker()
     await played(made[0], 3, tmp_path / "run")

@@ -45,18 +45,20 @@ def test_combinations_in_which_distinct_paths_are_alike_are_no_variants(tmp_path
     assert "feedback-loop/y/y" not in three
 
 
-def test_the_sweep_of_the_documentation_is_right(tmp_path: Path) -> None:
+def test_the_papers_table_has_its_loops_by_the_library_and_by_the_documentations_own_sweep(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "versus.md").read_text()
     text = page.partition("```yaml\n")[2].partition("```")[0].replace("…", "m")
-    assert variants(tmp_path, text) == [
-        "answer/gpt",
-        "answer/llama",
-        "answer/gemma",
-        "feedback-loop/llama",
-        "feedback-loop/gemma",
-        "feedback-loop/llama/gemma",
-        "feedback-loop/gemma/llama",
+    loops = [
+        "feedback-loop/same/llama",
+        "feedback-loop/same/gemma",
+        "feedback-loop/other/llama/gemma",
+        "feedback-loop/other/gemma/llama",
+        "feedback-loop/both/llama/gemma",
+        "feedback-loop/both/gemma/llama",
     ]
+    assert variants(tmp_path, text) == ["answer/gpt", "answer/llama", "answer/gemma", *loops]
+    named = fellowship("check", "loops", "--model", "llama=acme/l", "--model", "gemma=acme/g").stdout
+    assert f"loops is right: answer/llama, answer/gemma, {', '.join(loops)}; models" in " ".join(named.split())
 
 
 def test_with_one_model_the_legs_that_need_two_have_no_variant(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ async def test_a_run_that_goes_on_under_another_condition_keeps_what_it_does_not
         (
             "when: disagreement",
             "wen: disagreement",
-            "9:5: a step has exactly one verb of ask, repeat, when, decide, pick;",
+            "9:5: a step has exactly one verb of ask, repeat, when, decide, pick, pair;",
         ),
         ("    else:", "    esle:", "13:5: unknown key 'esle'; did you mean 'else'?"),
         ("    do:\n", "    od:\n", "10:5: unknown key 'od'; did you mean 'do'?"),

@@ -131,3 +131,77 @@ def test_a_run_over_a_hubs_data_knows_what_people_said(tmp_path: Path) -> None:
     ratings = open_ratings(run)
     assert ratings.reference("human").tolist() == [0, 1, 2, 0, 1, 2]
     assert ratings.groups == ("turn-1", "turn-2")
+
+
+def turns(*texts: str) -> list[dict[str, str]]:
+    return [{"input": asked, "output": answer} for asked, answer in zip(texts[::2], texts[1::2], strict=True)]
+
+
+CAPYBARA = [{"source": "Airoboros", "conversation": turns(f"q{number}", "a", "and then?", "b")} for number in range(3)]
+NO_ROBOTS = [
+    {
+        "prompt": f"q{number}",
+        "prompt_id": f"7c{number}",
+        "messages": [{"role": "system", "content": "Marv is rude."}, *talk(f"q{number}", "a", "and then?", "b")],
+        "category": "Chat",
+    }
+    for number in range(3)
+]
+
+
+@pytest.mark.parametrize("name", ["argilla-capybara-prompts", "argilla-capybara-prompts-subset"])
+@pytest.mark.parametrize("rows", [CAPYBARA, [{"prompt": f"q{number}"} for number in range(3)]])
+def test_the_papers_prompts_have_ready_names_and_are_the_first_turns(
+    name: str, rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = ready(monkeypatch, rows), tmp_path / "run"
+    with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
+        options = ("--base-url", endpoint.base_url, "--model", MODEL, "--out", run)
+        played = fellowship("run", "feedback-loop", "--data", f"hub:{name}", *options)
+        assert played.exit_code == 0, played.stderr
+    asked = {tuple(message["content"] for message in served.request["messages"][1:2]) for served in endpoint.ledger}
+    assert {("q0",), ("q1",), ("q2",)} < asked
+    told = "6 messages after it are left out" if "conversation" in rows[0] else ""
+    assert (told in played.stderr, "left out" in played.stderr) == (True, bool(told))
+    assert data == [f"ma-eval/{name}"]
+    assert "and then?" not in json.dumps([served.request for served in endpoint.ledger])
+
+
+def test_no_robots_is_asked_its_last_turn_after_all_that_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(monkeypatch, NO_ROBOTS)
+    path = hub.fetch("hub:no-robots")
+    items = list(open_dataset(path, comparison=False, turns=hub.turns_of("hub:no-robots")))
+    assert [item.id for item in items] == ["7c0", "7c1", "7c2"]
+    assert [(item.prompt, item.reference, len(item.history)) for item in items] == [("and then?", "b", 3)] * 3
+
+
+def test_last_turns_can_be_asked_of_a_ready_name_and_its_splits_are_told_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    both = {"train": datasets.Dataset.from_list(NO_ROBOTS), "test": datasets.Dataset.from_list(NO_ROBOTS[:1])}
+    monkeypatch.setattr(datasets, "load_dataset", lambda _: datasets.DatasetDict(both))
+    message = r"no-robots has several splits: write hub:no-robots:train; there is train \(3 rows\), test \(1 rows\)"
+    with pytest.raises(DeclarationError, match=message):
+        hub.fetch("hub:no-robots")
+    ready(monkeypatch, CAPYBARA)
+    with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
+        options = ("--base-url", endpoint.base_url, "--model", MODEL, "--out", tmp_path / "run", "--turns", "last")
+        played = fellowship("run", "feedback-loop", "--data", "hub:argilla-capybara-prompts", *options)
+        assert played.exit_code == 0, played.stderr
+    assert endpoint.ledger[0].request["messages"][-1]["content"] == "and then?"
+
+
+def ready(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> list[str]:
+    """Let every name be a data set of these rows; returns the names that are asked for."""
+    import datasets
+
+    names: list[str] = []
+
+    def here(wanted: str) -> Any:
+        names.append(wanted)
+        return datasets.DatasetDict({"train": datasets.Dataset.from_list(rows)})
+
+    monkeypatch.setattr(datasets, "load_dataset", here)
+    return names

@@ -287,8 +287,6 @@ def test_two_pipelines_against_the_same_opponent_are_tested_on_the_prompts_of_bo
 
 
 def test_the_reference_of_the_items_is_a_pipeline_like_any_other(tmp_path: Path) -> None:
-    if "reference" not in Item.model_fields:
-        pytest.skip("items have no reference here")
     items = [*questions(2, reference="by a person"), *questions(3)[2:]]
     run = answered(tmp_path / "long", "long", items)
     made = comparisons(meetings(open_pipelines([str(run), "people=reference"])))

@@ -1,0 +1,176 @@
+"""What preference data is made of: the drafts and feedback of a conversation, and what judges said of them."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from .aggregation import Rule
+from .comparing import DraftsCompared, DraftScored
+from .generation import DraftWritten
+from .judging import MIRRORED, Verdict, verdict_of
+from .messages import Fact, named
+from .pairing import Preference
+from .review import FeedbackGiven
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which drafts are set against one another."""
+
+    name: Literal["best-worst", "best-all", "consecutive", "all", "versions"]
+    versions: tuple[int, int] | None = None
+    """Of each writer, for `versions`."""
+
+
+def identical(one: str, other: str) -> bool:
+    """Whether two texts are the same but for white space."""
+    return one.split() == other.split()
+
+
+class Material:
+    """All of a conversation that preference data can be made of."""
+
+    def __init__(self, said: Sequence[tuple[str, Fact]], among: Collection[str] | None = None) -> None:
+        """Gather it.
+
+        Args:
+            said: Speaker and fact, in the order they were said.
+            among: Writers whose drafts count; none: all.
+        """
+        self._said = said
+        self.drafts: dict[str, tuple[str, DraftWritten]] = {}
+        """Writer and draft, by name, as they were written."""
+        self.feedback: dict[str, FeedbackGiven] = {}
+        """By name."""
+        for who, fact in said:
+            if isinstance(fact, DraftWritten) and (among is None or who in among):
+                self.drafts[named(who, fact.version)] = (who, fact)
+            elif isinstance(fact, FeedbackGiven) and fact.number is not None:
+                self.feedback[named(who, fact.number)] = fact
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """Return who has written drafts, in the order in which they began."""
+        return tuple(dict.fromkeys(writer for writer, _ in self.drafts.values()))
+
+    def text(self, name: str) -> str:
+        """Return the words of a draft or of feedback; raises KeyError where there is none of that name."""
+        return self.drafts[name][1].text if name in self.drafts else self.feedback[name].said()
+
+    def preference(self, first: str, second: str, rule: Rule, judges: Collection[str]) -> Preference | None:
+        """Return what judges said of two drafts, each one's last word; None where none of them compared the two.
+
+        A judge that has not compared them but scored both, each alone, prefers the higher score.
+        """
+        votes = self._votes(first, second)
+        counted = {judge: vote for judge, vote in votes.items() if judge in judges}
+        if not counted:
+            return None
+        tally = rule.tally(tuple(counted.values()))
+        count = Counter(vote.verdict for vote in counted.values())
+        return Preference(
+            first=first,
+            second=second,
+            verdict=tally.verdict,
+            score_first=tally.score_a,
+            score_second=tally.score_b,
+            scale=next((vote.scale for vote in counted.values() if vote.score_a is not None), None),
+            votes=(count["a"], count["tie"], count["b"], count["unread"]),
+            judges=tuple(counted),
+        )
+
+    def compared(self, first: str, second: str) -> Collection[str]:
+        """Return the judges who have compared two drafts, or scored both."""
+        return self._votes(first, second).keys()
+
+    def _votes(self, first: str, second: str) -> "dict[str, _Vote]":
+        scores: dict[tuple[str, str], DraftScored] = {}
+        votes: dict[str, _Vote] = {}
+        for who, fact in self._said:
+            if isinstance(fact, DraftScored):
+                scores[who, fact.draft] = fact
+            elif isinstance(fact, DraftsCompared) and {fact.first, fact.second} == {first, second}:
+                votes[who] = _Vote.of(fact, swapped=fact.first == second)
+        for who, draft in scores:
+            if draft == first and (who, second) in scores and who not in votes:
+                votes[who] = _Vote.alone(scores[who, first], scores[who, second])
+        return votes
+
+    def decided(self, rule: Rule, judges: Collection[str]) -> list[Preference]:
+        """Return what judges said of every two drafts that were compared."""
+        pairs = combinations(self.drafts, 2)
+        return [known for pair in pairs if (known := self.preference(*pair, rule, judges)) is not None]
+
+    # what could become pairs
+
+    def answers(self, selection: Selection, ranked: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the drafts to be set against one another, each pair in the order of writing.
+
+        Args:
+            selection: Which.
+            ranked: The drafts, the best first.
+        """
+        order = list(self.drafts)
+        match selection.name:
+            case "all":
+                pairs = list(combinations(order, 2))
+            case "best-all":
+                pairs = [(ranked[0], other) for other in order if other != ranked[0]]
+            case "best-worst":
+                pairs = [(ranked[0], ranked[-1])] if len(ranked) > 1 else []
+            case "consecutive":
+                pairs = self._revisions(lambda one, other: other == one + 1)
+            case "versions":
+                wanted = set(selection.versions or ())
+                pairs = self._revisions(lambda one, other: {one, other} == wanted)
+        return [(one, other) if order.index(one) < order.index(other) else (other, one) for one, other in pairs]
+
+    def _revisions(self, wanted: Callable[[int, int], bool]) -> list[tuple[str, str]]:
+        return [
+            (one, other)
+            for (one, (writer, earlier)), (other, (same, later)) in combinations(self.drafts.items(), 2)
+            if writer == same and wanted(earlier.version, later.version)
+        ]
+
+    def revisions(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return each draft that revises another one: the other, itself, and the feedback that it follows."""
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        for name, (writer, draft) in self.drafts.items():
+            if draft.revises is not None and draft.by:
+                earlier = named(writer, draft.revises)
+                if earlier in self.drafts:
+                    found.append((earlier, name, draft.by))
+        return found
+
+    def alternatives(self) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+        """Return every two feedbacks on one draft that were followed apart; each with the revision that came of it."""
+        alone = [(earlier, by[0], later) for earlier, later, by in self.revisions() if len(by) == 1]
+        return [
+            ((feedback, revision), (other, another))
+            for (earlier, feedback, revision), (same, other, another) in combinations(alone, 2)
+            if earlier == same and feedback != other
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """A judge's vote on two drafts, whichever way they were compared."""
+
+    verdict: Verdict
+    score_a: float | None
+    score_b: float | None
+    scale: int
+
+    @classmethod
+    def of(cls, fact: DraftsCompared, *, swapped: bool) -> "_Vote":
+        if swapped:
+            return cls(MIRRORED[fact.verdict], fact.score_b, fact.score_a, fact.judging.scale)
+        return cls(fact.verdict, fact.score_a, fact.score_b, fact.judging.scale)
+
+    @classmethod
+    def alone(cls, first: DraftScored, second: DraftScored) -> "_Vote":
+        if first.score is None or second.score is None:
+            return cls("unread", None, None, first.scale)
+        return cls(verdict_of(first.score, second.score), first.score, second.score, first.scale)

@@ -1,0 +1,157 @@
+"""Parameters of a scenario: values by name, put in their places before anything is proven.
+
+A value that is `$name` as a whole is replaced by the parameter's value, whatever that is; within a text, such as a
+condition, `$name` is replaced by its words. Nothing is reckoned.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from ..protocols.errors import DeclarationError, nearest
+from .problems import Problems
+from .source import Path, Source
+from .spec import Parameter
+
+KEY = "parameters"
+_USED = re.compile(r"\$([a-z][a-z0-9_-]*)")
+
+
+def filled(source: Source) -> Source:
+    """Return a document with its parameters in their places; the same where it has none.
+
+    Agents that only other choices of a parameter would ask are left out.
+
+    Raises:
+        DeclarationError: what is wrong with its parameters, each at its place.
+    """
+    declared = source.document.get(KEY)
+    if declared is None:
+        return source
+    problems = Problems(source)
+    if not isinstance(declared, dict):
+        problems.add(f"{KEY} must be a mapping", (KEY,))
+        problems.tell()
+    parameters = dict(_declared(cast("dict[str, Any]", declared), problems))
+    problems.tell()
+    values = {name: parameter.value for name, parameter in parameters.items()}
+    document = {key: _filled(part, values, (key,), problems) for key, part in source.document.items() if key != KEY}
+    problems.tell()
+    _leave_out(document, parameters)
+    return replace(source, document={**document, "chosen": {name: each.default for name, each in parameters.items()}})
+
+
+def prove_used(source: Source) -> None:
+    """Raise DeclarationError where a parameter stands in no value of the document."""
+    declared = source.document.get(KEY)
+    problems = Problems(source)
+    used = {use for text in _strings([source.document]) for use in _USED.findall(text)}
+    for name in cast("dict[str, Any]", declared) if isinstance(declared, dict) else ():
+        if name not in used:
+            problems.add(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
+    problems.tell()
+
+
+def _declared(declared: dict[str, Any], problems: Problems) -> Iterator[tuple[str, Parameter]]:
+    for name, said in declared.items():
+        at: Path = (KEY, name)
+        if not _USED.fullmatch(f"${name}"):
+            problems.add(f"{name!r} is not a name: small letters, digits, - and _, a letter first", at)
+            continue
+        try:
+            parameter = Parameter.model_validate(said if isinstance(said, dict) else {"default": said})
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                place = ".".join(map(str, fault["loc"]))
+                what = fault["msg"].removeprefix("Value error, ")
+                if fault["type"] == "extra_forbidden":
+                    what = f"unknown key{nearest(place, Parameter.model_fields)}"
+                problems.add(f"parameter {name}: {f'{place}: ' if place else ''}{what}", (*at, *fault["loc"]))
+            continue
+        wrong = parameter.wrong()
+        if wrong:
+            problems.add(f"parameter {name}: {wrong}", (*at, "default"))
+        else:
+            yield name, parameter
+
+
+def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems) -> object:
+    """Return a part of a document with every parameter in its place."""
+    if isinstance(part, dict):
+        mapping = cast("dict[str, object]", part)
+        return {key: _filled(value, values, (*at, key), problems) for key, value in mapping.items()}
+    if isinstance(part, list):
+        several = cast("list[object]", part)
+        found = [_filled(value, values, (*at, index), problems) for index, value in enumerate(several)]
+        return [one for value, was in zip(found, several, strict=True) for one in _spread(value, was)]
+    if not isinstance(part, str):
+        return part
+    whole = _USED.fullmatch(part)
+    if whole is None:
+        return _USED.sub(lambda use: _words(use, values), part)
+    if whole[1] not in values:
+        problems.add(f"unknown parameter {whole[1]!r}{nearest(whole[1], values)}", at)
+        return part
+    return values[whole[1]]
+
+
+def _spread(value: object, was: object) -> list[object]:
+    """Return a list's values: a parameter that is a list itself stands in a list with its own."""
+    return cast("list[object]", value) if isinstance(value, list) and isinstance(was, str) else [value]
+
+
+def _words(use: re.Match[str], values: dict[str, Any]) -> str:
+    if use[1] not in values:
+        return use[0]  # a text may speak of $money
+    value = values[use[1]]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _leave_out(document: dict[str, Any], parameters: dict[str, Parameter]) -> None:
+    """Leave out agents whom another choice would ask, and nobody asks now."""
+    optional = {word for parameter in parameters.values() for word in _strings(list(parameter.choices.values()))}
+    agents, flow = document.get("agents"), document.get("flow")
+    if isinstance(agents, dict):
+        named = set(_strings(flow))
+        document["agents"] = {
+            name: agent
+            for name, agent in cast("dict[str, object]", agents).items()
+            if name in named or name not in optional
+        }
+
+
+def _strings(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        part = list(cast("dict[str, object]", part).values())
+    if isinstance(part, list):
+        for value in cast("list[object]", part):
+            yield from _strings(value)
+    elif isinstance(part, str):
+        yield part
+
+
+def set_parameter(document: dict[str, Any], path: str, value: object) -> bool:
+    """Set a parameter, where a path is the name of one; returns whether it is.
+
+    Raises:
+        DeclarationError: it takes no such value.
+    """
+    declared = document.get(KEY)
+    if not isinstance(declared, dict) or path not in declared:
+        return False
+    said = cast("dict[str, Any]", declared)[path]
+    whole: dict[str, Any] = dict(cast("dict[str, Any]", said)) if isinstance(said, dict) else {"default": said}
+    before = whole.get("default")
+    whole["default"] = value
+    try:
+        wrong = Parameter.model_validate(whole).wrong(like=before)
+    except ValidationError as error:
+        wrong = str(error.errors()[0]["msg"])
+    if wrong:
+        raise DeclarationError(f"{path}: {wrong}")
+    cast("dict[str, Any]", declared)[path] = whole
+    return True

@@ -1,0 +1,63 @@
+"""What was played, as far as preference data is concerned: whose models, which steps make pairs, of which prompts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ...protocols.pairing import Data, Filters
+from ..measures.families import family_of
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scenario, or one variant of a sweep."""
+
+    variant: str
+    """Empty where it is no sweep's."""
+    models: Mapping[str, str]
+    """Of each agent."""
+    families: Mapping[str, str]
+    """Of each agent's model."""
+    prompts: Mapping[str, str]
+    """Digest of each agent's prompt template."""
+    filters: Mapping[Data, Filters]
+    """Of each data set that it makes, what its pairs must have."""
+    compares: bool
+    """Whether it gives verdicts on answers that came with the data."""
+    scale: int | None
+    """The best score possible in such a verdict; None where there are no scores."""
+
+    @classmethod
+    def of(cls, variant: str, record: dict[str, Any]) -> "Played":
+        """Read it from what a run has noted."""
+        scenario: dict[str, Any] = record["scenario"]
+        models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
+        families = {
+            agent: str(scenario["agents"].get(agent, {}).get("family") or family_of(model))
+            for agent, model in models.items()
+        }
+        filters: dict[Data, Filters] = {}
+        for step in _steps(scenario["flow"]):
+            if "pair" in step:
+                said = {name: step[name] for name in Filters.model_fields if name in step}
+                filters.setdefault(cast("Data", step["pair"]), Filters.model_validate(said))
+        compares = scenario["gives"] == "verdict" and scenario["takes"] == "comparison"
+        judging: dict[str, Any] = scenario.get("judging", {})
+        direct = judging.get("strategy") == "direct"
+        return cls(
+            variant=variant,
+            models=models,
+            families=families,
+            prompts={agent: str(digest) for agent, digest in record["prompts"].items()},
+            filters=filters or ({"generation": Filters()} if compares else {}),
+            compares=compares,
+            scale=None if direct else int(judging.get("scale", 10)),
+        )
+
+
+def _steps(flow: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Return steps, each followed by those inside it."""
+    for step in flow:
+        yield step
+        for inner in ("do", "else"):
+            yield from _steps(step.get(inner, []))
