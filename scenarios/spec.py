@@ -349,6 +349,8 @@ class Leg(_Declared):
     over: dict[str, Values] = Field(default_factory=dict[str, Values])
     """Parts that take each of several values, by their paths. Every combination is a variant. `every`, for a model:
     each of the sweep's models."""
+    distinct: tuple[str, ...] = ()
+    """Paths under `over` of which no two have the same value: other combinations are no variants."""
 
 
 class Sweep(_Declared):
