@@ -117,6 +117,7 @@ class Talk:
             data=data,
             of=candidate.of,
             prompt=self.request() if candidate.of == "answer" else self._asked(candidate, better, worse),
+            request=self.request(),
             chosen=self._side(better, scores[0]),
             rejected=self._side(worse, scores[1]),
             margin=preference.margin if preference is not None else None,
