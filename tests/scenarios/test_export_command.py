@@ -105,7 +105,7 @@ def test_the_funnel_and_the_files_are_shown_with_what_was_lost_on_the_way(export
     lines = {" ".join(line.split()) for line in shown.stdout.splitlines()}
     assert {
         "From items to generation pairs", "items - 12", "failed 1 11", "without a candidate 1 10", "candidates - 11",
-        "tie 1 10", "margin 1 9", "duplicates 1 8", "kept - 8",
+        "tie 1 10", "margin 1 9", "duplicates 1 8 likeness of 0.8 or more", "kept - 8",
         "generation-dpo train generation-dpo/train.jsonl 8 8", f"in {tmp_path / 'd'}",
     } <= lines  # fmt: skip
     assert "quorum 0" not in shown.stdout
