@@ -69,7 +69,7 @@ def swayed(*of_items: int) -> ScriptedModel:
 def changed(name: str, change: Callable[[dict[str, Any]], Any], **models: str) -> Plan:
     """Return a scenario of the library with changes of its document."""
     scenario, source = load(name)
-    document = json.loads(json.dumps(source.document))
+    document = json.loads(json.dumps(scenario.document()))
     change(document)
     made = type(scenario).model_validate(document)
     return plan(made, source=source, models=models or {"*": MODEL})  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ async def test_a_flip_rate_is_of_comparisons_in_both_orders_with_wilsons_interva
 
 async def test_comparisons_of_one_item_are_no_more_than_one_item_where_they_go_together(tmp_path: Path) -> None:
     def twice(document: dict[str, Any]) -> None:
-        document["judging"]["orders"] = "both"
+        document.setdefault("judging", {})["orders"] = "both"
         document["flow"].insert(0, dict(document["flow"][0]))
 
     found = await told(tmp_path / "run", changed("judge", twice), swayed(0, 1, 2), items(8))
