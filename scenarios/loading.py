@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
+from . import knockouts
 from .parameters import CHOSEN, filled, prove_used, set_parameter
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
@@ -66,12 +67,13 @@ def _is_file(path: FilePath) -> bool:
         return False
 
 
-def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Document, Source]:
+def load(name: str, *, changes: Sequence[str] = (), as_published: bool = False) -> tuple[Document, Source]:
     """Return a library scenario, or that of a file, and its source. A sweep is one, too.
 
     Args:
         name: A library name or a path.
         changes: `PATH=VALUE` each: sets a part of the document, as in `judging.scale=5` or `flow.0.repeat=3`.
+        as_published: Whether every knock-out of the scenario is played as published.
 
     Raises:
         DeclarationError: all that is wrong with it, each at its place.
@@ -84,7 +86,8 @@ def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Document, Source]:
         prove_meant(source.document, change.partition("=")[0], f"--set {change}", new=True)
     if changes:  # what is wrong may be of the changes' making
         source = replace(source, name=f"{source.name} with --set")
-    return validate(source), source
+    declared = validate(source)
+    return (knockouts.as_published(declared, source) if as_published else declared), source
 
 
 def validate(source: Source) -> Document:

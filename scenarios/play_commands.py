@@ -61,6 +61,10 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="The most items, from the top.")] = None,
     model: Models = None,
     change: Changes = None,
+    as_published: Annotated[  # noqa: FBT002 - typer's way
+        bool,
+        typer.Option("--as-published", help="Every pick by knock-out as Arif et al. 2025 recorded it, inverted."),
+    ] = False,
     mapping: Annotated[
         str | None,
         typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
@@ -82,7 +86,7 @@ def run(
     from .directory import MARK, noted
     from .run import play
 
-    plan = plan_of(scenario, model, change)
+    plan = plan_of(scenario, model, change, as_published=as_published)
     columns = read_mapping(mapping) if mapping else None
     directory = out or _new_directory(plan.scenario.scenario)
     comparison, known = plan.scenario.takes == "comparison", noted(directory, MARK)
