@@ -25,7 +25,9 @@ from .steps import Playable
 LOG = "run.db"
 RECORD = "run.yaml"
 RESULTS = "results.jsonl"
-FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal"})
+PAIRS = "pairs.jsonl"
+"""The comparisons that `versus` makes for a run to judge."""
+FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal", PAIRS, f"{PAIRS}.part"})
 """What lies in a directory before anything is played."""
 MOST_CHANGES = 8
 """Changes named when a directory holds a run of something else."""

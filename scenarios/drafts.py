@@ -192,7 +192,7 @@ class Drafts:
         """Return what judges say of two drafts who may; None where nobody has compared them and nobody is asked to."""
         material = Material(self._said)
         judges = step.eligible[frozenset({material.drafts[one][0], material.drafts[other][0]})]
-        if step.jury.judges:
+        if step.jury.judges and judges:
             return await self._compared(one, other, judges, step, number, cause)
         return material.preference(one, other, step.jury.rule, judges)
 

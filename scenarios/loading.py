@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
-from .parameters import filled, prove_used, set_parameter
+from .parameters import CHOSEN, filled, prove_used, set_parameter
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -127,7 +127,10 @@ def _problem(source: Source, fault: dict[str, Any], document: type[Document]) ->
     path = tuple(part for part in tagged if part not in TAGS)
     sort, message = str(fault["type"]), str(fault["msg"])
     if sort == "extra_forbidden":
-        what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known_fields(*tagged[:-1], sort=document))}"
+        known = [name for name in known_fields(*tagged[:-1], sort=document) if name != CHOSEN]
+        if len(path) == 1:  # --set NAME=VALUE may have meant a parameter
+            known += _mapping(source.document.get(CHOSEN))
+        what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known)}"
     elif sort == "missing":
         what = f"key {path[-1]!r} is missing"
         path = path[:-1]

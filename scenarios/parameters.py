@@ -18,6 +18,8 @@ from .source import Path, Source
 from .spec import Parameter
 
 KEY = "parameters"
+CHOSEN = "chosen"
+"""Where a filled document says what its parameters were."""
 _USED = re.compile(r"\$([a-z][a-z0-9_-]*)")
 
 
@@ -42,7 +44,7 @@ def filled(source: Source) -> Source:
     document = {key: _filled(part, values, (key,), problems) for key, part in source.document.items() if key != KEY}
     problems.tell()
     _leave_out(document, parameters)
-    return replace(source, document={**document, "chosen": {name: each.default for name, each in parameters.items()}})
+    return replace(source, document={**document, CHOSEN: {name: each.default for name, each in parameters.items()}})
 
 
 def prove_used(source: Source) -> None:

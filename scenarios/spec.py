@@ -349,6 +349,8 @@ class Leg(_Declared):
     over: dict[str, Values] = Field(default_factory=dict[str, Values])
     """Parts that take each of several values, by their paths. Every combination is a variant. `every`, for a model:
     each of the sweep's models."""
+    distinct: tuple[str, ...] = ()
+    """Paths under `over` of which no two have the same value: other combinations are no variants."""
 
 
 class Sweep(_Declared):
@@ -360,6 +362,8 @@ class Sweep(_Declared):
     """What it does, in a sentence or two; sources go here."""
     takes: Takes
     """What an item offers, as of the scenarios it plays."""
+    parameters: dict[Name, Scalar | Parameter] = Field(default_factory=dict[str, Scalar | Parameter])
+    """What may be chosen for each run, by name: a default, or a default with its choices or bounds."""
     judging: dict[str, Scalar] = Field(default_factory=dict[str, Scalar])
     """How ballots are cast in all of them, where a leg does not say otherwise."""
     models: dict[str, Model] = Field(min_length=1)
@@ -368,6 +372,8 @@ class Sweep(_Declared):
     """What is played."""
     gives: Gives
     """What comes out, as of the scenarios it plays."""
+    chosen: dict[Name, Any] = Field(default_factory=dict[str, Any])
+    """What its parameters were, where it was played with any; written by runs."""
 
     def document(self) -> dict[str, Any]:
         """Return the sweep as a file would say it, defaults left out."""

@@ -64,6 +64,9 @@ def sweep(
                     variants[name] = variant
         except DeclarationError as error:
             problems.extend(problem for problem in error.problems if problem not in problems)
+    if not variants and not problems:
+        what = "no combination is left to play: every one has values alike that distinct asks to differ"
+        problems.append(source.problem(what, ("sweep",)))
     if len(variants) > MOST_VARIANTS:
         problems.append(source.problem(f"{len(variants):,} variants: {MOST_VARIANTS} is the most", ("sweep",)))
     if problems:
@@ -99,11 +102,25 @@ def _variants(
     base = _played(leg, at, source)
     for path in leg.over.keys() & leg.set.keys():
         raise DeclarationError([source.problem(f"{path} stands under set and under over", (*at, "over", path))])
+    _prove_distinct(leg, at, source)
     fixed = {**{f"judging.{name}": value for name, value in declared.judging.items()}, **leg.set}
     lists = [_values(path, values, compared, (*at, "over", path), source) for path, values in leg.over.items()]
     for combination in itertools.product(*lists):
         over = dict(zip(leg.over, combination, strict=True))
+        if len({over[path] for path in leg.distinct}) < len(leg.distinct):
+            continue
         yield _variant(base, fixed, over, compared, at, source, declared, roles)
+
+
+def _prove_distinct(leg: spec.Leg, at: Path, source: Source) -> None:
+    """Raise DeclarationError where `distinct` names what is not varied, or too little to differ."""
+    for place, path in enumerate(leg.distinct):
+        if path not in leg.over:
+            what = f"distinct: {path} does not stand under over{nearest(path, leg.over)}"
+            raise DeclarationError([source.problem(what, (*at, "distinct", place))])
+    if leg.distinct and len(set(leg.distinct)) < max(len(leg.distinct), 2):
+        what = "distinct takes two different paths or more, as in [models.writer, models.other]"
+        raise DeclarationError([source.problem(what, (*at, "distinct"))])
 
 
 def _variant(

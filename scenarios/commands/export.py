@@ -57,13 +57,14 @@ def export(
             show_default=False,
         ),
     ],
-    files: Annotated[Files | None, typer.Option(help="How rows are written. [jsonl]")] = None,
+    files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
     implicit: Annotated[  # noqa: FBT002 - typer's way
         bool, typer.Option("--implicit", help="Of dpo: the prompt stands within both answers, not beside them.")
     ] = False,
     margin: Annotated[
-        float | None, typer.Option(help="The least difference of scores, in place of the scenario's; so with the next.")
+        float | None,
+        typer.Option(help="The least difference of scores, in the scenario's place; so with the next two."),
     ] = None,
     quorum: Annotated[int | None, typer.Option(help="The least number of judges that could be read.")] = None,
     agreement: Annotated[
@@ -229,8 +230,9 @@ def _preferences(
 
 
 def _code(exported: "Exported") -> int:
-    """Return 1 where a data set that was wanted has no row."""
-    return DONE if all(written.files for written in exported.written) else WITH_FAILURES
+    """Return 1 where a format that was wanted has no row in any data set."""
+    formats = {written.format for written in exported.written}
+    return DONE if formats == {written.format for written in exported.written if written.files} else WITH_FAILURES
 
 
 def _candidates(log: "LogReader", variant: str | None) -> "Candidates":

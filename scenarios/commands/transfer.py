@@ -15,7 +15,9 @@ def import_ratings(
     source_format: Annotated[
         str,
         typer.Argument(
-            metavar="FORMAT", help="pandalm, mt-bench, fellowship, alpaca-eval or llmbar.", show_default=False
+            metavar="FORMAT",
+            help="pandalm, mt-bench, fellowship, alpaca-eval, llmbar or preference.",
+            show_default=False,
         ),
     ],
     paths: Annotated[

@@ -17,7 +17,7 @@ from .formats import Row, metadata, rows
 from .funnels import Count, funnel, looked, lost
 from .margins import margins
 from .merging import merged
-from .readme import examples, front_matter
+from .readme import bare_card, examples
 from .selection import Chosen, Mask, choose
 from .splits import TRAIN, Splits
 from .spool import DATA, Columns, Spool
@@ -55,7 +55,8 @@ def export(
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
 
-    Rows are in the order of the items, however conversations ended. Memory holds numbers only, about 100 bytes a pair.
+    Rows are in the order of the items, however conversations ended. Memory holds numbers only, 100 bytes a pair and for
+    a moment some 150 more; KTO's rows are two a pair.
 
     Args:
         candidates: Pairs of a run.
@@ -97,7 +98,7 @@ def export(
             written=tuple(written),
         )
         exported = merged(folder.before, exported, to)
-        folder.commit(exported, (card or front_matter)(exported, examples(exported, folder.stage, to)))
+        folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
     return exported
 
 
@@ -192,6 +193,8 @@ def _told(config: _Config, columns: Columns, splits: Splits, files: Files) -> Wr
         row_counts[split] = int((config.chosen.good & here).sum()) + int((config.chosen.bad & here).sum())
         prompts[split] = len(np.unique(columns.prompt[config.chosen.any & here]))
     notes = [f"{split} is empty: it has no file" for split, number in row_counts.items() if not number]
+    if not any(row_counts.values()):
+        notes = ["there is no row: it has no file"]
     weights = None
     if config.target == "kto":
         here = columns.split == splits.names.index(TRAIN)

@@ -1,5 +1,6 @@
 """The folder of an export: written whole or not at all, and never over what is not an export's."""
 
+import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ CARD = "README.md"
 STAGE = ".part"
 """Folder in which files are written, before they take their places."""
 LOCK = ".part.lock"
+FILE = re.compile(r"[a-z]+-[a-z]+/\w+\.(jsonl|parquet)", re.ASCII)
+"""A data file, relative to the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,9 @@ def opened(to: Path) -> Generator[Folder, None, None]:
         DeclarationError: it is not empty and not of an export, another export is writing into it, or it cannot be
             written.
     """
-    new = not to.exists()
+    new = False
     try:
+        new = not to.exists()
         _refuse_others(to)
         to.mkdir(parents=True, exist_ok=True)
         with FileLock(to / LOCK, timeout=0):
@@ -78,10 +82,18 @@ def before(to: Path) -> Exported | None:
     path = to / RESULT
     if not path.is_file():
         return None
+    return _read(path)
+
+
+def _read(path: Path) -> Exported:
     try:
-        return Exported.model_validate_json(path.read_bytes())
+        exported = Exported.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DeclarationError(f"{path} is not what an export writes: name another folder") from error
+    for name in files_of(exported):
+        if not FILE.fullmatch(name):  # what it names may be replaced: nothing outside the folder, nor of others
+            raise DeclarationError(f"{path} is not what an export writes: it names {name}; name another folder")
+    return exported
 
 
 def files_of(exported: Exported | None) -> set[str]:
@@ -97,7 +109,7 @@ def _refuse_others(to: Path) -> None:
     known = {LOCK}
     staged = to / STAGE / RESULT
     if staged.is_file():
-        known |= {CARD, RESULT, *files_of(Exported.model_validate_json(staged.read_bytes()))}
+        known |= {CARD, RESULT, *files_of(_read(staged))}
     if (to / RESULT).is_file():
         known |= {CARD, RESULT, *files_of(before(to))}
     for path in sorted(to.rglob("*")):
@@ -109,8 +121,7 @@ def _refuse_others(to: Path) -> None:
 def _take_places(to: Path) -> None:
     """Move all that is staged; where it breaks off, it can be done again and goes on."""
     stage = to / STAGE
-    exported = Exported.model_validate_json((stage / RESULT).read_bytes())
-    files = files_of(exported)
+    files = files_of(_read(stage / RESULT))
     for name in sorted(files):
         if (stage / name).is_file():
             (to / name).parent.mkdir(exist_ok=True)

@@ -21,8 +21,8 @@ def examples(exported: Exported, stage: Path, to: Path) -> dict[str, Row]:
     return found
 
 
-def front_matter(exported: Exported, examples: Mapping[str, Row]) -> str:
-    """Return what `datasets` needs to know a folder's configurations by name."""
+def bare_card(exported: Exported, examples: Mapping[str, Row]) -> str:
+    """Return a README.md of what `datasets` needs to know, a folder's configurations by name, and no more."""
     configs = [
         {
             "config_name": written.config,

@@ -1,7 +1,6 @@
 """Which pairs, or which sides of them, a format can say, and why not the others."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,8 @@ NO_SCORES = "no scores"
 CONTRADICTORY = "contradictory"
 REPEATED = "repeated"
 NOT_BEST = "not the best"
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that no bit is lost by multiplying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ def _labelled(columns: Columns, among: Mask) -> Chosen:
     good, bad = among & (columns.chosen != 0), among & (columns.rejected != 0)
     rows, sides = np.nonzero(np.stack([good, bad], axis=1))  # in order: chosen before rejected of a pair
     answer = np.where(sides == 0, columns.chosen[rows], columns.rejected[rows])
-    group = _groups(columns.prompt[rows], answer)
-    groups = int(group.max()) + 1 if len(group) else 0
-    once_good, once_bad = np.zeros(groups, dtype=np.bool_), np.zeros(groups, dtype=np.bool_)
+    said = _together(columns.prompt[rows], answer)
+    different, begins, group = np.unique(said, return_index=True, return_inverse=True)
+    once_good, once_bad = np.zeros(len(different), dtype=np.bool_), np.zeros(len(different), dtype=np.bool_)
     once_good[group[sides == 0]] = True
     once_bad[group[sides == 1]] = True
     contradictory = (once_good & once_bad)[group]
     first = np.zeros(len(group), dtype=np.bool_)
-    first[np.unique(group, return_index=True)[1]] = True
+    first[begins] = True
     kept = first & ~contradictory
     left_out = {CONTRADICTORY: int(contradictory.sum()), REPEATED: int((~first & ~contradictory).sum())}
     good, bad = np.zeros_like(good), np.zeros_like(bad)
@@ -87,7 +88,8 @@ def _best(columns: Columns, paired: Mask) -> Mask:
     if not len(rows):
         return best
     prompt = columns.prompt[rows]
-    both = _groups(np.concatenate([prompt, prompt]), np.concatenate([columns.chosen[rows], columns.rejected[rows]]))
+    said = np.concatenate([_together(prompt, columns.chosen[rows]), _together(prompt, columns.rejected[rows])])
+    both = np.unique(said, return_inverse=True)[1]
     text, lost = both[: len(rows)], both[len(rows) :]
     size = int(both.max()) + 1
     losses, wins = np.bincount(lost, minlength=size), np.bincount(text, minlength=size)
@@ -101,11 +103,6 @@ def _best(columns: Columns, paired: Mask) -> Mask:
     return best
 
 
-def _groups(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64]:
-    """Return a number for each two numbers, the same for the same two."""
-    order = np.lexsort((second, first))
-    another = np.zeros(len(order), dtype=np.int64)
-    another[1:] = (first[order][1:] != first[order][:-1]) | (second[order][1:] != second[order][:-1])
-    group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.cumsum(another)
-    return group
+def _together(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return 64 bits that stand for two that stand for texts each; apart where only the second differs."""
+    return first * MIX ^ second

@@ -4,7 +4,6 @@ import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -57,6 +56,23 @@ class Columns:
         return int(self.item[-1]) + 1 if len(self) else 0
 
 
+CODES = {
+    "number": "q",
+    "variant": "I",
+    "size": "q",
+    "data": "B",
+    "split": "B",
+    "item": "Q",
+    "prompt": "Q",
+    "chosen": "Q",
+    "rejected": "Q",
+    "score": "d",
+    "margin": "d",
+    "scale": "q",
+}
+"""What is known of each pair, and as which sort of number it is kept."""
+
+
 class Spool:
     """A temporary file of pairs, in the order in which they came."""
 
@@ -64,11 +80,7 @@ class Spool:
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._splits = splits
         self._variants: dict[str | None, int] = {}
-        self._numbers = array("q")
-        self._variant, self._size, self._scale = array("l"), array("q"), array("q")
-        self._data, self._split = array("B"), array("B")
-        self._item, self._prompt, self._chosen, self._rejected = array("Q"), array("Q"), array("Q"), array("Q")
-        self._score, self._margin = array("d"), array("d")
+        self._numbers: dict[str, array[Any]] = {name: array(code) for name, code in CODES.items()}
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -87,47 +99,46 @@ class Spool:
             line = orjson.dumps(pair)
         except orjson.JSONEncodeError as error:
             raise DeclarationError(f"item {pair.item}: a text cannot be written: {error}") from error
-        self._size.append(self._file.write(line))
-        self._numbers.append(pair.number)
-        self._variant.append(self._variants.setdefault(pair.variant, len(self._variants)))
-        self._data.append(DATA.index(pair.data))
-        self._split.append(self._splits.of(text_of(request_of(pair))))
-        self._item.append(key(pair.item.removeprefix(f"{pair.variant}/")))
-        self._prompt.append(prompt_key(pair.prompt))
-        self._chosen.append(key(pair.chosen.text) if pair.chosen else 0)
-        self._rejected.append(key(pair.rejected.text) if pair.rejected else 0)
         score = pair.chosen.score if pair.chosen else None
-        self._score.append(-math.inf if score is None else score / (pair.scale or 1))
-        self._margin.append(math.nan if pair.margin is None else pair.margin)
-        self._scale.append(pair.scale or 0)
+        facts = (
+            pair.number,
+            self._variants.setdefault(pair.variant, len(self._variants)),
+            self._file.write(line),
+            DATA.index(pair.data),
+            self._splits.of(text_of(request_of(pair))),
+            key(pair.item.removeprefix(f"{pair.variant}/")),
+            prompt_key(pair.prompt),
+            key(pair.chosen.text) if pair.chosen else 0,
+            key(pair.rejected.text) if pair.rejected else 0,
+            -math.inf if score is None else score / (pair.scale or 1),
+            math.nan if pair.margin is None else pair.margin,
+            pair.scale or 0,
+        )
+        for numbers, fact in zip(self._numbers.values(), facts, strict=True):
+            numbers.append(fact)
 
     def columns(self) -> Columns:
         """Return numbers about all pairs by number, variant and the order in which an item's pairs came.
 
-        Nothing can be added after it.
+        They are given away: nothing can be added after it.
         """
         names = sorted(self._variants, key=lambda name: (name is not None, name or ""))
         ranks = np.array([names.index(name) for name in self._variants], dtype=np.int64)
-        number = np.frombuffer(self._numbers, dtype=np.int64)
-        variant = ranks[np.frombuffer(self._variant, dtype=np.dtype("l"))] if len(number) else number
-        order = np.lexsort((variant, number))
-        start = np.fromiter(accumulate(self._size, initial=0), dtype=np.int64, count=len(number) + 1)[:-1]
-        item = np.frombuffer(self._item, dtype=np.uint64)[order]
+        order = np.lexsort((ranks[self._given("variant")], self._given("number")))
+        sizes = self._given("size")
+        start = np.cumsum(sizes) - sizes
+        item = self._given("item")[order]
         another = np.ones(len(item), dtype=np.bool_)
         another[1:] = item[1:] != item[:-1]
         return Columns(
             start=start[order],
-            size=np.frombuffer(self._size, dtype=np.int64)[order],
-            data=np.frombuffer(self._data, dtype=np.uint8)[order],
-            split=np.frombuffer(self._split, dtype=np.uint8)[order],
+            size=sizes[order],
             item=np.cumsum(another) - 1,
-            prompt=np.frombuffer(self._prompt, dtype=np.uint64)[order],
-            chosen=np.frombuffer(self._chosen, dtype=np.uint64)[order],
-            rejected=np.frombuffer(self._rejected, dtype=np.uint64)[order],
-            score=np.frombuffer(self._score, dtype=np.float64)[order],
-            margin=np.frombuffer(self._margin, dtype=np.float64)[order],
-            scale=np.frombuffer(self._scale, dtype=np.int64)[order],
+            **{name: self._given(name)[order] for name in tuple(self._numbers)},
         )
+
+    def _given(self, name: str) -> NDArray[Any]:
+        return np.frombuffer(self._numbers.pop(name), dtype=CODES[name])
 
     def pair(self, start: int, size: int) -> Pair:
         """Return the pair that begins at a place."""

@@ -10,6 +10,7 @@ from .generation import THIRD
 from .published import COMBINED, DATASETS, FIGURES, LOOPS, MODELS, OPPONENTS, STRATEGIES, loop_name
 from .recorded import Recorded
 
+PROMPTS = "prompts whose pick changes"
 FILES = 6
 """Files named of those that have unread answers."""
 REASONS = {fault.name: fault.reason for fault in FAULTS}
@@ -80,7 +81,7 @@ def _knockouts(outputs: Recorded, then: Cells, now: Cells) -> Iterator[Effect]:
         tied = sum(each.kept_by_earlier for each in picks.prompts)
         title = loop_name(name)
         key = ("picks", name, THIRD)
-        effect = _effect(INVERTED, f"{title}: response 3 picked", then[key], now.get(key), changed, n, "picks")
+        effect = _effect(INVERTED, f"{title}: response 3 picked", then[key], now.get(key), changed, n, PROMPTS)
         yield effect.model_copy(
             update={
                 "reason": f"{tied} second steps are ties, of which response 3 is taken either way; were the earlier "
@@ -94,7 +95,7 @@ def _knockouts(outputs: Recorded, then: Cells, now: Cells) -> Iterator[Effect]:
             corrected=None,
             n_affected=changed,
             of=n,
-            what="picks it rests on",
+            what=PROMPTS,
             recomputable=False,
             reason="the answers that should have been picked were never held against the other model's",
         )

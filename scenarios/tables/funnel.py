@@ -46,9 +46,9 @@ def _apart(margins: Margins | None) -> tuple[str, ...]:
 def files_table(written: tuple[Written, ...]) -> Table:
     """Return a row a file, and what is to be said of the configurations."""
     rows = tuple(
-        (each.config, split, each.files.get(split, NONE), count(number), count(each.prompts[split]))
+        (each.config, split, file, count(each.rows[split]), count(each.prompts[split]))
         for each in written
-        for split, number in each.rows.items()
+        for split, file in each.files.items()
     )
     notes = tuple(f"{each.config}: {note}" for each in written for note in _notes(each))
     return Table("Files", ("data set", "split", "file", "rows", "prompts"), rows, words=3, notes=notes)
@@ -59,7 +59,7 @@ def _notes(written: Written) -> tuple[str, ...]:
     weights = written.balance
     if weights is not None:
         notes.append(
-            f"{count(weights.desirable)} desirable, {count(weights.undesirable)} undesirable; weights "
-            f"{weights.desirable_weight:g} and {weights.undesirable_weight:g}"
+            f"{count(weights.desirable)} desirable, {count(weights.undesirable)} undesirable; suggested "
+            f"desirable_weight {weights.desirable_weight:g}, undesirable_weight {weights.undesirable_weight:g}"
         )
     return (*notes, *written.notes)

@@ -24,7 +24,7 @@ def win_rate_tables(found: WinRates) -> tuple[Table, ...]:
     if found.raters:
         tables.append(_raters_by_pair(found) if len(found.pairs) == 2 else _raters_by_model(found))
     if found.rivals:
-        tables.append(_rivals(found.rivals))
+        tables.append(rivals(found.rivals))
     if found.reference is not None:
         tables.append(_judges(found.reference, found.judges))
     last = tables[-1]
@@ -192,7 +192,8 @@ def _paired_notes(shown: int, of: int, what: str) -> tuple[str, ...]:
     return (*notes, f"the {shown} of {of} {what} with the lowest p; {ALL_SHOWN}") if shown < of else notes
 
 
-def _rivals(found: Sequence[Rivals]) -> Table:
+def rivals(found: Sequence[Rivals]) -> Table:
+    """Return two models against the same opponent, those with the lowest p first."""
     shown = sorted(found, key=lambda pair: pair.p)[:LONGEST]
     rows = tuple((pair.first, pair.second, pair.opponent, *_paired(pair)) for pair in shown)
     columns = ("first", "second", "against", *PAIRED_COLUMNS)

@@ -105,7 +105,7 @@ def test_the_funnel_and_the_files_are_shown_with_what_was_lost_on_the_way(export
     lines = {" ".join(line.split()) for line in shown.stdout.splitlines()}
     assert {
         "From items to generation pairs", "items - 12", "failed 1 11", "without a candidate 1 10", "candidates - 11",
-        "tie 1 10", "margin 1 9", "duplicates 1 8", "kept - 8",
+        "tie 1 10", "margin 1 9", "duplicates likeness of 0.8 or more 1 8", "kept - 8",
         "generation-dpo train generation-dpo/train.jsonl 8 8", f"in {tmp_path / 'd'}",
     } <= lines  # fmt: skip
     assert "quorum 0" not in shown.stdout
@@ -140,11 +140,11 @@ def test_prompts_of_an_evaluation_set_are_left_out_and_the_set_is_named_without_
     assert str(tmp_path) not in (tmp_path / "d" / "export.json").read_text()
 
 
-def test_a_data_set_without_a_row_is_told_by_exit_code_1(export: Export, candidates: Made) -> None:
+def test_a_format_without_a_row_is_told_by_exit_code_1(export: Export, candidates: Made) -> None:
     candidates.pairs = [pair(dropped="tie")]
-    told = export("--format", "dpo", "--data", "generation")
+    told = export("--format", "dpo")
     assert told.exit_code == 1
-    assert "train is empty: it has no file" in told.stdout
+    assert "generation-dpo: there is no row: it has no file" in told.stdout
 
 
 def test_a_variant_of_a_sweep_is_the_only_one_that_is_read(export: Export) -> None:

@@ -165,6 +165,16 @@ def test_a_file_that_only_looks_like_an_exports_is_no_less_refused(tmp_path: Pat
     assert content(tmp_path / "d") == {stray: b"{}"}
 
 
+def test_an_export_json_that_names_files_of_others_has_no_say_over_them(tmp_path: Path) -> None:
+    export(Made(PAIRS), tmp_path / "d", ["dpo"])
+    path = tmp_path / "d" / "export.json"
+    path.write_text(path.read_text().replace("generation-dpo/train.jsonl", "../mine.jsonl"))
+    (tmp_path / "mine.jsonl").write_text("mine")
+    with pytest.raises(DeclarationError, match=r"not what an export writes: it names ../mine.jsonl"):
+        export(Made(PAIRS), tmp_path / "d", ["dpo", "kto"])
+    assert (tmp_path / "mine.jsonl").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("then", "words"),
     [

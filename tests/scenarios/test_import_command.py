@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 from typer.testing import CliRunner, Result
 
 from fellowship.scenarios.cli import app
@@ -157,7 +158,7 @@ def test_a_broken_file_in_a_folder_is_counted_as_bad(votes: Path, tmp_path: Path
         (("mt-bench", "bench", "--kind", "humans"), "unknown kind 'humans'; did you mean 'human'?"),
         (
             ("pandalm", "bench", "--kind", "human"),
-            "--kind is for mt-bench, alpaca-eval: files of pandalm say who is a person",
+            "--kind is for mt-bench, alpaca-eval, preference: files of pandalm say who is a person",
         ),
     ],
 )
@@ -222,3 +223,14 @@ def test_all_that_is_published_can_be_read_back_as_it_was_written(shared_data: P
         assert json.loads(result.stdout)["votes"] == count
         ratings = read_ratings(to)
         assert (len(ratings), ratings.bad, ratings.ignored) == (count, (), ())
+
+
+def test_two_commands_give_the_papers_win_rate_with_its_interval(tmp_path: Path, shared_data: Path) -> None:
+    """Arif et al. 2025, table 7: 41.4 % of 500; the interval is statsmodels' proportion_confint, method wilson."""
+    picks = list(shared_data.glob("fellowship/outputs/generators/**/*_picks_gpt.json"))
+    assert bring("fellowship", *picks, "--to", tmp_path / "r.jsonl").exit_code == 0
+    result = CliRunner().invoke(app, ["winrate", str(tmp_path / "r.jsonl"), "--json"])
+    pair = json.loads(result.stdout)["pairs"][0]
+    assert (pair["model"], pair["opponent"]) == ("gemma-2-9b-it_gemma-2-9b-it", "gpt-4o")
+    assert (pair["wins"], pair["ties"], pair["n"], pair["win_rate"]) == (207, 10, 500, 0.414)
+    assert pair["win_rate_ci"] == pytest.approx(proportion_confint(207, 500, method="wilson"), abs=1e-9)

@@ -7,9 +7,10 @@ from .importer import Importer
 from .llmbar import LLMBAR
 from .mt_bench import MT_BENCH
 from .pandalm import PANDALM
+from .preference import PREFERENCE
 
 IMPORTERS: dict[str, Importer] = {
-    importer.name: importer for importer in (PANDALM, MT_BENCH, FELLOWSHIP, ALPACA_EVAL, LLMBAR)
+    importer.name: importer for importer in (PANDALM, MT_BENCH, FELLOWSHIP, ALPACA_EVAL, LLMBAR, PREFERENCE)
 }
 
 

@@ -150,3 +150,14 @@ def test_a_fault_that_recorded_outputs_cannot_show_is_told(outputs: Path) -> Non
     result = run(outputs, "--fault", "first-turn-only")
     assert result.exit_code == 0, result.exception
     assert "--fault first-turn-only changes nothing: what judges would have said of the second turn" in result.stderr
+
+
+@needs_data
+@pytest.mark.parametrize("mode", ["--as-published", "--corrected"])
+def test_the_recorded_picks_say_how_many_prompts_have_another_pick_once_the_knock_out_is_put_right(mode: str) -> None:
+    """Counted by hand from the scores of the file: 387 of 500; 102 more second steps are ties."""
+    picks = SHARED_DATA / "fellowship" / "outputs" / "generators"
+    assert "387 of 500 prompts whose pick changes" in run(picks, mode).stdout
+    faults = json.loads(run(picks, mode, "--json").stdout)["faults"]
+    counted = [(each["n_affected"], each["of"]) for each in faults if each["what"] == "prompts whose pick changes"]
+    assert counted == [(387, 500), (387, 500)]
