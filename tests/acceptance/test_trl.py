@@ -16,7 +16,12 @@ import pytest
 from playing import beside, fellowship
 
 from fellowship.protocols.models import ModelCall
+from fellowship.runtime.log import LogReader
 from fellowship.runtime.testing import LoopbackEndpoint
+from fellowship.scenarios.preferences.card import card
+from fellowship.scenarios.preferences.exported import Exported
+from fellowship.scenarios.preferences.facts import facts_of
+from fellowship.scenarios.preferences.readme import examples
 
 pytestmark = [
     pytest.mark.trl,
@@ -117,6 +122,18 @@ def exports(tmp_path_factory: pytest.TempPathFactory, datasets: Any) -> Exports:
 
 
 @pytest.fixture(scope="module")
+def data_card(exports: Exports) -> Path:
+    """The card of the folder of Parquet files, which is what its blocks load."""
+    to = exports.root / "parquet"
+    exported = Exported.model_validate_json((to / "export.json").read_bytes())
+    with LogReader(exports.root / "run" / "run.db") as log:
+        text = card(exported, facts_of(log), example=examples(exported, to, to))
+    path = exports.root / "card.md"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
 def model(exports: Exports) -> Path:
     """A model of one narrow layer with weights of chance, and a tokenizer that has read the export."""
     import torch
@@ -127,11 +144,13 @@ def model(exports: Exports) -> Path:
     pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     pairs.decoder = decoders.ByteLevel()
     bytewise = pre_tokenizers.ByteLevel.alphabet()
-    special = ["<|pad|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=bytewise, show_progress=False)
+    special = pad, _, end = ["<|pad|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, initial_alphabet=bytewise, show_progress=False
+    )
     texts = (turn["content"] for row in exports.rows("workflow-dpo") for part in PARTS[:3] for turn in row[part])
     pairs.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=pairs, pad_token="<|pad|>", eos_token="<|im_end|>")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=pairs, pad_token=pad, eos_token=end)
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -178,6 +197,11 @@ def build(exports: Exports, model: Path, tmp_path: Path) -> Build:
 def logged(trainer: Any) -> list[dict[str, float]]:
     """Return what a trainer logged at each of its steps."""
     return [step for step in trainer.state.log_history if "loss" in step]
+
+
+def answered(row: dict[str, Any]) -> str:
+    """Return prompt and answer of a KTO row as one text."""
+    return json.dumps([row["prompt"], text_of(row["completion"])])
 
 
 def text_of(messages: list[dict[str, str]]) -> str:
@@ -232,24 +256,21 @@ def test_the_prompt_that_trl_finds_in_both_answers_is_the_one_of_its_own_column(
 def test_pairs_that_trl_takes_apart_are_the_rows_of_kto_but_for_single_labels(exports: Exports, data: str) -> None:
     from trl import unpair_preference_dataset
 
-    Labelled = tuple[str, str]
-    labels: dict[Labelled, set[bool]] = {}
-    taken_apart = unpair_preference_dataset(exports.load(f"{data}-dpo")["train"])
+    taken_apart = [row for split in exports.load(f"{data}-dpo").values() for row in unpair_preference_dataset(split)]
+    assert {tuple(sorted(row)) for row in taken_apart} == {("completion", "label", "metadata", "prompt")}
+    labels: dict[str, set[bool]] = {}
     for row in taken_apart:
-        labels.setdefault((json.dumps(row["prompt"]), text_of(row["completion"])), set()).add(row["label"])
-    both = {text for text, found in labels.items() if len(found) == 2}
-    rows = exports.load(f"{data}-kto")["train"]
-    single = [row for row in rows if "" in row["metadata"]["events"].values()]
-    paired: dict[Labelled, bool] = {
-        (json.dumps(row["prompt"]), text_of(row["completion"])): row["label"] for row in rows if row not in single
-    }
-    assert bool(single) == (data == "workflow")
-    assert len(paired) == len(rows) - len(single)
-    assert not paired.keys() & both
-    assert all(labels[text] == {label} for text, label in paired.items())
-    unpaired = labels.keys() - both - paired.keys()
-    assert not unpaired or exports.written()[f"{data}-kto"]["left_out"]["contradictory"] >= len(unpaired)
-    assert taken_apart.column_names == ["completion", "label", "prompt", "metadata"]
+        labels.setdefault(answered(row), set()).add(row["label"])
+    rows = exports.rows(f"{data}-kto")
+    found = {answered(row): row["label"] for row in rows}
+    assert len(found) == len(rows)
+    of_pairs = labels.keys() & found.keys()
+    assert all(labels[text] == {found[text]} for text in of_pairs)
+    alone = [row for row in rows if answered(row) not in labels]
+    assert all("" in row["metadata"]["events"].values() for row in alone)
+    contradictory = exports.written()[f"{data}-kto"]["left_out"].get("contradictory", 0)
+    assert contradictory >= 2 * len(labels.keys() - of_pairs)  # each is told once for good and once for bad, at least
+    assert bool(alone) == bool(contradictory) == (data == "workflow")
 
 
 def test_a_chat_template_makes_of_every_row_the_texts_that_were_said(exports: Exports, tokenizer: Any) -> None:
@@ -287,7 +308,9 @@ def test_dpo_trains_on_pairs_as_they_are_loaded(exports: Exports, build: Build, 
             assert tokenizer.decode(ids[f"{part}_ids"]) == text_of(row[part]) + "<|im_end|>\n"
     trainer.train()
     first, second = logged(trainer)
-    assert first["loss"] == pytest.approx(math.log(2), abs=1e-4)  # Rafailov et al. 2023, eq. 7, before a step: -log σ(0)
+    assert first["loss"] == pytest.approx(
+        math.log(2), abs=1e-4
+    )  # Rafailov et al. 2023, eq. 7, before a step: -log sigmoid(0)
     assert math.isfinite(second["loss"])
     assert second["rewards/margins"] != 0
 
@@ -295,7 +318,8 @@ def test_dpo_trains_on_pairs_as_they_are_loaded(exports: Exports, build: Build, 
 @pytest.mark.parametrize("data", ["generation", "workflow"])
 def test_dpo_takes_of_implicit_pairs_the_same_tokens(build: Build, data: str) -> None:
     explicit, implicit = (
-        build(DOCS, "DPOTrainer", folder, **{"generation-": f"{data}-"}).train_dataset for folder in ("jsonl", "implicit")
+        build(DOCS, "DPOTrainer", folder, **{"generation-": f"{data}-"}).train_dataset
+        for folder in ("jsonl", "implicit")
     )
     for ids in ("prompt_ids", "chosen_ids", "rejected_ids"):
         assert explicit[ids] == implicit[ids]
@@ -314,21 +338,23 @@ def test_kto_trains_on_single_labels_by_the_weights_that_the_export_suggests(
     weights = {True: balance["desirable_weight"], False: balance["undesirable_weight"]}
     assert weights[True] > weights[False]
     batch = next(each for each in trainer.get_train_dataloader() if any(each["label"]))
-    wanted = [weights[bool(label)] / 2 for label in batch["label"]]  # Ethayarajh et al. 2024: λ(1 - σ(0)) before a step
+    wanted = [
+        weights[bool(label)] / 2 for label in batch["label"]
+    ]  # Ethayarajh et al. 2024: weight * (1 - sigmoid(0)) before a step
     assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)
     trainer.train()
     assert all(math.isfinite(step["loss"]) for step in logged(trainer))
 
 
-def test_trl_would_say_so_where_the_weights_of_kto_were_not_in_its_range(
-    exports: Exports, build: Build, caplog: pytest.LogCaptureFixture
+def test_trl_warns_of_other_weights_than_those_of_the_card(
+    exports: Exports, data_card: Path, build: Build, caplog: pytest.LogCaptureFixture
 ) -> None:
-    weight = exports.written()["generation-kto"]["balance"]["desirable_weight"]
-    card = exports.root / "jsonl" / "README.md"
+    balance = exports.written("parquet")["generation-kto"]["balance"]
     with caplog.at_level(logging.WARNING, "trl"):
-        build(card, "KTOTrainer")
+        trainer = build(data_card, "KTOTrainer", "parquet")
+        assert trainer.args.desirable_weight == pytest.approx(balance["desirable_weight"])
         assert "desirable_weight in" not in caplog.text
-        build(card, "KTOTrainer", **{f"desirable_weight={weight:g}": "desirable_weight=1"})
+        build(data_card, "KTOTrainer", "parquet", **{f"desirable_weight={balance['desirable_weight']:g}": "beta=0.1"})
     assert "desirable_weight in" in caplog.text
 
 
@@ -341,7 +367,9 @@ def test_a_reward_model_is_trained_with_the_margins_of_the_pairs(exports: Export
     loss, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
     chosen, rejected = (rewards.tolist() for rewards in outputs.logits.squeeze(-1).chunk(2))
     wanted = [
-        math.log1p(math.exp(margin - better + worse))  # -log σ(r_chosen - r_rejected - margin): Touvron et al. 2023, eq. 2
+        math.log1p(
+            math.exp(margin - better + worse)
+        )  # -log sigmoid(chosen - rejected - margin): Touvron et al. 2023, eq. 2
         for better, worse, margin in zip(chosen, rejected, batch["margin"].tolist(), strict=True)
     ]
     assert loss.item() == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)
@@ -362,8 +390,8 @@ def test_sft_trains_on_the_best_answers_and_not_on_their_prompts(
     assert all(math.isfinite(step["loss"]) for step in logged(trainer))
 
 
-def test_the_block_of_the_data_card_trains_as_it_stands(exports: Exports, build: Build) -> None:
-    trainer = build(exports.root / "parquet" / "README.md", "DPOTrainer", "parquet")
+def test_the_block_of_the_data_card_trains_as_it_stands(exports: Exports, data_card: Path, build: Build) -> None:
+    trainer = build(data_card, "DPOTrainer", "parquet")
     assert len(trainer.train_dataset) == exports.written("parquet")["generation-dpo"]["rows"]["train"]
     trainer.train()
     assert len(logged(trainer)) == 2
