@@ -23,17 +23,17 @@ from fellowship.scenarios.preferences.exported import Exported
 from fellowship.scenarios.preferences.facts import facts_of
 from fellowship.scenarios.preferences.readme import examples
 
+if not (find_spec("trl") and find_spec("torch")):
+    pytest.skip("trl and torch are not installed: `make trl` does both", allow_module_level=True)
+
 pytestmark = [
     pytest.mark.trl,
-    pytest.mark.skipif(
-        not (find_spec("trl") and find_spec("torch")), reason="trl and torch are not installed: `make trl` does both"
-    ),
-    # trl 1.16 names options as transformers 5 called them before 5.23; what it calls is its own affair
+    # trl 1.16 says it as transformers had it before 5.23: nothing of ours
     pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
 ]
 
 PROMPTS = 40
-DOCS = Path(__file__).parents[2] / "docs" / "preferences-trl.part.md"
+DOCS = "\n".join(path.read_text() for path in (Path(__file__).parents[2] / "docs").glob("preferences*.md"))
 FEW = 'output_dir="out", use_cpu=True, max_steps=2, per_device_train_batch_size=4, logging_steps=1, save_strategy="no", disable_tqdm=True'
 PARTS = ("prompt", "chosen", "rejected", "completion")
 TEMPLATE = (
@@ -122,15 +122,12 @@ def exports(tmp_path_factory: pytest.TempPathFactory, datasets: Any) -> Exports:
 
 
 @pytest.fixture(scope="module")
-def data_card(exports: Exports) -> Path:
+def data_card(exports: Exports) -> str:
     """The card of the folder of Parquet files, which is what its blocks load."""
     to = exports.root / "parquet"
     exported = Exported.model_validate_json((to / "export.json").read_bytes())
     with LogReader(exports.root / "run" / "run.db") as log:
-        text = card(exported, facts_of(log), example=examples(exported, to, to))
-    path = exports.root / "card.md"
-    path.write_text(text)
-    return path
+        return card(exported, facts_of(log), example=examples(exported, to, to))
 
 
 @pytest.fixture(scope="module")
@@ -175,10 +172,10 @@ Build = Callable[..., Any]
 
 @pytest.fixture
 def build(exports: Exports, model: Path, tmp_path: Path) -> Build:
-    """Makes the trainer of a block of Python out of Markdown: all of it but the training itself."""
+    """Makes the trainer of a block of Python out of Markdown, which is then to be trained."""
 
-    def of(markdown: Path, trainer: str, folder: str = "jsonl", **replaced: str) -> Any:
-        blocks = re.findall(r"```python\n(.*?)\n```", markdown.read_text(), re.DOTALL)
+    def of(markdown: str, trainer: str, folder: str = "jsonl", **replaced: str) -> Any:
+        blocks = re.findall(r"```python\n(.*?)\n```", markdown, re.DOTALL)
         (block,) = (each for each in blocks if f"{trainer}(" in each)
         block, end = block[: -len("trainer.train()")], block[-len("trainer.train()") :]
         assert end == "trainer.train()"
@@ -188,7 +185,7 @@ def build(exports: Exports, model: Path, tmp_path: Path) -> Build:
             assert old in block
             block = block.replace(old, new)
         found: dict[str, Any] = {}
-        exec(compile(block, str(markdown), "exec"), found)  # noqa: S102 - the documentation's own code is what is tested
+        exec(compile(block, trainer, "exec"), found)  # noqa: S102 - the documentation's own code is what is tested
         return found["trainer"]
 
     return of
@@ -347,7 +344,7 @@ def test_kto_trains_on_single_labels_by_the_weights_that_the_export_suggests(
 
 
 def test_trl_warns_of_other_weights_than_those_of_the_card(
-    exports: Exports, data_card: Path, build: Build, caplog: pytest.LogCaptureFixture
+    exports: Exports, data_card: str, build: Build, caplog: pytest.LogCaptureFixture
 ) -> None:
     balance = exports.written("parquet")["generation-kto"]["balance"]
     with caplog.at_level(logging.WARNING, "trl"):
@@ -390,7 +387,7 @@ def test_sft_trains_on_the_best_answers_and_not_on_their_prompts(
     assert all(math.isfinite(step["loss"]) for step in logged(trainer))
 
 
-def test_the_block_of_the_data_card_trains_as_it_stands(exports: Exports, data_card: Path, build: Build) -> None:
+def test_the_block_of_the_data_card_trains_as_it_stands(exports: Exports, data_card: str, build: Build) -> None:
     trainer = build(data_card, "DPOTrainer", "parquet")
     assert len(trainer.train_dataset) == exports.written("parquet")["generation-dpo"]["rows"]["train"]
     trainer.train()
