@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTHONS ?= python3.11 python3.12 python3.13
+# What trl trains with. A CPU build is what its tests need; where pip finds none it takes the one for GPUs, with gigabytes beside it.
+TORCH ?= torch==2.13.0
+TORCH_PYTHON ?= 3.11
 
-.PHONY: demo test check format bench soak docs matrix clean
+.PHONY: demo test trl check format bench soak docs matrix clean
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -19,13 +22,27 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[local,dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.trl: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[local,dev,trl]' '$(TORCH)'
+	@touch $@
+
 demo: $(VENV)/.demo
 	@$(BIN)/fellowship models get smollm2-135m
 	@$(BIN)/python examples/demo.py
 
+# CI trains by trl, too, with the Python that has a CPU build; elsewhere that is skipped until `make trl` was called.
 test: $(VENV)/.dev
+ifdef CI
+	@if $(BIN)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(TORCH_PYTHON)")'; \
+		then $(MAKE) $(VENV)/.trl; \
+		else echo "torch has a CPU build for Python $(TORCH_PYTHON) only: tests by trl are skipped"; fi
+endif
 	@$(BIN)/fellowship models get smollm2-135m
 	$(BIN)/python -m pytest
+
+trl: $(VENV)/.trl
+	$(BIN)/python -m pytest -m trl
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

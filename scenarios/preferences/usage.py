@@ -8,8 +8,8 @@ from .exported import Exported, Format, Written
 from .markup import code, fenced, shown, table
 
 TRAINERS: dict[Format, str] = {
-    "dpo": "`DPOTrainer`, also CPO and ORPO",
-    "kto": "`KTOTrainer`, also BCO",
+    "dpo": "`DPOTrainer`; also CPO and ORPO, of `trl.experimental`",
+    "kto": "`KTOTrainer`",
     "reward": "`RewardTrainer`",
     "sft": "`SFTTrainer`",
 }
@@ -19,7 +19,7 @@ COLUMNS: dict[str, str] = {
     "rejected": "the worse answer",
     "completion": "an answer",
     "label": "whether the completion is wanted",
-    "margin": "how far the judges' mean scores lie apart; -1 where they gave none",
+    "margin": "how far the judges' mean scores lie apart; `RewardTrainer` wants rewards as far apart",
     "metadata": "where the row comes from",
 }
 METADATA: dict[str, str] = {
