@@ -47,6 +47,10 @@ def export_command(exported: Exported, licence: str | None = None) -> str:
         words += ["--files", "parquet"]
     if licence:
         words += ["--license", licence]
+    for language in exported.about.languages:
+        words += ["--language", language]
+    for name, place in exported.about.benchmarks.items():
+        words += ["--benchmark", f"{name}={place}"]
     return " ".join(shlex.quote(word) for word in (*words, "--to", "DIR"))
 
 
@@ -62,6 +66,8 @@ def _options(options: Options) -> Iterator[str]:
         yield from ("--not-in", name)
     if options.variant:
         yield from ("--variant", options.variant)
+    if options.own_family:
+        yield "--own-family"
     if options.seed:
         yield from ("--seed", str(options.seed))
 
