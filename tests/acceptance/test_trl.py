@@ -375,6 +375,24 @@ def test_a_reward_model_is_trained_with_the_margins_of_the_pairs(exports: Export
     assert all(math.isfinite(step["loss"]) for step in logged(trainer))
 
 
+def test_rows_that_are_too_long_are_left_out_by_trl_as_the_documentation_says(
+    exports: Exports, build: Build, tokenizer: Any
+) -> None:
+    def tokens(messages: list[dict[str, str]], **more: bool) -> int:
+        return len(tokenizer.apply_chat_template(messages, **more)["input_ids"])
+
+    prompts = [tokens(row["prompt"], add_generation_prompt=True) for row in exports.load("workflow-dpo")["train"]]
+    longest = [max(tokens(row["chosen"]), tokens(row["rejected"])) for row in exports.load("workflow-reward")["train"]]
+    limit = sorted(longest)[len(longest) // 2]
+    short = {"max_steps=2": f"max_steps=2, max_length={limit}", "generation-": "workflow-"}
+    left = {
+        "RewardTrainer": sum(each <= limit for each in longest),
+        "DPOTrainer": sum(each < limit for each in prompts),
+    }
+    assert 0 < left["RewardTrainer"] < left["DPOTrainer"] < len(prompts)
+    assert {trainer: len(build(DOCS, trainer, **short).train_dataset) for trainer in left} == left
+
+
 def test_sft_trains_on_the_best_answers_and_not_on_their_prompts(
     exports: Exports, build: Build, tokenizer: Any
 ) -> None:
