@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     Tag,
     WithJsonSchema,
-    field_serializer,
 )
 from pydantic_core import PydanticCustomError
 

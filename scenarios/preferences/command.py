@@ -12,6 +12,7 @@ import yaml
 from ...protocols.errors import DeclarationError
 from ..hub import PREFIX
 from ..loading import library, set_part, source_of, validate
+from ..parameters import CHOSEN
 from ..shapes import SHAPES
 from ..source import read
 
@@ -111,14 +112,20 @@ def _changes(document: dict[str, Any]) -> tuple[str, ...] | None:
     if name not in library():
         return None
     source = source_of(name)
-    differing = list(_differing(validate(source).document(), document, ""))
-    if any(isinstance(value, list) for _, value in differing):
-        return None  # it could be said, and nobody would read it
-    found = tuple(f"{path}={_value(value)}" for path, value in differing)
+    defaults: dict[str, Any] = validate(source).document().get(CHOSEN, {})
+    chosen = tuple(
+        f"{name}={_value(value)}" for name, value in document.get(CHOSEN, {}).items() if defaults.get(name) != value
+    )
     try:
+        for change in chosen:
+            set_part(source.document, change)
+        differing = list(_differing(validate(source).document(), document, ""))
+        if any(isinstance(value, list) for _, value in differing):
+            return None  # it could be said, and nobody would read it
+        found = tuple(f"{path}={_value(value)}" for path, value in differing)
         for change in found:
             set_part(source.document, change)
-        return found if validate(source).document() == document else None
+        return (*chosen, *found) if validate(source).document() == document else None
     except DeclarationError:
         return None
 
