@@ -119,13 +119,14 @@ class Repeat(_Declared):
     """The number of rounds, at most."""
     do: "tuple[Step, ...]" = Field(min_length=1)
     """The steps of a round."""
-    until: Names | None = None
+    until: str | tuple[str, ...] | None = None
     """Ends the repeat after a round in which it, or one of several, holds: consensus, settled, unchanged, or a
     comparison such as `score >= 9.5` or `without-gain >= 2`."""
 
-    @field_serializer("until")
-    def _plain(self, until: tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        return until[0] if until is not None and len(until) == 1 else until
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Return the conditions of `until`."""
+        return (self.until,) if isinstance(self.until, str) else self.until or ()
 
 
 class Decide(_Declared):
