@@ -112,6 +112,17 @@ class Ask(_Declared):
         return default.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
+def _one_or_several(value: object) -> str:
+    return "<several>" if isinstance(value, (list, tuple)) else "<one>"
+
+
+Conditions = Annotated[
+    Annotated[str, Tag("<one>")] | Annotated[tuple[str, ...], Field(min_length=1), Tag("<several>")],
+    Discriminator(_one_or_several),
+]
+"""A condition, or several of which one is enough."""
+
+
 class Repeat(_Declared):
     """Do steps several times, or until a condition holds."""
 
@@ -119,7 +130,7 @@ class Repeat(_Declared):
     """The number of rounds, at most."""
     do: "tuple[Step, ...]" = Field(min_length=1)
     """The steps of a round."""
-    until: str | tuple[str, ...] | None = None
+    until: Conditions | None = None
     """Ends the repeat after a round in which it, or one of several, holds: consensus, settled, unchanged, or a
     comparison such as `score >= 9.5` or `without-gain >= 2`."""
 
@@ -383,7 +394,9 @@ class Sweep(_Declared):
 Document = Scenario | Sweep
 """What a file declares."""
 
-TAGS = frozenset({*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>", "<every>", "<values>"})
+TAGS = frozenset(
+    {*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>", "<every>", "<values>", "<one>", "<several>"}
+)
 """What pydantic adds to a place to say which variant it took."""
 
 
