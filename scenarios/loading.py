@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
 from . import knockouts
-from .parameters import CHOSEN, filled, prove_used, set_parameter
+from .parameters import CHOSEN, filled, set_parameter, unused
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -79,14 +79,19 @@ def load(name: str, *, changes: Sequence[str] = (), as_published: bool = False) 
         DeclarationError: all that is wrong with it, each at its place.
     """
     source = source_of(name)
-    prove_used(source)
+    idle = unused(source)  # before a change takes the place of one
     for change in changes:
         set_part(source.document, change)
     for change in changes:
         prove_meant(source.document, change.partition("=")[0], f"--set {change}", new=True)
     if changes:  # what is wrong may be of the changes' making
         source = replace(source, name=f"{source.name} with --set")
-    declared = validate(source)
+    try:
+        declared = validate(source)
+    except DeclarationError as error:
+        raise DeclarationError([*idle, *error.problems]) from error
+    if idle:
+        raise DeclarationError(idle)
     return (knockouts.as_published(declared, source) if as_published else declared), source
 
 

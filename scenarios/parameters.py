@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from ..protocols.errors import DeclarationError, nearest
+from ..protocols.errors import DeclarationError, Problem, nearest
 from .problems import Problems
 from .source import Path, Source
 from .spec import Parameter
@@ -47,15 +47,15 @@ def filled(source: Source) -> Source:
     return replace(source, document={**document, CHOSEN: {name: each.default for name, each in parameters.items()}})
 
 
-def prove_used(source: Source) -> None:
-    """Raise DeclarationError where a parameter stands in no value of the document."""
+def unused(source: Source) -> list[Problem]:
+    """Return a problem for each parameter that stands in no value of the document."""
     declared = source.document.get(KEY)
-    problems = Problems(source)
     used = {use for text in _strings([source.document]) for use in _USED.findall(text)}
-    for name in cast("dict[str, Any]", declared) if isinstance(declared, dict) else ():
-        if name not in used:
-            problems.add(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
-    problems.tell()
+    return [
+        source.problem(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
+        for name in (cast("dict[str, Any]", declared) if isinstance(declared, dict) else ())
+        if name not in used
+    ]
 
 
 def _declared(declared: dict[str, Any], problems: Problems) -> Iterator[tuple[str, Parameter]]:
