@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
 from . import knockouts
-from .parameters import filled, prove_used, set_parameter
+from .parameters import KEY, filled, prove_used, set_parameter
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -187,6 +187,7 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
             return
     except DeclarationError as error:
         raise DeclarationError(f"{change}: {error}") from error
+    _prove_named(document, path, change)
     parts = path.split(".")
     place: Any = document
     for index, part in enumerate(parts[:-1]):
@@ -199,6 +200,16 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
         place[last] = value
     else:
         _step_into(place, last, ".".join(parts[:-1]), change)
+
+
+def _prove_named(document: dict[str, Any], path: str, change: str) -> None:
+    """Raise DeclarationError where a path is nearly a parameter's name, and nothing else that there is."""
+    parameters = _mapping(document.get(KEY))
+    if path in (*document, *known_fields()):
+        return
+    hint = nearest(path, parameters)
+    if "did you mean" in hint:
+        raise DeclarationError(f"{change}: unknown parameter {path!r}{hint}")
 
 
 def _mapping(value: object) -> dict[str, Any]:
