@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 from drafting import Cast, staged
-from playing import beside, fellowship, written
 from hypothesis import given
 from hypothesis import strategies as st
+from playing import beside, fellowship, written
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.runtime.testing import LoopbackEndpoint
@@ -94,8 +94,8 @@ def test_a_choice_puts_a_list_in_place_of_one_name(good: str) -> None:
 
 
 def test_a_list_that_stands_in_a_list_is_spread_and_an_empty_one_leaves_nothing(good: str) -> None:
-    assert [list(step)[0] for step in flow(good)] == ["ask", "repeat", "pick", "pick"]
-    assert [list(step)[0] for step in flow(good, "ends=none")] == ["ask", "repeat", "pick"]
+    assert [next(iter(step)) for step in flow(good)] == ["ask", "repeat", "pick", "pick"]
+    assert [next(iter(step)) for step in flow(good, "ends=none")] == ["ask", "repeat", "pick"]
 
 
 def test_agents_that_only_another_choice_asks_are_left_out(good: str) -> None:
