@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
 from . import knockouts
-from .parameters import CHOSEN, filled, set_parameter, unused
+from .parameters import CHOSEN, KEY, filled, set_parameter, unused
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -136,8 +136,6 @@ def _problem(source: Source, fault: dict[str, Any], document: type[Document]) ->
     sort, message = str(fault["type"]), str(fault["msg"])
     if sort == "extra_forbidden":
         known = [name for name in known_fields(*tagged[:-1], sort=document) if name != CHOSEN]
-        if len(path) == 1:  # --set NAME=VALUE may have meant a parameter
-            known += _mapping(source.document.get(CHOSEN))
         what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known)}"
     elif sort == "missing":
         what = f"key {path[-1]!r} is missing"
@@ -195,6 +193,7 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
             return
     except DeclarationError as error:
         raise DeclarationError(f"{change}: {error}") from error
+    _prove_named(document, path, change)
     parts = path.split(".")
     place: Any = document
     for index, part in enumerate(parts[:-1]):
@@ -207,6 +206,16 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
         place[last] = value
     else:
         _step_into(place, last, ".".join(parts[:-1]), change)
+
+
+def _prove_named(document: dict[str, Any], path: str, change: str) -> None:
+    """Raise DeclarationError where a path is nearly a parameter's name, and nothing else that there is."""
+    parameters = _mapping(document.get(KEY))
+    if path in (*document, *known_fields()):
+        return
+    hint = nearest(path, parameters)
+    if "did you mean" in hint:
+        raise DeclarationError(f"{change}: unknown parameter {path!r}{hint}")
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from playing import items
@@ -56,7 +56,6 @@ def planned(text: str, models: Mapping[str, str] | None = None) -> Plan:
     return plan(validate(source), source=source, models=models)
 
 
-Score = float | Sequence[float]
 Duel = tuple[float, float] | str
 
 
@@ -75,6 +74,8 @@ class Cast:
         by: Mapping[str, Mapping[str, float]] | None = None,
         texts: Mapping[str, Sequence[str]] | None = None,
         reviews: Mapping[str, Sequence[float]] | None = None,
+        silent: Collection[str] = (),
+        models: Mapping[str, str] | None = None,
     ) -> None:
         """Make one.
 
@@ -84,12 +85,16 @@ class Cast:
             by: Scores by judge, in place of `worth`.
             texts: Drafts by writer.
             reviews: Scores by reviewer, in the order given.
+            silent: Judges who cannot be read.
+            models: Of agents whose model is not called as they are.
         """
         self.model = ScriptedModel(self._say)
         self.asked: list[str] = []
         self.calls = self.model.calls
         self._worth, self._duels, self._by = worth or {}, duels or {}, by or {}
         self._texts, self._reviews = texts or {}, reviews or {}
+        self._silent = silent
+        self._agents = {model: agent for agent, model in (models or {}).items()}
         self._count: dict[str, int] = {}
 
     def of(self, *names: str) -> list[str]:
@@ -97,7 +102,7 @@ class Cast:
         return [line for line in self.asked if line.split()[0].rstrip(":") in names]
 
     def _say(self, call: ModelCall) -> str:
-        who = call.settings.model.partition("/")[2]
+        who = self._agents.get(call.settings.model, call.settings.model.partition("/")[2])
         last = call.messages[-1].content
         if call.answer is None:
             return self._draft(who, call.messages)
@@ -126,6 +131,8 @@ class Cast:
 
     def _vote(self, who: str, shown: Sequence[str]) -> str:
         self.asked.append(f"{who}: {' | '.join(shown)}")
+        if who in self._silent:
+            return "?"
         worth = {**self._worth, **self._by.get(who, {})}
         if len(shown) == 1:
             return json.dumps({"reason": "so", "score": worth.get(shown[0], 5)})
