@@ -25,6 +25,8 @@ from .steps import Playable
 LOG = "run.db"
 RECORD = "run.yaml"
 RESULTS = "results.jsonl"
+DATASET = "dataset"
+"""Folder of the data sets of a run that makes preference pairs, written anew whenever it ends."""
 FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal"})
 """What lies in a directory before anything is played."""
 MOST_CHANGES = 8
