@@ -52,6 +52,7 @@ def export(
     options: Options | None = None,
     repeats: Repeats | None = None,
     about: About | None = None,
+    anew: bool = False,
     card: Card | None = None,
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
@@ -69,6 +70,7 @@ def export(
         options: What rows are chosen by; None for all that the scenario keeps, in one split.
         repeats: Looks for prompts that are there already, or in an evaluation set; None: not looked for.
         about: What the card says beyond what the run knows; added to what an earlier export into the folder said.
+        anew: Whether what is in the folder makes way where it is an export of another run, or of other data.
         card: Makes README.md; None for one that says no more than where the files are.
 
     Raises:
@@ -100,7 +102,10 @@ def export(
             written=tuple(written),
             about=about or About(),
         )
-        exported = merged(folder.before, exported, to)
+        earlier = folder.before
+        if anew and earlier is not None and earlier.run != exported.run:
+            earlier = None
+        exported = merged(earlier, exported, to)
         folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
     return exported
 

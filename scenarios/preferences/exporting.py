@@ -7,6 +7,7 @@ from pathlib import Path
 from ...protocols.errors import DeclarationError
 from ...protocols.pairing import Data
 from ...runtime.log import LogReader
+from ..directory import DATASET, LOG
 from .card import card
 from .export import export
 from .exported import About, Exported, Format, Options
@@ -40,8 +41,14 @@ class Wanted:
     languages: tuple[str, ...] = ()
 
 
-def export_run(log: LogReader, to: Path, wanted: Wanted) -> Exported:
+def export_run(log: LogReader, to: Path, wanted: Wanted, *, anew: bool = False) -> Exported:
     """Write a run's pairs as data sets with their card; the same bytes for the same log.
+
+    Args:
+        log: The run's.
+        to: A folder, as `export` takes it.
+        wanted: What to write.
+        anew: Whether an export of another run that is in the folder makes way.
 
     Raises:
         DeclarationError: as of `candidates`, `measured` and `export`, or a benchmark is named and nobody judged.
@@ -70,8 +77,19 @@ def export_run(log: LogReader, to: Path, wanted: Wanted) -> Exported:
             benchmarks={name: path.resolve().name for name, path in wanted.benchmarks.items()},
             measured=_measured(facts, wanted.benchmarks),
         ),
+        anew=anew,
         card=readme,
     )
+
+
+def export_own(run: Path) -> Exported:
+    """Write the DPO and KTO data of a run into its own directory, in place of what it had made before.
+
+    Raises:
+        DeclarationError, LogError: as of `export_run`.
+    """
+    with LogReader(run / LOG) as log:
+        return export_run(log, run / DATASET, Wanted(formats=("dpo", "kto")), anew=True)
 
 
 def exported_of(log: LogReader, to: Path) -> Exported | None:

@@ -41,7 +41,7 @@ def export_command(exported: Exported, licence: str | None = None) -> str:
     if len(data) == 1:
         words += ["--data", data[0]]
     words += _options(options)
-    if any(config.implicit and config.format == "dpo" for config in written):
+    if any(config.implicit for config in written if config.format == "dpo"):
         words.append("--implicit")
     if any(path.endswith(".parquet") for config in written for path in config.files.values()):
         words += ["--files", "parquet"]

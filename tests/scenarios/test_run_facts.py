@@ -226,6 +226,8 @@ CASES: dict[str, Callable[[], Playable]] = {
         "judge", "judging.orders=both", "judging.scale=5", "agents.judge.instructions=Be 'fair'."
     ),
     "a part of a list changed": lambda: library("feedback-loop", "flow.1.repeat=4"),
+    "with other parameters": lambda: library("feedback-loop", "review=both", "rounds=3", "pick=knock-out"),
+    "with pairs": lambda: library("preference-pairs", "own_family=true", "margin=0", "judging.orders=ab"),
     "a persona changed": lambda: library("debate", "agents.critic.persona=scientist"),
     "with several models": lambda: changed("jury", lambda document: None, judge="acme/one", second="acme/two"),
     "a flow of its own": lambda: changed("judge", lambda document: document["flow"].insert(0, document["flow"][0])),
