@@ -137,6 +137,9 @@ def _problem(source: Source, fault: dict[str, Any], document: type[Document]) ->
     if sort == "extra_forbidden":
         known = [name for name in known_fields(*tagged[:-1], sort=document) if name != CHOSEN]
         what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known)}"
+    elif sort == "missing" and isinstance(path[-1], int):
+        what = f"{path[-2]} is too short: value {path[-1] + 1} is missing"
+        path = path[:-1]
     elif sort == "missing":
         what = f"key {path[-1]!r} is missing"
         path = path[:-1]
