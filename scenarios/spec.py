@@ -337,7 +337,14 @@ class Scenario(_Declared):
 
     def document(self) -> dict[str, Any]:
         """Return the scenario as a file would say it, defaults left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        found = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if "orders" in self.judging.model_fields_set and any(map(_compares, within(self.flow))):
+            found.setdefault("judging", {})["orders"] = self.judging.orders  # left out, it is both there
+        return found
+
+
+def _compares(step: Step) -> bool:
+    return isinstance(step, (Pick, Pair)) and step.by is not None
 
 
 def _sort_of_values(value: object) -> str:

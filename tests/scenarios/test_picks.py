@@ -15,8 +15,10 @@ from fellowship.protocols.pairing import Preference
 from fellowship.protocols.selection import AS_PUBLISHED, PICKS, Pick, standings
 from fellowship.runtime.testing import LoopbackEndpoint
 from fellowship.scenarios import load, plan
+from fellowship.scenarios.loading import validate
 from fellowship.scenarios.reproduction.faults import INVERTED, Faults
 from fellowship.scenarios.reproduction.generation import FIRST, SECOND, THIRD, Knockout
+from fellowship.scenarios.source import Source
 
 THREE = (ONCE, REVISED, REVISED)
 NONE: Faults = frozenset()
@@ -369,3 +371,11 @@ def test_standings_are_the_same_whichever_draft_is_called_first(matches: list[tu
 def test_a_pick_needs_someone_to_judge_where_matches_decide() -> None:
     with pytest.raises(Exception, match="knock-out is decided by judges: say `by`"):
         planned(written(ONCE, "- {pick: knock-out}"))
+
+
+@pytest.mark.parametrize("orders", ["ab", "ba", "both", "random"])
+def test_orders_that_were_set_are_those_of_matches_when_a_run_is_read_back(orders: str) -> None:
+    scenario, source = load("feedback-loop", changes=["pick=knock-out", f"judging.orders={orders}"])
+    made = plan(scenario, source=source)  # type: ignore[arg-type]
+    again = plan(validate(Source("noted", made.record()["scenario"])))  # type: ignore[arg-type]
+    assert [step.jury.judging.orders for step in (made.flow[-1], again.flow[-1])] == [orders, orders]  # type: ignore[union-attr]
