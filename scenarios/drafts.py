@@ -43,8 +43,8 @@ class Drafts:
             orders: Says in which orders two drafts are shown.
         """
         self.picked: DraftPicked | None = None
-        self.pairs: dict[Data, int] = {}
-        """How many are kept."""
+        self._kept: dict[str, tuple[Data, int]] = {}
+        """What each step makes and how many it keeps, by its place; of a step played again the last time counts."""
         self._plan = plan
         self._conversation = conversation
         self._said = said
@@ -52,6 +52,14 @@ class Drafts:
         self._orders = orders
         self._told_alike: set[frozenset[str]] = set()
         """Drafts of which it is noted that they are the same."""
+
+    @property
+    def pairs(self) -> dict[Data, int]:
+        """Return how many are kept, by data set."""
+        found: dict[Data, int] = {}
+        for data, count in self._kept.values():
+            found[data] = found.get(data, 0) + count
+        return found
 
     async def pick(self, step: PickStep, number: int, cause: int) -> DraftPicked:
         """Pick a draft; `number` is the round.
@@ -163,7 +171,7 @@ class Drafts:
         else:
             candidates = [*await self._revisions(step, number, cause), *await self._feedback(step, number, cause)]
         judged = tuple(self._judged(candidate, step) for candidate in candidates)
-        self.pairs[step.data] = self.pairs.get(step.data, 0) + sum(each.dropped is None for each in judged)
+        self._kept[step.place] = step.data, sum(each.dropped is None for each in judged)
         self._conversation.record(PairsMade(step=step.place, data=step.data, candidates=judged), cause=cause)
 
     async def _answers(self, step: PairStep, number: int, cause: int) -> list[PairCandidate]:

@@ -13,7 +13,7 @@ from fellowship.runtime.testing import trial as starts
 from fellowship.runtime.testing.proofs import differing_outcomes
 from fellowship.runtime.testing.trial import Moment, Trial
 
-PROMPTS = int(os.environ.get("FELLOWSHIP_TEST_PROMPTS", "80"))
+PROMPTS = int(os.environ.get("FELLOWSHIP_TEST_PROMPTS", "50"))
 """In the first case, and a fifth of it in the second; 10,000 take some minutes."""
 FORMATS = ("dpo", "kto", "reward", "sft")
 MODELS = ("writer=acme/llama-3", "reviewer=acme/gemma-2", "judge=acme/gpt-4o")

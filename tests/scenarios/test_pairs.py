@@ -19,7 +19,9 @@ from fellowship.protocols.judging import Judging, verdict_of
 from fellowship.protocols.material import Material, Selection, identical
 from fellowship.protocols.messages import Fact
 from fellowship.protocols.pairing import Filters, PairCandidate, PairsMade, why_not
+from fellowship.runtime.log import LogReader
 from fellowship.scenarios import load, plan
+from fellowship.scenarios.preferences.fold import candidates
 
 THREE = (ONCE, REVISED, REVISED)
 WORTH = {"writer 1": 4, "writer 2": 9, "writer 3": 6, "single 1": 7}
@@ -220,6 +222,21 @@ async def test_what_a_knock_out_has_settled_is_not_asked_again_by_any_pair(tmp_p
         4,
     ]
     assert results(tmp_path / "run")[0]["pairs"] == {"generation": 3, "workflow": 4}
+
+
+async def test_of_pairs_that_are_made_in_every_round_those_of_the_last_count(tmp_path: Path) -> None:
+    loop = """\
+- repeat: 2
+  do:
+    - {ask: reviewer, for: feedback, hears: writer}
+    - {ask: writer, for: draft, hears: reviewer}
+    - {pair: generation, by: judge, select: all}"""
+    cast = Cast(WORTH)
+    await staged(written(ONCE, loop, gives="pairs"), cast, tmp_path / "run")
+    assert results(tmp_path / "run")[0]["pairs"] == {"generation": 3}
+    with LogReader(tmp_path / "run" / "run.db") as log:
+        assert len([pair for pair in candidates(log) if pair.dropped is None]) == 3
+    assert len(cast.of("judge")) == 6
 
 
 async def test_pairs_without_judges_of_their_own_rest_on_what_was_said_before(tmp_path: Path) -> None:
