@@ -15,6 +15,7 @@ import anyio
 from fellowship.runtime.testing.killing import Case, Report, killed
 
 BOTH = ("--set", "judging.orders=both")
+APART = ("--set", "review=both", "--set", "follow=best")
 FULL = ("--durability", "full")
 CASES = (
     Case("judge", 800, kills=13, concurrency=256),
@@ -30,6 +31,8 @@ CASES = (
     Case("jury-sequential", 100, kills=6, concurrency=32),
     Case("jury-escalating", 50, kills=6, concurrency=32, together=3),
     Case("feedback-panel", 40, kills=8, concurrency=16, together=2),
+    Case("feedback-gated", 60, kills=6, concurrency=32),
+    Case("preference-pairs", 40, kills=8, concurrency=16, together=2, options=APART),
     Case("feedback-loop", 60, kills=2, concurrency=32, change="agents.reviewer.instructions=Be brief.", change_kills=5),
 )
 

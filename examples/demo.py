@@ -28,7 +28,7 @@ def main() -> None:
     # One model plays every role, so that it judges its own family. It prefers a place, not an answer: shown in both
     # orders every match is a tie, and nothing is a pair. In one order there is something to look at.
     fellowship(*pairs, "--set", "own_family=true", "--set", "judging.orders=ab", "--set", "margin=0")
-    fellowship("trace", runs / "pairs", "rain")
+    fellowship("trace", runs / "pairs", "bread")
     exported = runs / "data"
     fellowship("export", runs / "pairs", "--format", "dpo", "--format", "kto", "--to", exported)
     row = (exported / "generation-dpo" / "train.jsonl").read_text(encoding="utf-8").splitlines()[0]
@@ -36,7 +36,7 @@ def main() -> None:
     fellowship("run", "debate", "--data", HERE / "pairs.jsonl", "--limit", 1, "--out", runs / "debate")
     fellowship("trace", runs / "debate", "rain")
     print(f"\nBoth runs lie in {runs}, the data sets with their card in {exported}.")
-    print(f"More to see: fellowship trace {runs / 'pairs'} bread")
+    print(f"More to see: fellowship trace {runs / 'pairs'} rain")
 
 
 if __name__ == "__main__":

@@ -119,14 +119,16 @@ def models_of(choices: list[str] | None) -> dict[str, str]:
     return models
 
 
-def plan_of(scenario: str, model: list[str] | None, change: list[str] | None) -> "Playable":
+def plan_of(
+    scenario: str, model: list[str] | None, change: list[str] | None, *, as_published: bool = False
+) -> "Playable":
     """Return the plan of a library scenario or a file; raises DeclarationError with all that is wrong with it."""
     from .loading import load
     from .planning import plan
     from .spec import Sweep
     from .sweep import sweep
 
-    spec, source = load(scenario, changes=change or ())
+    spec, source = load(scenario, changes=change or (), as_published=as_published)
     if isinstance(spec, Sweep):
         named = [choice.partition("=") for choice in model or ()]
         return sweep(spec, source=source, models=[(name, to) if equals else (None, name) for name, equals, to in named])

@@ -132,7 +132,8 @@ class Contest:
         if jury.judging.strategy == "direct" and step.margin > 0:
             self._wrong("margin needs scores, and strategy: direct gives none", (*at, "margin"))
         if step.quorum > len(judges) > 0:
-            self._wrong(f"quorum is {step.quorum}, and there are {len(judges)} judges", (*at, "quorum"))
+            there = "there is 1 judge" if len(judges) == 1 else f"there are {len(judges)} judges"
+            self._wrong(f"quorum is {step.quorum}, and {there}", (*at, "quorum"))
         eligible = self._eligible(step, at, writers, judges)
         selection = Selection("versions", step.versions) if step.versions else Selection(step.select or "best-all")
         filters = Filters(margin=step.margin, quorum=step.quorum, agreement=step.agreement)

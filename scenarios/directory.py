@@ -27,6 +27,8 @@ RECORD = "run.yaml"
 RESULTS = "results.jsonl"
 PAIRS = "pairs.jsonl"
 """The comparisons that `versus` makes for a run to judge."""
+DATASET = "dataset"
+"""Folder of the data sets of a run that makes preference pairs, written anew whenever it ends."""
 FIRST = frozenset({"run.lock", LOG, f"{LOG}-journal", PAIRS, f"{PAIRS}.part"})
 """What lies in a directory before anything is played."""
 MOST_CHANGES = 8

@@ -248,10 +248,10 @@ class Flow:
         self._around.append(asked if again else set())
         steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
         self._around.pop()
-        several = len(step.until or ()) > 1
+        several = not isinstance(step.until, str)
         conditions = [
             self._condition(text, "until", (*at, "until", number) if several else (*at, "until"))
-            for number, text in enumerate(step.until or ())
+            for number, text in enumerate(step.conditions)
         ]
         return RepeatStep(place, step.repeat, steps, tuple(each for each in conditions if each is not None))
 

@@ -52,7 +52,7 @@ def _decides(steps: Iterable[spec.Step]) -> bool:
 def _looks_at_votes(step: spec.Step) -> bool:
     match step:
         case spec.Repeat():
-            return any(map(_is_of_votes, step.until or ()))
+            return any(map(_is_of_votes, step.conditions))
         case spec.Ask():
             return step.until is not None and _is_of_votes(step.until)
         case spec.When():

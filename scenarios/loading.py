@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
-from .parameters import CHOSEN, filled, prove_used, set_parameter
+from . import knockouts
+from .parameters import CHOSEN, KEY, filled, set_parameter, unused
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
 
@@ -66,25 +67,32 @@ def _is_file(path: FilePath) -> bool:
         return False
 
 
-def load(name: str, *, changes: Sequence[str] = ()) -> tuple[Document, Source]:
+def load(name: str, *, changes: Sequence[str] = (), as_published: bool = False) -> tuple[Document, Source]:
     """Return a library scenario, or that of a file, and its source. A sweep is one, too.
 
     Args:
         name: A library name or a path.
         changes: `PATH=VALUE` each: sets a part of the document, as in `judging.scale=5` or `flow.0.repeat=3`.
+        as_published: Whether every knock-out of the scenario is played as published.
 
     Raises:
         DeclarationError: all that is wrong with it, each at its place.
     """
     source = source_of(name)
-    prove_used(source)
+    idle = unused(source)  # before a change takes the place of one
     for change in changes:
         set_part(source.document, change)
     for change in changes:
         prove_meant(source.document, change.partition("=")[0], f"--set {change}", new=True)
     if changes:  # what is wrong may be of the changes' making
         source = replace(source, name=f"{source.name} with --set")
-    return validate(source), source
+    try:
+        declared = validate(source)
+    except DeclarationError as error:
+        raise DeclarationError([*idle, *error.problems]) from error
+    if idle:
+        raise DeclarationError(idle)
+    return (knockouts.as_published(declared, source) if as_published else declared), source
 
 
 def validate(source: Source) -> Document:
@@ -128,9 +136,10 @@ def _problem(source: Source, fault: dict[str, Any], document: type[Document]) ->
     sort, message = str(fault["type"]), str(fault["msg"])
     if sort == "extra_forbidden":
         known = [name for name in known_fields(*tagged[:-1], sort=document) if name != CHOSEN]
-        if len(path) == 1:  # --set NAME=VALUE may have meant a parameter
-            known += _mapping(source.document.get(CHOSEN))
         what = f"unknown key {path[-1]!r}{nearest(str(path[-1]), known)}"
+    elif sort == "missing" and isinstance(path[-1], int):
+        what = f"{path[-2]} is too short: value {path[-1] + 1} is missing"
+        path = path[:-1]
     elif sort == "missing":
         what = f"key {path[-1]!r} is missing"
         path = path[:-1]
@@ -187,6 +196,7 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
             return
     except DeclarationError as error:
         raise DeclarationError(f"{change}: {error}") from error
+    _prove_named(document, path, change)
     parts = path.split(".")
     place: Any = document
     for index, part in enumerate(parts[:-1]):
@@ -199,6 +209,16 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
         place[last] = value
     else:
         _step_into(place, last, ".".join(parts[:-1]), change)
+
+
+def _prove_named(document: dict[str, Any], path: str, change: str) -> None:
+    """Raise DeclarationError where a path is nearly a parameter's name, and nothing else that there is."""
+    parameters = _mapping(document.get(KEY))
+    if path in (*document, *known_fields()):
+        return
+    hint = nearest(path, parameters)
+    if "did you mean" in hint:
+        raise DeclarationError(f"{change}: unknown parameter {path!r}{hint}")
 
 
 def _mapping(value: object) -> dict[str, Any]:

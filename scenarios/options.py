@@ -142,7 +142,13 @@ def plays(command: Callable[Concatenate[PlayOptions, Parameters], None]) -> Call
 
 
 def carry_out(
-    play: "Callable[[Settings], Awaitable[Status]]", settings: "Settings", out: Path, options: PlayOptions, go_on: str
+    play: "Callable[[Settings], Awaitable[Status]]",
+    settings: "Settings",
+    out: Path,
+    options: PlayOptions,
+    go_on: str,
+    *,
+    export: bool = False,
 ) -> None:
     """Play, tell what it came to, and leave with the exit code that says so.
 
@@ -152,8 +158,9 @@ def carry_out(
         out: The run's directory.
         options: What the user asked for.
         go_on: What to do where it is stopped before its end.
+        export: Whether a run that makes preference pairs writes its data sets as it ends.
     """
-    leave(play_through(play, settings, out, options), out, options, go_on)
+    leave(play_through(play, settings, out, options), out, options, go_on, export=export)
 
 
 def play_through(
@@ -172,18 +179,31 @@ def play_through(
         raise typer.Exit(STOPPED if begun else WRONG_USE) from error
 
 
-def leave(status: "Status", out: Path, options: PlayOptions, go_on: str) -> NoReturn:
-    """Tell how the run stands, and leave with the exit code that says so; where it was stopped, tell how to go on."""
+def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, export: bool = False) -> NoReturn:
+    """Tell how the run stands, and leave with the exit code that says so; where it was stopped, tell how to go on.
+
+    Args:
+        status: How it stands.
+        out: The run's directory.
+        options: What the user asked for.
+        go_on: What to do where it was stopped.
+        export: Whether a run that makes preference pairs writes its data sets; they change nothing of the exit code.
+    """
     from rich.text import Text
 
     from ..runtime import tracing
     from . import terminal
+    from .commands.dataset import data_sets_of
     from .directory import LOG, RESULTS
 
     if options.as_json:
-        print_json({**status.model_dump(mode="json"), "results": str(out / RESULTS)})
+        more = data_sets_of(out) if export else None
+        document = {**status.model_dump(mode="json"), "results": str(out / RESULTS)}
+        print_json({**document, **({"dataset": more.document()} if more is not None else {})})
     else:
         terminal.out().print(terminal.summary(status, [out / RESULTS, out / LOG]))
+        if export and (more := data_sets_of(out)) is not None:
+            more.show()
     if status.state == "stopped":
         if status.why and options.as_json:  # else the summary has said so
             terminal.err().print(Text(tracing.plain(f"fellowship: {status.why}")), soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from ..protocols.errors import DeclarationError, nearest
+from ..protocols.errors import DeclarationError, Problem, nearest
 from .problems import Problems
 from .source import Path, Source
 from .spec import Parameter
@@ -20,6 +20,8 @@ from .spec import Parameter
 KEY = "parameters"
 CHOSEN = "chosen"
 """Where a filled document says what its parameters were."""
+NAMING = ("ask", "hears", "by", "among")
+"""Keys of steps that name agents."""
 _USED = re.compile(r"\$([a-z][a-z0-9_-]*)")
 
 
@@ -47,15 +49,22 @@ def filled(source: Source) -> Source:
     return replace(source, document={**document, CHOSEN: {name: each.default for name, each in parameters.items()}})
 
 
-def prove_used(source: Source) -> None:
-    """Raise DeclarationError where a parameter stands in no value of the document."""
+def unused(source: Source) -> list[Problem]:
+    """Return a problem for each parameter that stands in no value of the document.
+
+    Where a name is none, or one stands in a value that is not declared, that is the mistake, which `filled` tells.
+    """
     declared = source.document.get(KEY)
-    problems = Problems(source)
-    used = {use for text in _strings([source.document]) for use in _USED.findall(text)}
-    for name in cast("dict[str, Any]", declared) if isinstance(declared, dict) else ():
-        if name not in used:
-            problems.add(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
-    problems.tell()
+    names = set(cast("dict[str, Any]", declared)) if isinstance(declared, dict) else set[str]()
+    texts = list(_strings([source.document]))
+    used = {use for text in texts for use in _USED.findall(text)}
+    if any((whole := _USED.fullmatch(text)) and whole[1] not in names for text in texts):
+        return []
+    return [
+        source.problem(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
+        for name in sorted(names - used)
+        if _USED.fullmatch(f"${name}")
+    ]
 
 
 def _declared(declared: dict[str, Any], problems: Problems) -> Iterator[tuple[str, Parameter]]:
@@ -68,17 +77,27 @@ def _declared(declared: dict[str, Any], problems: Problems) -> Iterator[tuple[st
             parameter = Parameter.model_validate(said if isinstance(said, dict) else {"default": said})
         except ValidationError as error:
             for fault in error.errors(include_url=False):
-                place = ".".join(map(str, fault["loc"]))
-                what = fault["msg"].removeprefix("Value error, ")
-                if fault["type"] == "extra_forbidden":
-                    what = f"unknown key{nearest(place, Parameter.model_fields)}"
-                problems.add(f"parameter {name}: {f'{place}: ' if place else ''}{what}", (*at, *fault["loc"]))
+                place = tuple(part for part in fault["loc"] if part != "[key]")
+                problems.add(f"parameter {name}: {_said_of(dict(fault))}", (*at, *place))
             continue
         wrong = parameter.wrong()
         if wrong:
             problems.add(f"parameter {name}: {wrong}", (*at, "default"))
         else:
             yield name, parameter
+
+
+def _said_of(fault: dict[str, Any]) -> str:
+    """Return what is wrong with a part of a parameter, in a scenario's author's words."""
+    loc: tuple[str | int, ...] = fault["loc"]
+    place, what = ".".join(map(str, loc)), str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"key {place!r} is missing"
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {place!r}{nearest(place, Parameter.model_fields)}"
+    if loc[-1:] == ("[key]",):
+        return f"{loc[-2]!r} is not a name: small letters, digits, - and _"
+    return f"{place}: {what}" if place else what
 
 
 def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems) -> object:
@@ -115,15 +134,33 @@ def _words(use: re.Match[str], values: dict[str, Any]) -> str:
 
 def _leave_out(document: dict[str, Any], parameters: dict[str, Parameter]) -> None:
     """Leave out agents whom another choice would ask, and nobody asks now."""
-    optional = {word for parameter in parameters.values() for word in _strings(list(parameter.choices.values()))}
+    choices = [choice for parameter in parameters.values() for choice in parameter.choices.values()]
+    optional = {*_named(choices), *(word for choice in choices for word in _words_of(choice))}
     agents, flow = document.get("agents"), document.get("flow")
     if isinstance(agents, dict):
-        named = set(_strings(flow))
+        named = set(_named(flow))
         document["agents"] = {
             name: agent
             for name, agent in cast("dict[str, object]", agents).items()
             if name in named or name not in optional
         }
+
+
+def _named(part: object) -> Iterator[str]:
+    """Return the words that stand where steps name agents."""
+    if isinstance(part, dict):
+        for key, value in cast("dict[str, object]", part).items():
+            yield from _words_of(value) if key in NAMING else _named(value)
+    elif isinstance(part, list):
+        for value in cast("list[object]", part):
+            yield from _named(value)
+
+
+def _words_of(part: object) -> list[str]:
+    """Return a word, or the words of a list."""
+    if isinstance(part, str):
+        return [part]
+    return [word for word in cast("list[object]", part) if isinstance(word, str)] if isinstance(part, list) else []
 
 
 def _strings(part: object) -> Iterator[str]:

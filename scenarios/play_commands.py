@@ -36,6 +36,10 @@ Accept = Annotated[
         help="Go on though the scenario, prompts, models or data changed; outcomes that this does not affect are kept.",
     ),
 ]
+NoExport = Annotated[
+    bool,
+    typer.Option("--no-export", help="Of a scenario that makes preference pairs: write no data sets as the run ends."),
+]
 
 
 class WhichTurn(StrEnum):
@@ -61,6 +65,10 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="The most items, from the top.")] = None,
     model: Models = None,
     change: Changes = None,
+    as_published: Annotated[  # noqa: FBT002 - typer's way
+        bool,
+        typer.Option("--as-published", help="Every pick by knock-out as Arif et al. 2025 recorded it, inverted."),
+    ] = False,
     mapping: Annotated[
         str | None,
         typer.Option("--map", envvar="FELLOWSHIP_RUN_MAP", help="FIELD=COLUMN,… as in prompt=instruction,a=response1."),
@@ -75,6 +83,7 @@ def run(
         Path | None,
         typer.Option(help="A cassette, or a run: its recorded answers come in place of all calls.", show_default=False),
     ] = None,
+    no_export: NoExport = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
     from . import hub
@@ -82,7 +91,7 @@ def run(
     from .directory import MARK, noted
     from .run import play
 
-    plan = plan_of(scenario, model, change)
+    plan = plan_of(scenario, model, change, as_published=as_published)
     columns = read_mapping(mapping) if mapping else None
     directory = out or _new_directory(plan.scenario.scenario)
     comparison, known = plan.scenario.takes == "comparison", noted(directory, MARK)
@@ -97,13 +106,19 @@ def run(
         recorded = _cassette(cassette, stack) if cassette is not None else None
         settings = options.settings(plan, seed=seed, about=about, accept_changes=accept_changes, cassette=recorded)
         go_on = f"The same command, with --out {directory}, goes on where this left off."
-        carry_out(functools.partial(play, plan, dataset, directory), settings, directory, options, go_on)
+        played = functools.partial(play, plan, dataset, directory)
+        carry_out(played, settings, directory, options, go_on, export=not no_export)
 
 
 @app.command()
 @plainly
 @plays
-def retry(options: PlayOptions, run: Run, accept_changes: Accept = False) -> None:  # noqa: FBT002 - typer's way
+def retry(
+    options: PlayOptions,
+    run: Run,
+    accept_changes: Accept = False,  # noqa: FBT002 - typer's way
+    no_export: NoExport = False,  # noqa: FBT002 - typer's way
+) -> None:
     """Play a run's failed items again: each goes on at the message that failed."""
     from ..runtime.log import LogReader
     from . import again
@@ -113,7 +128,7 @@ def retry(options: PlayOptions, run: Run, accept_changes: Accept = False) -> Non
     options = options.at(recorded_url)
     settings = options.settings(plan, accept_changes=accept_changes)
     go_on = f"The same command goes on with failed items; `fellowship run … --out {run}` plays what else is open."
-    carry_out(functools.partial(again.retry, run), settings, run, options, go_on)
+    carry_out(functools.partial(again.retry, run), settings, run, options, go_on, export=not no_export)
 
 
 @app.command()

@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     Tag,
     WithJsonSchema,
-    field_serializer,
 )
 from pydantic_core import PydanticCustomError
 
@@ -113,6 +112,17 @@ class Ask(_Declared):
         return default.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
+def _one_or_several(value: object) -> str:
+    return "<several>" if isinstance(value, (list, tuple)) else "<one>"
+
+
+Conditions = Annotated[
+    Annotated[str, Tag("<one>")] | Annotated[tuple[str, ...], Field(min_length=1), Tag("<several>")],
+    Discriminator(_one_or_several),
+]
+"""A condition, or several of which one is enough."""
+
+
 class Repeat(_Declared):
     """Do steps several times, or until a condition holds."""
 
@@ -120,13 +130,14 @@ class Repeat(_Declared):
     """The number of rounds, at most."""
     do: "tuple[Step, ...]" = Field(min_length=1)
     """The steps of a round."""
-    until: Names | None = None
+    until: Conditions | None = None
     """Ends the repeat after a round in which it, or one of several, holds: consensus, settled, unchanged, or a
     comparison such as `score >= 9.5` or `without-gain >= 2`."""
 
-    @field_serializer("until")
-    def _plain(self, until: tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        return until[0] if until is not None and len(until) == 1 else until
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Return the conditions of `until`."""
+        return (self.until,) if isinstance(self.until, str) else self.until or ()
 
 
 class Decide(_Declared):
@@ -383,7 +394,9 @@ class Sweep(_Declared):
 Document = Scenario | Sweep
 """What a file declares."""
 
-TAGS = frozenset({*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>", "<every>", "<values>"})
+TAGS = frozenset(
+    {*(f"<{verb}>" for verb in VERBS), "<name>", "<settings>", "<every>", "<values>", "<one>", "<several>"}
+)
 """What pydantic adds to a place to say which variant it took."""
 
 

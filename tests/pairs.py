@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
+from fellowship.protocols.items import Turn
 from fellowship.protocols.pairing import REASONS, Data, Filters, Reason
 from fellowship.scenarios.preferences.candidates import why_dropped
-from fellowship.scenarios.preferences.pair import Ballot, Pair, Side, Turn
+from fellowship.scenarios.preferences.pair import Ballot, Pair, Side
 
 
 @dataclass
@@ -35,7 +36,7 @@ def side(text: str, name: str = "writer/1", score: float | None = 7.0, model: st
 
 
 def user(text: str) -> tuple[Turn, ...]:
-    return (Turn("user", text),)
+    return (Turn(role="user", content=text),)
 
 
 def ballot(order: str = "chosen-first", model: str = "acme/j") -> Ballot:
@@ -110,7 +111,7 @@ def pairs(draw: st.DrawFn, *, asked: Filters | None = None, labels: bool = True)
         variant=None,
         data=data,
         of="answer" if data == "generation" else draw(sort),
-        prompt=request if data == "generation" else (*(Turn(*turn) for turn in more), *request),  # type: ignore[arg-type]
+        prompt=request if data == "generation" else (*(Turn(role=role, content=said) for role, said in more), *request),
         chosen=chosen,
         rejected=rejected,
         margin=draw(SCORE),

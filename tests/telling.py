@@ -25,7 +25,12 @@ from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import ScriptedModel
 from fellowship.scenarios import Plan, Progress, Settings, Status, load, plan, play
 
-LIBRARY = ("judge", "jury", "jury-sequential", "jury-escalating", "debate", "feedback-loop", "feedback-panel")
+LIBRARY = (
+    *("judge", "jury", "jury-sequential", "jury-escalating", "debate"),
+    *("feedback-loop", "feedback-panel", "feedback-gated", "preference-pairs"),
+)
+CHOSEN = {"preference-pairs": ("review=both", "follow=best", "own_family=true")}
+"""Parameters by which a scenario has the most to say."""
 How = Literal["down", "cancelled", "drained"]
 """What ends a run early: an endpoint that fails everybody, the end of its task, or the wish to begin nothing more."""
 Asked = tuple[str, str | None, tuple[str, ...]]
@@ -134,7 +139,7 @@ async def played(
 
 def apart(name: str, *changes: str, roles: Registry[type[Agent]] = ROLES) -> Plan:
     """Return the plan of a scenario in which every alias has a model of its own, so that no two agents ask the same."""
-    scenario, source = load(name, changes=changes)
+    scenario, source = load(name, changes=(*CHOSEN.get(name, ()), *changes))
     return plan(scenario, source=source, models={alias: f"acme/{alias}" for alias in scenario.models}, roles=roles)
 
 

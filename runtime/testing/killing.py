@@ -28,6 +28,7 @@ DISTINCT = {
     "jury-sequential": _JURORS,
     "jury-escalating": _JURORS,
     "feedback-panel": ("writer=acme/m", "first=acme/one", "second=acme/two"),
+    "preference-pairs": ("writer=acme/one", "reviewer=acme/two", "single=acme/three", "judge=acme/four"),
 }
 """Models of scenarios in which several are asked the same."""
 

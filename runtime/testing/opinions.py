@@ -75,6 +75,10 @@ class Opinions:
         model = call.settings.model.partition("/")[2]
         chance = bytes.fromhex(key_of(model, ((message.role, message.digest) for message in call.messages)))
         self._too_long = chance[0] < 256 * self.refused
+        return self.said(call, chance)
+
+    def said(self, call: ModelCall, chance: bytes) -> str:
+        """Return the words of an answer; `chance` is the digest of its question."""
         text = " ".join(WORDS[byte % len(WORDS)] for byte in chance * (1 + chance[1] % 6))
         if call.answer is None:
             return f"{chance.hex()}: {text}."

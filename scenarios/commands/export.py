@@ -1,9 +1,9 @@
 """The command export: ratings and preference data sets out of runs."""
 
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -12,14 +12,15 @@ import typer
 from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, print_json
 
 if TYPE_CHECKING:
-    from ...runtime.log import LogReader
-    from ..preferences.candidates import Candidates
     from ..preferences.exported import Exported, Format, Options
+    from ..preferences.exporting import Wanted
 
 RATINGS = "ratings"
-NEAR = 0.8
-"""Likeness from which prompts are near-duplicates, unless said otherwise."""
 OFF = "off"
+LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+"""How the hub names licences."""
+LANGUAGE = re.compile(r"[a-z]{2,3}")
+"""A code of ISO 639."""
 
 
 class Files(StrEnum):
@@ -49,14 +50,14 @@ def export(
         ),
     ],
     formats: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings.",
+            help="dpo, kto, reward or sft, one or several; or ratings. Not needed to push what is in DIR already.",
             show_default=False,
         ),
-    ],
+    ] = None,
     files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
     implicit: Annotated[  # noqa: FBT002 - typer's way
@@ -86,7 +87,43 @@ def export(
         ),
     ] = None,
     variant: Annotated[str | None, typer.Option(help="The only one of a sweep.")] = None,
+    own_family: Annotated[  # noqa: FBT002 - typer's way
+        bool,
+        typer.Option(
+            "--own-family",
+            help="Of answers that came with the data: keep pairs that a judge of a writer's own family decided.",
+        ),
+    ] = False,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]RATINGS",
+            help="Ratings with people's votes, or a run: the card says how far this run's judges agree with them.",
+            show_default=False,
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--license",
+            envvar="FELLOWSHIP_EXPORT_LICENSE",
+            help="Of the data sets, as the hub names it: cc-by-4.0.",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Of the texts, an ISO 639 code. [en, assumed]", show_default=False)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the splits. [0]")] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORGANISATION/NAME", help="Upload it to the hub, for its owners' eyes only.", show_default=False
+        ),
+    ] = None,
+    public: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--public", help="Of --push: everybody can see it.")
+    ] = False,
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Write what a run has come to: preference data sets that a trainer takes, or votes as ratings."""
@@ -101,31 +138,36 @@ def export(
         "not-in": not_in or None,
         "near-duplicates": near_duplicates,
         "variant": variant,
+        "own-family": own_family or None,
+        "benchmark": benchmark or None,
+        "license": licence,
+        "language": language or None,
         "seed": seed,
+        "push": push,
+        "public": public or None,
     }
-    _check(formats, [name for name, value in given.items() if value is not None])
+    names = [name for name, value in given.items() if value is not None]
+    _check(formats or (), names)
     log = log_of(run)
-    if RATINGS in formats:
+    if RATINGS in (formats or ()):
         _ratings(run, log, to, as_json=as_json)
-        return
-    options = _options(given)
-    _preferences(
-        log,
-        to,
-        cast("Sequence[Format]", formats),
-        options,
-        data=data,
-        implicit=implicit,
-        files=files or Files.JSONL,
-        not_in=not_in or (),
-        as_json=as_json,
-    )
+    elif formats:
+        wanted = _wanted(given, cast("Sequence[Format]", formats))
+        _preferences(run, to, wanted, push, public=public, as_json=as_json)
+    else:
+        _push_only(run, to, push or "", public=public, as_json=as_json)
 
 
 def _check(formats: Sequence[str], given: Iterable[str]) -> None:
     """Refuse formats that there are not, and options that mean nothing for those that are wanted."""
     from ...protocols.errors import DeclarationError, UnknownName
     from ..preferences.exported import FORMATS
+
+    named = set(given)
+    if "public" in named and "push" not in named:
+        raise DeclarationError("--public is said of --push ORGANISATION/NAME: nothing would be pushed")
+    if not formats and ("push" not in named or named - {"push", "public"}):
+        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS))}")
 
     for name in formats:
         if name not in (*FORMATS, RATINGS):
@@ -140,12 +182,54 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
         raise DeclarationError("--implicit is said of dpo; reward is so anyway, kto and sft have a prompt of its own")
 
 
+def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":
+    """Return what the options ask for; raises DeclarationError where one cannot be."""
+    from ...protocols.errors import DeclarationError
+    from ..preferences.exporting import Wanted
+
+    licence: str | None = given["license"]
+    if licence is not None and not LICENSE.fullmatch(licence):
+        raise DeclarationError(f"--license {licence}: write it as the hub names it, as in cc-by-4.0")
+    for language in given["language"] or ():
+        if not LANGUAGE.fullmatch(language):
+            raise DeclarationError(f"--language {language}: write its ISO 639 code, as in en")
+    return Wanted(
+        formats=formats,
+        data=given["data"].value if given["data"] else None,
+        implicit=bool(given["implicit"]),
+        files=given["files"].value if given["files"] else Files.JSONL.value,
+        options=_options(given),
+        not_in=given["not-in"] or (),
+        benchmarks=_benchmarks(given["benchmark"] or ()),
+        license=licence,
+        languages=tuple(dict.fromkeys(given["language"] or ())),
+    )
+
+
+def _benchmarks(choices: Iterable[str]) -> dict[str, Path]:
+    """Read `[NAME=]RATINGS`; raises DeclarationError where two have one name."""
+    from ...protocols.errors import DeclarationError
+
+    found: dict[str, Path] = {}
+    for choice in choices:
+        name, equals, place = choice.partition("=")
+        path = Path(place) if equals and not Path(choice).exists() else Path(choice)
+        name = name if str(path) != str(Path(choice)) else path.resolve().stem
+        if not name:
+            raise DeclarationError(f"--benchmark {choice}: write NAME=RATINGS, as in mt-bench=votes.jsonl")
+        if name in found:
+            raise DeclarationError(f"--benchmark names {name} twice: NAME=RATINGS tells them apart")
+        found[name] = path
+    return found
+
+
 def _options(given: Mapping[str, Any]) -> "Options":
     """Return what rows are chosen by; raises DeclarationError where a number is out of range."""
     from pydantic import ValidationError
 
     from ...protocols.errors import DeclarationError
     from ..preferences.exported import Options
+    from ..preferences.exporting import NEAR
     from ..preferences.repeats import named
     from ..preferences.splits import read_splits
 
@@ -160,6 +244,7 @@ def _options(given: Mapping[str, Any]) -> "Options":
             near_duplicates=None if near == OFF else NEAR if near is None else cast("float", near),
             not_in=tuple(sorted(named(name) for name in given["not-in"] or ())),
             variant=given["variant"],
+            own_family=bool(given["own-family"]),
         )
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -189,53 +274,69 @@ def _ratings(run: Path, log_path: Path, to: Path, *, as_json: bool) -> None:
         terminal.out().print(Text(f"{votes:,} votes, in {path}"), soft_wrap=True)
 
 
-def _preferences(
-    log_path: Path,
-    to: Path,
-    formats: "Sequence[Format]",
-    options: "Options",
-    *,
-    data: Data | None,
-    implicit: bool,
-    files: Files,
-    not_in: Sequence[str],
-    as_json: bool,
-) -> None:
+def _preferences(run: Path, to: Path, wanted: "Wanted", name: str | None, *, public: bool, as_json: bool) -> None:
+    """Write data sets, tell what they came to, and push them where that is wanted."""
     from rich.text import Text
 
     from ...runtime.log import LogReader
     from .. import terminal
-    from ..preferences.export import export as write
-    from ..preferences.repeats import repeats_by
+    from ..preferences.exporting import export_run
     from ..tables.funnel import exported_tables
     from ..tables.shown import on_terminal
 
-    with LogReader(log_path) as log:
-        exported = write(
-            _candidates(log, options.variant),
-            to,
-            formats,
-            data=data.value if data else None,
-            implicit=implicit,
-            files=files.value,
-            options=options,
-            repeats=repeats_by(options.near_duplicates, not_in),
-        )
-    if as_json:
-        print_json({"to": str(to), **exported.model_dump(mode="json")})
-    else:
+    with LogReader(log_of(run)) as log:
+        exported = export_run(log, to, wanted)
+    if not as_json:
         terminal.out().print(on_terminal(exported_tables(exported)))
         terminal.out().print(Text(f"in {to}"), soft_wrap=True)
+    pushed = _pushed(run, to, exported, name, public=public) if name is not None else None
+    _told(to, exported, pushed, as_json=as_json)
+
+
+def _push_only(run: Path, to: Path, name: str, *, public: bool, as_json: bool) -> None:
+    """Push what an earlier export of the run has left in a folder."""
+    from ...protocols.errors import DeclarationError
+    from ...runtime.log import LogReader
+    from ..preferences.exporting import exported_of
+
+    with LogReader(log_of(run)) as log:
+        exported = exported_of(log, to)
+    if exported is None:
+        raise DeclarationError(f"{to} holds no export of this run: say what to write, as in --format dpo")
+    _told(to, exported, _pushed(run, to, exported, name, public=public), as_json=as_json)
+
+
+def _told(to: Path, exported: "Exported", pushed: str | None, *, as_json: bool) -> None:
+    from rich.text import Text
+
+    from .. import terminal
+
+    if as_json:
+        address = {} if pushed is None else {"pushed": pushed}
+        print_json({"to": str(to), **address, **exported.model_dump(mode="json")})
+    elif pushed is not None:
+        terminal.out().print(Text(f"pushed: {pushed}"), soft_wrap=True)
     raise typer.Exit(_code(exported))
+
+
+def _pushed(run: Path, to: Path, exported: "Exported", name: str, *, public: bool) -> str:
+    """Push a folder and return its address; raises DeclarationError that says how to push it again."""
+    import shlex
+
+    from ...protocols.errors import DeclarationError
+    from ..preferences.push import push
+
+    if not any(written.files for written in exported.written):
+        raise DeclarationError(f"no data set in {to} has a row: nothing was pushed")
+    try:
+        return push(to, name, private=not public)
+    except DeclarationError as error:
+        words = ["fellowship", "export", str(run), "--to", str(to), "--push", name, *(["--public"] if public else [])]
+        again = " ".join(shlex.quote(word) for word in words)
+        raise DeclarationError(f"{error}. The data sets are in {to}; `{again}` pushes them") from error
 
 
 def _code(exported: "Exported") -> int:
     """Return 1 where a format that was wanted has no row in any data set."""
     formats = {written.format for written in exported.written}
     return DONE if formats == {written.format for written in exported.written if written.files} else WITH_FAILURES
-
-
-def _candidates(log: "LogReader", variant: str | None) -> "Candidates":
-    """Return the candidates of a run. This is the one place that knows where they come from."""
-    fold = import_module("...preferences.fold", __name__)
-    return cast("Candidates", fold.candidates(log, variant=variant))

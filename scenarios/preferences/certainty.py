@@ -95,7 +95,11 @@ def _votes(judges: Sequence[Judge]) -> Iterator[str]:
         "when asked again: it is no vote for anybody. The flip rate is the share of what was judged in both orders on "
         f"which the two verdicts differ. Its interval: {SHARE}."
     )
-    once = [judge.agent for judge in judges if judge.flip_rate is None]
+    alone = [judge for judge in judges if judge.scores_alone]
+    if alone:
+        names = ", ".join(f"{code(judge.agent)} {count(judge.scores_alone)}" for judge in alone)
+        yield f"Among these votes are scores of one draft, which was shown alone: {names}. They have no order."
+    once = [judge.agent for judge in judges if judge.flip_rate is None and judge.votes > judge.scores_alone]
     if once:
         yield (
             f"{' and '.join(map(code, dict.fromkeys(once)))} judged in one order only: how much the place of an answer "

@@ -10,6 +10,7 @@ from typing import Any, cast
 import yaml
 
 from ...protocols.errors import DeclarationError
+from ...protocols.judging import Judging
 from ..hub import PREFIX
 from ..loading import library, set_part, source_of, validate
 from ..shapes import SHAPES
@@ -111,16 +112,33 @@ def _changes(document: dict[str, Any]) -> tuple[str, ...] | None:
     if name not in library():
         return None
     source = source_of(name)
-    differing = list(_differing(validate(source).document(), document, ""))
-    if any(isinstance(value, list) for _, value in differing):
-        return None  # it could be said, and nobody would read it
-    found = tuple(f"{path}={_value(value)}" for path, value in differing)
     try:
+        found = list(_parameters(validate(source).document(), document))
         for change in found:
             set_part(source.document, change)
-        return found if validate(source).document() == document else None
+        differing = list(_differing(_judged(validate(source).document()), _judged(document), ""))
+        if any(isinstance(value, list) for _, value in differing):
+            return None  # it could be said, and nobody would read it
+        for path, value in differing:
+            found.append(f"{path}={_value(value)}")
+            set_part(source.document, found[-1])
+        return tuple(found) if validate(source).document() == document else None
     except DeclarationError:
         return None
+
+
+def _parameters(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Return the parameters that were chosen otherwise, as `--set` says them."""
+    defaults: dict[str, Any] = before.get("chosen", {})
+    chosen: dict[str, Any] = now.get("chosen", {})
+    for name, value in chosen.items():
+        if name in defaults and value != defaults[name]:
+            yield f"{name}={_value(value)}"
+
+
+def _judged(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document that says of judging also what is as by default: a part that is gone has gone back to that."""
+    return {**document, "judging": Judging.model_validate(document.get("judging") or {}).model_dump()}
 
 
 def _differing(before: object, now: object, path: str) -> Iterator[tuple[str, object]]:
@@ -138,9 +156,6 @@ def _differing(before: object, now: object, path: str) -> Iterator[tuple[str, ob
     ):
         for place, (one, other) in enumerate(zip(cast("list[object]", before), cast("list[object]", now), strict=True)):
             yield from _differing(one, other, f"{path}.{place}")
-    elif before is None and isinstance(now, dict) and path == "judging":
-        for key, value in cast("dict[str, object]", now).items():
-            yield f"{path}.{key}", value
     else:
         yield path, now
 

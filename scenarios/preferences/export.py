@@ -11,7 +11,7 @@ from ...protocols.errors import DeclarationError
 from ...protocols.pairing import Data
 from .balance import balance
 from .candidates import Candidates, Repeats, why_dropped
-from .exported import FORMATS, Exported, Format, Options, Written
+from .exported import FORMATS, About, Exported, Format, Options, Written
 from .folder import Folder, opened
 from .formats import Row, metadata, rows
 from .funnels import Count, funnel, looked, lost
@@ -51,6 +51,8 @@ def export(
     files: Files = "jsonl",
     options: Options | None = None,
     repeats: Repeats | None = None,
+    about: About | None = None,
+    anew: bool = False,
     card: Card | None = None,
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
@@ -67,6 +69,8 @@ def export(
         files: How rows are written.
         options: What rows are chosen by; None for all that the scenario keeps, in one split.
         repeats: Looks for prompts that are there already, or in an evaluation set; None: not looked for.
+        about: What the card says beyond what the run knows; added to what an earlier export into the folder said.
+        anew: Whether what is in the folder makes way where it is an export of another run, or of other data.
         card: Makes README.md; None for one that says no more than where the files are.
 
     Raises:
@@ -96,8 +100,12 @@ def export(
             ),
             margins=tuple(margins(of, columns, kept & _is(columns, of)) for of in of_these),
             written=tuple(written),
+            about=about or About(),
         )
-        exported = merged(folder.before, exported, to)
+        earlier = folder.before
+        if anew and earlier is not None and earlier.run != exported.run:
+            earlier = None
+        exported = merged(earlier, exported, to)
         folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
     return exported
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...protocols.pairing import Data
+from .judges import JudgeKappa
 
 Format = Literal["dpo", "kto", "reward", "sft"]
 FORMATS: tuple[Format, ...] = ("dpo", "kto", "reward", "sft")
@@ -115,6 +116,33 @@ class Options(_Result):
     """Evaluation sets, by name, whose prompts are left out."""
     variant: str | None = None
     """The only one of a sweep."""
+    own_family: bool = False
+    """Of answers that came with the data: whether a judge's word on those of its own family counts."""
+
+
+class About(_Result):
+    """What the card says of the data sets beyond what the run knows; no row follows from it."""
+
+    license: str | None = None
+    """As the hub names it, such as `cc-by-4.0`; None: nobody said."""
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes of the texts; empty: nobody said."""
+    benchmarks: dict[str, str] = {}
+    """Name of each benchmark to its file or run, without the folder it lies in."""
+    measured: tuple[JudgeKappa, ...] = ()
+    """How far the judges agree with people there."""
+
+    def after(self, before: "About") -> "About":
+        """Return what is said once this was added to what was said before: what is said anew counts."""
+        return About(
+            license=self.license or before.license,
+            languages=self.languages or before.languages,
+            benchmarks={**before.benchmarks, **self.benchmarks},
+            measured=(
+                *(kappa for kappa in before.measured if kappa.benchmark not in self.benchmarks),
+                *self.measured,
+            ),
+        )
 
 
 class Exported(_Result):
@@ -128,3 +156,4 @@ class Exported(_Result):
     margins: tuple[Margins, ...]
     """One a data set."""
     written: tuple[Written, ...]
+    about: About = About()

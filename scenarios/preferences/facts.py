@@ -23,11 +23,12 @@ from ..measures.families import family_of
 from ..spend import Spend, unpriced_call
 from .command import Command, data_name, published, run_command
 
+VOTES = ("vote_cast", "drafts_compared", "draft_scored")
 KINDS = (
     "item_opened",
     "item_resumed",
     "model_called",
-    "vote_cast",
+    *VOTES,
     "draft_written",
     "item_finished",
     "item_failed",
@@ -56,6 +57,7 @@ class Judge:
     agent: str
     model: str
     votes: int
+    """On the item's own answers, or on two drafts; and scores of a draft alone."""
     unread: int
     """Votes of those that could not be read."""
     flip_rate: Estimate | None
@@ -64,7 +66,9 @@ class Judge:
     half_unread: int
     """Judged in both orders, and one of them could not be read: not in the flip rate."""
     kin: tuple[str, ...]
-    """Models of its own family among those whose texts were judged."""
+    """Models of its own family among those whose texts it judged."""
+    scores_alone: int = 0
+    """Votes of those that are the score of one draft, which was shown alone: no order could sway them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,32 @@ class Facts:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """What is counted of a vote."""
+
+    agent: str
+    unread: bool
+    verdicts: Mapping[str, str]
+    """By order."""
+    writers: frozenset[str]
+    """Agents whose drafts it is about; empty where it is about the item's own answers, or all that was written."""
+    alone: bool
+
+    @classmethod
+    def of(cls, agent: str, body: Mapping[str, Any]) -> "_Vote":
+        if body["kind"] == "draft_scored":
+            return cls(agent, body.get("score") is None, {}, frozenset({_writer(body["draft"])}), alone=True)
+        verdicts = {ballot["order"]: ballot["verdict"] for ballot in body["ballots"]}
+        about = [_writer(body[name]) for name in ("first", "second") if name in body]
+        return cls(agent, body["verdict"] == "unread", verdicts, frozenset(about), alone=False)
+
+
+def _writer(draft: str) -> str:
+    """Return whose draft it is, by its name."""
+    return draft.rpartition("/")[0]
+
+
 @dataclass(slots=True)
 class _Votes:
     """What a judge has said so far."""
@@ -118,14 +148,16 @@ class _Votes:
     votes: int = 0
     unread: int = 0
     half_unread: int = 0
+    scores_alone: int = 0
     flipped: "array[int]" = field(default_factory=lambda: array("b"))
     """One for each comparison in both orders: whether the verdicts differ."""
     item: "array[int]" = field(default_factory=lambda: array("q"))
 
-    def take(self, number: int, body: Mapping[str, Any]) -> None:
+    def take(self, number: int, vote: "_Vote") -> None:
         self.votes += 1
-        self.unread += body["verdict"] == "unread"
-        verdicts = {ballot["order"]: ballot["verdict"] for ballot in body["ballots"]}
+        self.unread += vote.unread
+        self.scores_alone += vote.alone
+        verdicts = vote.verdicts
         if len(verdicts) < 2:
             return
         if "unread" in verdicts.values():
@@ -145,8 +177,7 @@ class _Talk:
     """A conversation that has not ended."""
 
     variant: str
-    votes: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
-    """Who, and what; without words."""
+    votes: list[_Vote] = field(default_factory=list[_Vote])
     writers: set[str] = field(default_factory=set[str])
     candidates: set[str] = field(default_factory=set[str])
     set_aside: bool = False
@@ -210,8 +241,8 @@ class _Fold:
 
     def _take(self, sequence: int, conversation: str, sender: str, content: dict[str, Any], *, counts: bool) -> None:
         talk, kind = self._talks[conversation], content["kind"]
-        if kind == "vote_cast":
-            talk.votes.append((sender, _bare(content)))
+        if kind in VOTES:
+            talk.votes.append(_Vote.of(sender, content))
         elif kind == "draft_written":
             talk.writers.add(sender)
         elif kind == "item_resumed":
@@ -223,18 +254,20 @@ class _Fold:
 
     def _end(self, talk: _Talk, conversation: ConversationId, number: int, sequence: int) -> None:
         models: dict[str, dict[str, Any]] = self._records[talk.variant]["models"]
-        wrote = {models[agent]["model"] for agent in talk.writers if agent in models} | talk.candidates
         votes = self._standing(conversation, sequence) if talk.set_aside else iter(talk.votes)
-        for agent, vote in votes:
-            judge = agent, str(models[agent]["model"])
+        for vote in votes:
+            wrote = {str(models[agent]["model"]) for agent in vote.writers or talk.writers if agent in models}
+            if not vote.writers:
+                wrote |= talk.candidates
+            judge = vote.agent, str(models[vote.agent]["model"])
             self._judges.setdefault(judge, _Votes()).take(number, vote)
             self._judged.setdefault(judge, {}).update(dict.fromkeys(sorted(wrote)))
 
-    def _standing(self, conversation: ConversationId, until: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _standing(self, conversation: ConversationId, until: int) -> Iterator[_Vote]:
         """Return the votes that count where a part of a conversation was tried again."""
         for event in sift(self._log.events(conversation)).standing():
-            if event.kind == "vote_cast" and event.sequence < until:
-                yield event.sender, _bare(orjson.loads(event.body))
+            if event.kind in VOTES and event.sequence < until:
+                yield _Vote.of(event.sender, orjson.loads(event.body))
 
     def facts(self) -> Facts:
         spend, played = self._spend, self._played
@@ -293,14 +326,9 @@ class _Fold:
             unread=votes.unread,
             flip_rate=votes.flip_rate(),
             half_unread=votes.half_unread,
+            scores_alone=votes.scores_alone,
             kin=tuple(name for name in sorted(self._judged[agent, model]) if family_of(name) == family),
         )
-
-
-def _bare(vote: dict[str, Any]) -> dict[str, Any]:
-    """Return of a vote what is counted."""
-    ballots = [{"order": ballot["order"], "verdict": ballot["verdict"]} for ballot in vote["ballots"]]
-    return {"verdict": vote["verdict"], "ballots": ballots}
 
 
 def _mark(noted: str | None) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def candidates(log: LogReader, *, variant: str | None = None, own_family: bool =
             answers counts. Of others the scenario says so.
 
     Raises:
-        DeclarationError: the log does not say what was played, there is no such variant, or the run makes no pairs.
+        DeclarationError: the log does not say what was played, there is no such variant, the run makes no pairs, or
+            own_family is said of a run whose scenario says so.
     """
     return RunCandidates(log, variant, own_family=own_family)
 
@@ -68,6 +69,11 @@ class RunCandidates:
             raise UnknownName("variant", variant, tuple(records))
         chosen = {variant: records[variant]} if variant is not None else records
         self._played = {name: Played.of(name, record) for name, record in chosen.items()}
+        if own_family and not any(each.compares for each in self._played.values()):
+            raise DeclarationError(
+                "--own-family is said of runs that compare answers that came with the data; here the scenario's `pair` "
+                "says own_family"
+            )
         self._own_family = own_family
         self.run = _digest(played, log.meta(MARK))
         made = {data for each in self._played.values() for data in each.filters}

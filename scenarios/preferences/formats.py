@@ -8,8 +8,9 @@ is not known is empty, and a number is -1, which no judge gives.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ...protocols.items import Turn
 from .exported import Format
-from .pair import Pair, Side, Turn
+from .pair import Pair, Side
 from .prompts import prompt_id, request_of, text_of
 
 Row = dict[str, Any]

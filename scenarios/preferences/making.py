@@ -41,12 +41,16 @@ def export_command(exported: Exported, licence: str | None = None) -> str:
     if len(data) == 1:
         words += ["--data", data[0]]
     words += _options(options)
-    if any(config.implicit for config in written):
+    if any(config.implicit for config in written if config.format == "dpo"):
         words.append("--implicit")
     if any(path.endswith(".parquet") for config in written for path in config.files.values()):
         words += ["--files", "parquet"]
     if licence:
         words += ["--license", licence]
+    for language in exported.about.languages:
+        words += ["--language", language]
+    for name, place in exported.about.benchmarks.items():
+        words += ["--benchmark", f"{name}={place}"]
     return " ".join(shlex.quote(word) for word in (*words, "--to", "DIR"))
 
 
@@ -62,6 +66,8 @@ def _options(options: Options) -> Iterator[str]:
         yield from ("--not-in", name)
     if options.variant:
         yield from ("--variant", options.variant)
+    if options.own_family:
+        yield "--own-family"
     if options.seed:
         yield from ("--seed", str(options.seed))
 

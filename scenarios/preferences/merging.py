@@ -31,6 +31,7 @@ def merged(before: Exported | None, now: Exported, to: Path) -> Exported:
             "funnels": tuple(sorted(funnels, key=lambda funnel: DATA.index(funnel.data))),
             "margins": tuple(sorted(apart, key=lambda margins: DATA.index(margins.data))),
             "written": tuple(sorted((*staying, *now.written), key=place)),
+            "about": now.about.after(before.about),
         }
     )
 
@@ -66,5 +67,7 @@ def _option(options: Options, name: str) -> str:
         values = list(options.not_in)
     elif name == "near_duplicates" and options.near_duplicates is None:
         values = ["off"]
+    elif name == "own_family":
+        return f"with {flag}" if options.own_family else f"without {flag}"
     given = [f"{flag} {value}" for value in values if value is not None]
     return "with " + " ".join(given) if given else f"without {flag}"

@@ -3,15 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...protocols.items import Turn
 from ...protocols.pairing import Data, Reason, Sort
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A message of a prompt."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,12 @@ class Played:
         )
 
 
+def makes_pairs(played: Mapping[str, Any]) -> bool:
+    """Return whether a step of what was played makes preference pairs; `played` is as a run has noted it."""
+    records: Mapping[str, Any] = played.get("variants", {"": played})
+    return any("pair" in step for record in records.values() for step in _steps(record["scenario"]["flow"]))
+
+
 def _steps(flow: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Return steps, each followed by those inside it."""
     for step in flow:

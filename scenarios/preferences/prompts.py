@@ -4,7 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from hashlib import blake2b, sha256
 
-from .pair import Pair, Turn
+from ...protocols.items import Turn
+from .pair import Pair
 
 
 def request_of(pair: Pair) -> tuple[Turn, ...]:

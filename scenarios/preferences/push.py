@@ -102,6 +102,8 @@ def _named(card: Path) -> Iterator[str]:
 
 def _library() -> Any:  # noqa: ANN401 - it is an extra, and looks its names up as they are used
     try:
+        for part in ("constants", "utils"):  # which looking a name up in it does not load
+            import_module(f"huggingface_hub.{part}")
         return import_module("huggingface_hub")
     except ImportError as error:
         raise DeclarationError("a push needs the extra `data`: pip install 'llm-fellowship[data]'") from error

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from ...protocols.errors import DeclarationError, Problem
+from ...protocols.items import Turn
 from ..rows import rows
 from .formats import UNKNOWN, Row
-from .pair import Ballot, Pair, Side, Turn
+from .pair import Ballot, Pair, Side
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
@@ -33,7 +34,7 @@ def _pair(row: Row) -> Pair:
         variant=known["variant"] or None,
         data=known["data"],
         of=known["of"],
-        prompt=tuple(Turn(turn["role"], turn["content"]) for turn in prompt),
+        prompt=tuple(Turn(role=turn["role"], content=turn["content"]) for turn in prompt),
         chosen=_side(row["chosen"], known, "chosen"),
         rejected=_side(row["rejected"], known, "rejected"),
         margin=_number(known["margin"]),

@@ -14,8 +14,9 @@ import orjson
 from numpy.typing import NDArray
 
 from ...protocols.errors import DeclarationError
+from ...protocols.items import Turn
 from ...protocols.pairing import Data
-from .pair import Ballot, Pair, Side, Turn
+from .pair import Ballot, Pair, Side
 from .prompts import key, prompt_key, request_of, text_of
 from .splits import Splits
 
@@ -96,7 +97,7 @@ class Spool:
         """Keep a pair; raises DeclarationError where it has a number or a text that cannot be written."""
         _check(pair)
         try:
-            line = orjson.dumps(pair)
+            line = orjson.dumps(pair, default=Turn.model_dump)
         except orjson.JSONEncodeError as error:
             raise DeclarationError(f"item {pair.item}: a text cannot be written: {error}") from error
         score = pair.chosen.score if pair.chosen else None

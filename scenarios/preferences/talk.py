@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...protocols.items import Turn
 from ...protocols.judging import Ballot as Cast
 from ...protocols.messages import named
 from ...protocols.pairing import Data, PairCandidate, Preference
 from ...protocols.review import FeedbackGiven
 from ...runtime.log import LogReader
-from .pair import Ballot, Pair, Side, Turn
+from .pair import Ballot, Pair, Side
 from .played import Played
 
 Words = tuple[str | None, str | None]
@@ -95,8 +96,8 @@ class Talk:
 
     def request(self) -> tuple[Turn, ...]:
         """Return the item's prompt as messages, with what was said before it."""
-        history = tuple(Turn(turn["role"], turn["content"]) for turn in self.item.get("history", ()))
-        return (*history, Turn("user", self.item["prompt"]))
+        history = tuple(Turn(role=turn["role"], content=turn["content"]) for turn in self.item.get("history", ()))
+        return (*history, Turn(role="user", content=self.item["prompt"]))
 
     # one of them
 
@@ -117,6 +118,7 @@ class Talk:
             data=data,
             of=candidate.of,
             prompt=self.request() if candidate.of == "answer" else self._asked(candidate, better, worse),
+            request=self.request(),
             chosen=self._side(better, scores[0]),
             rejected=self._side(worse, scores[1]),
             margin=preference.margin if preference is not None else None,
@@ -130,7 +132,7 @@ class Talk:
         """Return what the agent's model was sent: of a revision, the request to revise; of feedback, to give it."""
         name = candidate.first if candidate.of == "revision" else better or worse
         said = self.said[name or candidate.first]
-        return tuple(Turn(role, self.log.text(text)) for role, text in said.asked)  # type: ignore[arg-type]
+        return tuple(Turn.model_validate({"role": role, "content": self.log.text(text)}) for role, text in said.asked)
 
     def _side(self, name: str | None, score: float | None) -> Side | None:
         if name is None:

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from ...protocols.errors import DeclarationError
-from ...protocols.judging import Ballot
 from ...runtime.log import LogReader
 from ...runtime.log.faults import damaged
-from ..spend import unpriced_call
+from .drafts import DraftVotes
 from .rating import Rating
+from .votes import add_cost, ballots_of, prompt_digest
 
 KINDS = ("item_opened", "model_called", "vote_cast", "decision_made", "item_finished", "item_failed")
 
@@ -54,25 +53,35 @@ class Cast:
 def run_ratings(log: LogReader) -> Iterator[Rating]:
     """Return a run's votes about the items that have an outcome, in the order of the data set.
 
-    A voter's last vote counts, one rating a ballot. Where several vote, the verdict is a rating of its own, under the
+    Of a run that gives no verdicts these are what judges said of drafts; see DraftVotes. Else a
+    voter's last vote counts, one rating a ballot. Where several vote, the verdict is a rating of its own, under the
     scenario's name. An item that failed is an unread one. Every item's human votes come once.
 
     Raises:
-        DeclarationError: the run gives no verdicts, or does not say what was played.
+        DeclarationError: the run gives no verdicts and no judge compared drafts in it, or it does not say what was
+            played.
     """
-    fold = _Fold(log)
+    fold = _fold(log)
     return (rating for _, ratings in sorted(fold.ended(), key=lambda pair: pair[0]) for rating in ratings)
 
 
+def _fold(log: LogReader) -> "_Fold | DraftVotes":
+    text = log.meta("played")
+    if text is None:
+        raise DeclarationError(f"{log.path.parent} does not say what was played")
+    played: dict[str, Any] = orjson.loads(text)
+    if played["scenario"]["gives"] == "verdict":
+        return _Fold(log, played)
+    if log.count("drafts_compared"):
+        return DraftVotes(log, played)
+    raise DeclarationError(
+        f"{log.path.parent} gives no verdicts, and no judge has compared drafts in it: there is nothing to rate by"
+    )
+
+
 class _Fold:
-    def __init__(self, log: LogReader) -> None:
+    def __init__(self, log: LogReader, played: dict[str, Any]) -> None:
         self._log = log
-        text = log.meta("played")
-        if text is None:
-            raise DeclarationError(f"{log.path.parent} does not say what was played")
-        played: dict[str, Any] = orjson.loads(text)
-        if played["scenario"]["gives"] != "verdict":
-            raise DeclarationError(f"{log.path.parent} gives no verdicts: there is nothing to rate by")
         self._swept = "variants" in played
         self._casts = {name: cast_of(name, record) for name, record in played.get("variants", {"": played}).items()}
         self._told: set[str] = set()
@@ -112,7 +121,7 @@ class _Fold:
             talk.votes.items(), key=lambda pair: who.place(pair[0])
         ):  # not as they happened to come
             rater = who.rater(agent, prefixed=self._swept)
-            yield from _ballots(rater, who.voters.get(agent), vote, talk.costs.get(agent, 0.0), facts)
+            yield from ballots_of(rater, who.voters.get(agent), vote, talk.costs.get(agent, 0.0), facts)
         if not who.alone or failed:
             yield self._verdict(who, talk, facts)
 
@@ -158,9 +167,7 @@ def _take(talk: _Talk, sender: str, kind: str, content: dict[str, Any]) -> None:
     elif kind == "decision_made":
         talk.decision = content
     elif content["source"] != "earlier":  # else it was counted where it was made
-        before = talk.costs.get(sender, 0.0)
-        unknown = before is None or unpriced_call(content)
-        talk.costs[sender] = None if unknown else (before or 0.0) + content.get("cost_usd", 0.0)
+        add_cost(talk.costs, sender, content)
 
 
 def _facts(item: dict[str, Any], variant: str) -> dict[str, Any]:
@@ -168,35 +175,10 @@ def _facts(item: dict[str, Any], variant: str) -> dict[str, Any]:
     metadata: dict[str, Any] = item.get("metadata", {})
     facts: dict[str, Any] = {
         "item": str(item["id"]).removeprefix(f"{variant}/" if variant else ""),
-        "prompt": blake2b(_asked(item).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
+        "prompt": prompt_digest(item),
     }
     for candidate in item["candidates"]:
         facts[f"length_{candidate['slot']}"] = len(candidate["text"])
         facts[f"model_{candidate['slot']}"] = candidate.get("model") or None
     turn = metadata.get("turn")
     return {**facts, "group": f"turn-{turn}"} if isinstance(turn, int) else facts
-
-
-def _asked(item: dict[str, Any]) -> str:
-    """Return the prompt, after what was said before it: "Go on." is another prompt in another conversation."""
-    before: list[dict[str, str]] = item.get("history") or []
-    prompt: str = item["prompt"]
-    return "\0".join([*(f"{turn['role']}\0{turn['content']}" for turn in before), prompt])
-
-
-def _ballots(
-    rater: str, model: str | None, vote: dict[str, Any], cost: float | None, facts: dict[str, Any]
-) -> Iterator[Rating]:
-    ballots = [Ballot.model_validate(ballot) for ballot in vote["ballots"]]
-    for ballot in ballots:
-        yield Rating(
-            kind="model",
-            rater=rater,
-            model=model,
-            verdict=ballot.verdict,
-            score_a=ballot.score_a,
-            score_b=ballot.score_b,
-            order=ballot.order,
-            cost_usd=None if cost is None else cost / len(ballots),
-            **facts,
-        )

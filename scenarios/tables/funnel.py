@@ -1,14 +1,16 @@
 """What an export has written, and what was lost on the way, as tables."""
 
 from ..preferences.exported import Exported, Funnel, Margins, Written
+from ..preferences.judges import JudgeKappa
 from .table import NONE, Table, count, figure, interval
 
 
 def exported_tables(exported: Exported) -> tuple[Table, ...]:
-    """Return a funnel a data set, and the files."""
+    """Return a funnel a data set, the files, and how well the judges judge, where that was measured."""
     apart = {margins.data: margins for margins in exported.margins}
     funnels = (funnel_table(funnel, apart.get(funnel.data)) for funnel in exported.funnels)
-    return (*funnels, files_table(exported.written))
+    judges = (judges_table(exported.about.measured),) if exported.about.measured else ()
+    return (*funnels, files_table(exported.written), *judges)
 
 
 def funnel_table(funnel: Funnel, margins: Margins | None = None) -> Table:
@@ -52,6 +54,26 @@ def files_table(written: tuple[Written, ...]) -> Table:
     )
     notes = tuple(f"{each.config}: {note}" for each in written for note in _notes(each))
     return Table("Files", ("data set", "split", "file", "rows", "prompts"), rows, words=3, notes=notes)
+
+
+def judges_table(measured: tuple[JudgeKappa, ...]) -> Table:
+    """Return a row a judge and benchmark: how far it agrees with people there."""
+    columns = ("judge", "benchmark", "rater there", "kappa", "95 %", "n", "unread")
+    rows = tuple(
+        (
+            each.judge,
+            each.benchmark,
+            each.rater or "nobody has its model",
+            figure(each.kappa),
+            interval(each.kappa_ci),
+            count(each.n),
+            count(each.unread),
+        )
+        for each in measured
+    )
+    methods = dict.fromkeys(each.kappa_method for each in measured if each.kappa_method)
+    notes = tuple(f"Cohen's kappa with the majority of people; its interval: {method}" for method in methods)
+    return Table("How well the judges judge", columns, rows, words=3, notes=notes)
 
 
 def _notes(written: Written) -> tuple[str, ...]:

@@ -617,6 +617,28 @@ async def test_killed_after_any_event_a_fork_goes_on(tmp_path: Path) -> None:
         assert story(out) == story(whole), f"after event {last}"
 
 
+@pytest.mark.parametrize("name", ["feedback-gated", "preference-pairs"])
+async def test_forked_at_any_event_drafts_are_picked_and_paired_as_they_were(tmp_path: Path, name: str) -> None:
+    run, whole = tmp_path / "run", Speaker()
+    await played(apart(name), 1, run, whole)
+    opened = at(run, "conductor item_opened")
+    for event in range(opened, at(run, "conductor item_finished") + 1, 5):
+        out, speaker = tmp_path / str(event), Speaker()
+        await forked(run, event, out, speaker)
+        assert speaker.asked <= whole.asked, f"at event {event}"
+        assert rows(out) == rows(run), f"at event {event}"
+        assert kinds(out, "pairs_made", "draft_picked") == kinds(run, "pairs_made", "draft_picked"), f"at event {event}"
+
+
+async def test_a_fork_with_another_judge_compares_again_and_writes_nothing_again(tmp_path: Path) -> None:
+    run, out, speaker = tmp_path / "run", tmp_path / "fork", Speaker()
+    await played(apart("preference-pairs", "follow=last"), 1, run)
+    event = at(run, "judge drafts_compared")
+    await forked(run, event, out, speaker, models={"judge": "other/judge"})
+    assert {call.settings.model for call in speaker.calls} == {"other/judge"}
+    assert kinds(out, "draft_written") == kinds(run, "draft_written")
+
+
 async def test_what_cannot_be_forked_is_said(tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "fork"
     await played(apart("jury"), 1, run)

@@ -22,12 +22,15 @@ from fellowship.scenarios.again import retry
 
 JURORS = {"first": "acme/one", "second": "acme/two", "third": "acme/three"}
 REVIEWERS = {"writer": "acme/m", "first": "acme/one", "second": "acme/two"}
+WRITERS = {"writer": "acme/one", "reviewer": "acme/two", "single": "acme/three", "judge": "acme/four"}
+PAIRS = ("preference-pairs", "review=both", "follow=best", "own_family=true", "rounds=1")
 
 
 def distinct(name: str, *changes: str) -> Plan:
     """Return a plan in which no two calls are the same."""
     scenario, source = load(name, changes=changes)
-    models = REVIEWERS if name == "feedback-panel" else JURORS if name.startswith("jury") else {"*": MODEL}
+    of_jury = {"*": MODEL} if not name.startswith("jury") else JURORS
+    models = {"feedback-panel": REVIEWERS, "preference-pairs": WRITERS}.get(name, of_jury)
     return plan(scenario, source=source, models=models)
 
 
@@ -88,11 +91,19 @@ async def goes_on_from_every_event(
     return places
 
 
-@pytest.mark.parametrize("name", ["jury", "jury-sequential", "jury-escalating", "debate", "feedback-panel"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *[(name,) for name in ("jury", "jury-sequential", "jury-escalating", "debate", "feedback-panel")],
+        ("feedback-gated", "pick=judged", "rounds=3"),
+        PAIRS,
+    ],
+    ids=lambda changes: changes[0],
+)
 async def test_wherever_a_run_breaks_off_it_goes_on_and_asks_nothing_again_that_was_answered(
-    name: str, tmp_path: Path
+    changes: tuple[str, ...], tmp_path: Path
 ) -> None:
-    made, run = distinct(name), tmp_path / "run"
+    made, run = distinct(*changes), tmp_path / "run"
     await play(made, items(1), run, settings(ScriptedModel(Opinions())))
 
     async def go_on(model: ScriptedModel, out: Path) -> Status:
@@ -102,13 +113,18 @@ async def test_wherever_a_run_breaks_off_it_goes_on_and_asks_nothing_again_that_
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
-    [("debate", "judging.scale=5"), ("feedback-panel", "agents.second.instructions=Be brief.")],
+    ("scenario", "change"),
+    [
+        (("debate",), "judging.scale=5"),
+        (("feedback-panel",), "agents.second.instructions=Be brief."),
+        (PAIRS, "agents.judge.instructions=Be strict."),
+    ],
+    ids=["debate", "feedback-panel", "preference-pairs"],
 )
 async def test_wherever_a_changed_run_breaks_off_answers_that_still_fit_are_not_asked_for_again(
-    name: str, change: str, tmp_path: Path
+    scenario: tuple[str, ...], change: str, tmp_path: Path
 ) -> None:
-    made, changed, run = distinct(name), distinct(name, change), tmp_path / "run"
+    made, changed, run = distinct(*scenario), distinct(*scenario, change), tmp_path / "run"
     await play(made, items(1), run, settings(ScriptedModel(Opinions())))
     before = shutil.copytree(run, tmp_path / "before")
     await play(changed, items(1), tmp_path / "undisturbed", settings(ScriptedModel(Opinions())))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playing import fellowship, items, library
+from telling import CHOSEN, apart, speak
 
 from fellowship.protocols.debate import ArgumentMade
 from fellowship.protocols.errors import ContentFiltered, ModelError, Overloaded, QuotaExhausted
@@ -420,9 +421,10 @@ async def test_an_item_that_was_broken_off_and_resumed_says_the_same_as_one_that
         assert (found["same"], found["second"]["done"]) == (True, 1)
 
 
-@pytest.mark.parametrize("name", ["debate", "jury", "feedback-panel"])
+@pytest.mark.parametrize("name", ["debate", "jury", "feedback-panel", "feedback-gated", "preference-pairs"])
 async def test_a_run_that_stopped_and_went_on_says_the_same_as_one_that_did_not(name: str, tmp_path: Path) -> None:
-    one = await played(tmp_path / "one", library(name))
+    made = library(name, *CHOSEN.get(name, ()))
+    one = await played(tmp_path / "one", made)
     calls = 0
 
     def stopping(call: ModelCall) -> Any:
@@ -431,14 +433,29 @@ async def test_a_run_that_stopped_and_went_on_says_the_same_as_one_that_did_not(
         return QuotaExhausted("nothing is left") if calls % 4 == 0 else as_reply(call)
 
     other = tmp_path / "other"
-    await played(other, library(name), stopping)
+    await played(other, made, stopping)
     stopped = compared(one, other)
     assert (stopped["second"]["state"], stopped["diverged"]) == ("stopped", 0)
     while stopped["second"]["state"] != "done":
-        await played(other, library(name), stopping)
+        await played(other, made, stopping)
         stopped = compared(one, other)
         assert stopped["diverged"] == 0
     assert stopped["same"] is True
+
+
+async def test_a_judge_of_drafts_that_says_otherwise_and_another_margin_are_found(tmp_path: Path) -> None:
+    def other(call: ModelCall) -> Any:
+        of_judge = call.settings.model == "acme/judge" and is_about(call, 1)
+        return scores(5, 1) if of_judge else speak(call)
+
+    made, wider = (apart("preference-pairs", "rounds=1", f"margin={margin}") for margin in (0, 5))
+    one = await played(tmp_path / "one", made, speak)
+    found = compared(one, await played(tmp_path / "two", made, other))
+    assert (found["diverged"], [item["item"] for item in found["items"]]) == (1, ["i1"])
+    place = found["items"][0]["divergence"]["first"]
+    assert (place["speaker"], place["kind"]) == ("judge", "model_called")
+    found = compared(one, await played(tmp_path / "three", wider, speak))
+    assert {item["divergence"]["first"]["kind"] for item in found["items"]} == {"pairs_made"}
 
 
 async def test_what_an_open_item_has_not_said_yet_is_no_divergence_but_its_being_open_is_told(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from pairs import Made, dropped, pair, pairs, side, user
 
 from fellowship.protocols.errors import DeclarationError
+from fellowship.protocols.items import Turn
 from fellowship.protocols.pairing import REASONS, Data, Filters
 from fellowship.scenarios.preferences.balance import balance
 from fellowship.scenarios.preferences.candidates import why_dropped
 from fellowship.scenarios.preferences.export import export
 from fellowship.scenarios.preferences.exported import FORMATS, Exported, Options
-from fellowship.scenarios.preferences.pair import Pair, Turn
+from fellowship.scenarios.preferences.pair import Pair
 from fellowship.scenarios.preferences.prompts import normalised
 from fellowship.scenarios.preferences.reading import read_pairs
 from fellowship.scenarios.preferences.splits import Splits
@@ -81,7 +82,7 @@ def test_a_pair_is_a_row_of_dpo_with_its_prompt_beside_both_answers(tmp_path: Pa
 
 
 def test_an_implicit_row_begins_with_the_same_prompt_on_both_sides(tmp_path: Path) -> None:
-    made = replace(pair(), prompt=(Turn("system", "Be short."), *user("Why?")))
+    made = replace(pair(), prompt=(Turn(role="system", content="Be short."), *user("Why?")))
     export(Made([made]), tmp_path / "d", ["dpo", "reward"], implicit=True, data="generation")
     for config in ("generation-dpo", "generation-reward"):
         (row,) = rows(tmp_path / "d", config)

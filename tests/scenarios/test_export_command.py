@@ -41,9 +41,9 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> Made:
         ],
         items=12, failed=1, without={"generation": 1, "workflow": 10},
     )  # fmt: skip
-    fold, duplicates = ModuleType("fold"), ModuleType("duplicates")
+    duplicates = ModuleType("duplicates")
 
-    def found_of(log: LogReader, *, variant: str | None) -> Made:
+    def found_of(log: LogReader, *, variant: str | None, own_family: bool = False) -> Made:
         assert isinstance(log, LogReader)
         made.run = variant or "r1"
         return made
@@ -54,9 +54,8 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> Made:
     def find(prompts: Any, evaluation: Any, *, threshold: float | None) -> Any:
         return Found(list(prompts), evaluation, threshold)
 
-    vars(fold)["candidates"] = found_of
     vars(duplicates).update(find=find, evaluation_prompts=evaluation_prompts)
-    monkeypatch.setitem(sys.modules, f"{PREFERENCES}.fold", fold)
+    monkeypatch.setattr(f"{PREFERENCES}.exporting.candidates", found_of)
     monkeypatch.setitem(sys.modules, f"{PREFERENCES}.duplicates", duplicates)
     return made
 
@@ -180,3 +179,33 @@ def test_what_means_nothing_is_refused_in_a_sentence_and_nothing_is_written(
     assert refused.exit_code == 2
     assert words in " ".join(refused.stderr.split())
     assert not (tmp_path / "d").exists()
+
+
+def test_a_missing_format_and_a_word_of_the_card_that_no_hub_knows_are_refused(export: Export) -> None:
+    for arguments, words in (
+        ((), "--format is missing: dpo, kto, reward, sft, ratings"),
+        (("--push", "acme/pairs", "--seed", "1"), "--format is missing"),
+        (("--format", "dpo", "--public"), "--public is said of --push"),
+        (("--push", "acme/pairs"), "holds no export of this run: say what to write, as in --format dpo"),
+        (("--format", "ratings", "--push", "acme/pairs"), "--push mean nothing for ratings"),
+        (("--format", "dpo", "--license", "CC BY 4.0"), "as the hub names it, as in cc-by-4.0"),
+        (("--format", "dpo", "--language", "English"), "write its ISO 639 code, as in en"),
+        (("--format", "dpo", "--benchmark", "x/v.jsonl", "--benchmark", "v=y.jsonl"), "--benchmark names v twice"),
+        (("--format", "dpo", "--benchmark", "=v.jsonl"), "write NAME=RATINGS"),
+        (("--format", "dpo", "--benchmark", "no.jsonl"), "no.jsonl"),
+    ):
+        refused = export(*arguments)
+        assert refused.exit_code == 2, arguments
+        assert words in " ".join(refused.stderr.split())
+
+
+def test_licence_and_language_stand_on_the_card_and_stay_when_a_format_is_added(export: Export, tmp_path: Path) -> None:
+    assert export("--format", "dpo", "--license", "cc-by-4.0", "--language", "de").exit_code == 0
+    assert export("--format", "kto").exit_code == 0
+    card = (tmp_path / "d" / "README.md").read_text()
+    assert "license: cc-by-4.0\n" in card
+    assert "language:\n- de\n" in card
+    assert (
+        "fellowship export RUN --format dpo --format kto --near-duplicates 0.8 --license cc-by-4.0 --language de"
+        in card
+    )

@@ -155,6 +155,94 @@ def test_each_mistake_has_its_message_at_its_place(old: str, new: str, message: 
     assert any(line.startswith(f"s.yaml:{message}") for line in lines), lines
 
 
+DRAFTS = """\
+scenario: s
+takes: instruction
+models: {m: x/y, j: x/z}
+agents:
+  writer: {role: generator, model: m}
+  editor: {role: reviewer, model: m}
+  judge: {role: judge, model: j}
+flow:
+  - {ask: writer, for: draft}
+  - repeat: 3
+    until: [score >= 9, without-gain >= 2]
+    do:
+      - {ask: editor, for: feedback, hears: writer}
+      - {ask: writer, for: draft, hears: editor, apart: true}
+  - {pick: knock-out, by: judge, among: writer}
+  - {pair: generation, by: judge, select: all, margin: 1}
+  - {pair: workflow, by: judge, rule: majority}
+gives: pairs
+"""
+
+
+def test_a_right_file_about_drafts_is_planned() -> None:
+    assert [type(step).__name__ for step in planned(DRAFTS).flow] == [
+        "AskStep", "RepeatStep", "PickStep", "PairStep", "PairStep",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("pick: knock-out", "pick: knockout", "15:6: unknown way to pick 'knockout'; did you mean 'knock-out'?"),
+        ("pick: knock-out", "pick: last", "15:18: by means nothing here: pick: last asks nobody"),
+        ("pick: knock-out", "as_published: true, pick: best", "15:6: as_published is about a knock-out, and this step picks best"),
+        ("knock-out, by: judge", "knock-out", "15:5: knock-out is decided by judges: say `by` (judge)"),
+        ("knock-out, by: judge", "round-robin", "15:5: round-robin is decided by judges: say `by` (judge)"),
+        ("{pick: knock-out, by: judge", "{pick: knock-out, by: jugde", "15:23: unknown agent 'jugde'; did you mean 'judge'?"),
+        ("{pick: knock-out, by: judge", "{pick: knock-out, by: [judge, judge]", "15:35: agent 'judge' is named twice"),
+        ("{pick: knock-out, by: judge", "{pick: knock-out, by: editor", "15:23: 'editor' is a reviewer and compares no drafts; judge can"),
+        ("among: writer", "among: writr", "15:34: unknown agent 'writr'; did you mean 'writer'?"),
+        ("among: writer", "among: [writer, editor]", "15:50: 'editor' writes no draft before this step"),
+        ("among: writer", "rule: mode", "15:34: unknown aggregation rule 'mode'; did you mean 'unique-mode'?"),
+        ("among: writer", "rule: mean-score, strategy: direct", "15:34: mean-score needs scores, and strategy: direct gives none"),
+        ("among: writer", "scale: 0", "15:34: flow.2.scale must be greater than or equal to 1, got 0"),
+        ("among: writer", "amongst: writer", "15:34: unknown key 'amongst'; did you mean 'among'?"),
+        ("{pair: generation, by: judge", "{pair: generation, orders: ab", "16:24: orders means nothing here: no judge is named in `by`"),
+        ("{pair: generation", "{pair: genration", "16:6: pair: unknown value 'genration'; did you mean 'generation'?"),
+        ("select: all", "select: al", "16:35: select: unknown value 'al'; did you mean 'all'?"),
+        ("select: all", "select: all, versions: [2, 1]", "16:48: say select or versions, not both"),
+        ("select: all", "versions: [2, 2]", "16:35: versions are two different ones, from 1, as in [3, 1]"),
+        ("select: all", "versions: [0, 1]", "16:35: versions are two different ones, from 1, as in [3, 1]"),
+        ("select: all", "versions: [1]", "16:35: versions is too short: value 2 is missing"),
+        ("select: all", "quorum: 2", "16:35: quorum is 2, and there is 1 judge"),
+        ("select: all", "strategy: direct", "16:53: margin needs scores, and strategy: direct gives none"),
+        ("select: all", "agreement: 1.5", "16:35: flow.3.agreement must be less than or equal to 1, got 1.5"),
+        ("margin: 1", "margin: -1", "16:48: flow.3.margin must be greater than or equal to 0, got -1"),
+        ("rule: majority", "select: all", "17:33: select is for pair: generation; workflow sets revisions against what they revise"),
+        ("rule: majority", "versions: [2, 1]", "17:33: versions is for pair: generation; workflow sets revisions"),
+        ("hears: editor, apart", "apart", "14:9: 'writer' hears nobody, so that there is no feedback to follow apart: say `hears`"),
+        ("hears: writer}", "hears: writer, apart: true}", "13:53: apart means nothing for a step that asks for feedback"),
+        ("score >= 9", "scor >= 9", "11:13: unknown condition 'scor >= 9'; did you mean 'score'?"),
+        ("without-gain >= 2", "without-gain", "11:25: 'without-gain' is a quantity: compare it with a number, as in 'without-gain >= 1'"),
+        ("without-gain >= 2", "consensus", "11:25: until: consensus needs ballot, and none is asked for"),
+        ("[score >= 9, without-gain >= 2]", "[]", "11:5: until must not be empty"),
+        ("- {ask: writer, for: draft}\n", "- {pair: workflow, by: judge}\n  - {ask: writer, for: draft}\n", "9:5: nothing to make pairs of: no draft is asked for before this step"),
+        ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: workflow, by: judge}\n", "10:5: nothing to make pairs of: no feedback is asked for before this step"),
+        ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: generation}\n", "10:5: nobody says which is better: name judges in `by`"),
+        ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pick: best}\n", "10:5: best goes by scores: no feedback is asked for before this step, and no judge is named in `by`"),
+        ("gives: pairs", "gives: verdict", "18:1: gives verdict, and no step of the flow has `decide`"),
+    ],
+)  # fmt: skip
+def test_each_mistake_about_drafts_has_its_message_at_its_place(old: str, new: str, message: str) -> None:
+    assert old in DRAFTS
+    with pytest.raises(DeclarationError) as caught:
+        planned(DRAFTS.replace(old, new, 1))
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith(f"s.yaml:{message}") for line in lines), lines
+
+
+def test_pairs_are_given_by_a_step_that_makes_them() -> None:
+    text = DRAFTS.replace("  - {pair: generation, by: judge, select: all, margin: 1}\n", "")
+    with pytest.raises(DeclarationError, match=r"s.yaml:16:1: gives pairs, and no step of the flow has `pair`"):
+        planned(text.replace("  - {pair: workflow, by: judge, rule: majority}\n", ""))
+    when = "  - when: score < 3\n    do:\n      - {pair: workflow, by: judge}\n"
+    with pytest.raises(DeclarationError, match=r"gives pairs, and `pair` is not on every way through the flow"):
+        planned(text.replace("  - {pair: workflow, by: judge, rule: majority}\n", when))
+
+
 def test_one_mistake_gives_one_message() -> None:
     for old, new in [("{ask: two,", "{ask: tow,"), ("judge: x/y", "judge: other, other: judge"), ("critic", "critc")]:
         with pytest.raises(DeclarationError) as caught:

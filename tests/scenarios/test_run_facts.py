@@ -12,6 +12,7 @@ import pytest
 import yaml
 from playing import MODEL, QUESTION, fellowship, items, library, written
 from statsmodels.stats.proportion import proportion_confint
+from telling import Speaker, apart, played, speak
 
 from fellowship.protocols.errors import DeclarationError, LogError, Overloaded
 from fellowship.protocols.items import Item
@@ -69,7 +70,7 @@ def swayed(*of_items: int) -> ScriptedModel:
 def changed(name: str, change: Callable[[dict[str, Any]], Any], **models: str) -> Plan:
     """Return a scenario of the library with changes of its document."""
     scenario, source = load(name)
-    document = json.loads(json.dumps(source.document))
+    document = json.loads(json.dumps(scenario.document()))
     change(document)
     made = type(scenario).model_validate(document)
     return plan(made, source=source, models=models or {"*": MODEL})  # type: ignore[arg-type]
@@ -86,7 +87,7 @@ async def test_a_flip_rate_is_of_comparisons_in_both_orders_with_wilsons_interva
 
 async def test_comparisons_of_one_item_are_no_more_than_one_item_where_they_go_together(tmp_path: Path) -> None:
     def twice(document: dict[str, Any]) -> None:
-        document["judging"]["orders"] = "both"
+        document.setdefault("judging", {})["orders"] = "both"
         document["flow"].insert(0, dict(document["flow"][0]))
 
     found = await told(tmp_path / "run", changed("judge", twice), swayed(0, 1, 2), items(8))
@@ -225,6 +226,8 @@ CASES: dict[str, Callable[[], Playable]] = {
         "judge", "judging.orders=both", "judging.scale=5", "agents.judge.instructions=Be 'fair'."
     ),
     "a part of a list changed": lambda: library("feedback-loop", "flow.1.repeat=4"),
+    "with other parameters": lambda: library("feedback-loop", "review=both", "rounds=3", "pick=knock-out"),
+    "with pairs": lambda: library("preference-pairs", "own_family=true", "margin=0", "judging.orders=ab"),
     "a persona changed": lambda: library("debate", "agents.critic.persona=scientist"),
     "with several models": lambda: changed("jury", lambda document: None, judge="acme/one", second="acme/two"),
     "a flow of its own": lambda: changed("judge", lambda document: document["flow"].insert(0, document["flow"][0])),
@@ -321,3 +324,62 @@ async def test_a_damaged_event_is_named(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LogError, match=r"event \d+ is not what it was"):
         of(tmp_path / "run")
+
+
+# judges of drafts
+
+
+def counted(run: Path, agent: str = "judge") -> tuple[int, int, int, int, int]:
+    """Count by hand: votes, unread, in both orders and both read, flips among these, and one of both unread."""
+    with sqlite3.connect(run / "run.db") as connection:
+        bodies = connection.execute(
+            "SELECT body FROM events WHERE kind IN ('drafts_compared', 'vote_cast') AND sender = ?", (agent,)
+        ).fetchall()
+    connection.close()
+    votes = [json.loads(body) for (body,) in bodies]
+    both = [[ballot["verdict"] for ballot in vote["ballots"]] for vote in votes if len(vote["ballots"]) == 2]
+    read = [verdicts for verdicts in both if "unread" not in verdicts]
+    unread = sum(vote["verdict"] == "unread" for vote in votes)
+    return len(votes), unread, len(read), sum(one != other for one, other in read), len(both) - len(read)
+
+
+@pytest.mark.parametrize("name", ["preference-pairs", "judge"])
+async def test_votes_on_drafts_are_counted_as_votes_on_answers_are(tmp_path: Path, name: str) -> None:
+    def mumbling(call: ModelCall) -> str:
+        unclear = call.settings.model == "acme/judge" and int(call.messages[1].digest, 16) % 5 == 0
+        return "hm" if unclear else speak(call)
+
+    run = tmp_path / "run"
+    made = apart(name, "judging.orders=both")
+    assert await played(made, 8, run, Speaker(mumbling)) is not None
+    (judge,) = of(run).judges
+    votes, unread, read, flips, half = counted(run)
+    assert votes > 7
+    assert min(unread, read, flips, half) > 0
+    assert (judge.agent, judge.votes, judge.unread, judge.half_unread, judge.scores_alone) == (
+        "judge", votes, unread, half, 0,
+    )  # fmt: skip
+    assert judge.flip_rate is not None
+    assert (judge.flip_rate.value, judge.flip_rate.n) == (pytest.approx(flips / read), read)
+    if name == "judge":
+        assert judge.flip_rate.ci == pytest.approx(proportion_confint(flips, read, method="wilson"), abs=1e-12)
+
+
+async def test_scores_of_drafts_alone_are_votes_without_an_order(tmp_path: Path) -> None:
+    def by_scores(document: dict[str, Any]) -> None:
+        document["flow"][-1] = {"pick": "best", "by": "judge"}
+        document["agents"]["judge"] = {"role": "judge", "model": "acme/judge"}
+
+    found = await told(tmp_path / "run", changed("feedback-loop", by_scores), of_items=items(2))
+    (judge,) = found.judges
+    assert (judge.votes, judge.scores_alone, judge.flip_rate) == (6, 6, None)
+
+
+async def test_a_judge_is_kin_of_those_alone_whose_drafts_it_compared(tmp_path: Path) -> None:
+    scenario, source = load("preference-pairs", changes=["own_family=true"])
+    models = {"writer": "acme/llama-3-8b", "single": "acme/gemma-2", "reviewer": "acme/qwen-2", "judge": "acme/qwen-3"}
+    for judge, kin in (("acme/qwen-3", ()), ("acme/gemma-3", ("acme/gemma-2",))):
+        run = tmp_path / judge.replace("/", "-")
+        made = plan(scenario, source=source, models={**models, "judge": judge})  # type: ignore[arg-type]
+        assert await played(made, 1, run) is not None
+        assert of(run).judges[0].kin == kin
