@@ -79,15 +79,17 @@ class Exports:
 @pytest.fixture(scope="module")
 def datasets() -> Iterator[Any]:
     """The library that loads, it and trl cut off from all but this machine."""
-    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):  # accelerate leaves its own there
-        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
-            patch.setenv(name, "1")
-        patch.setenv("TOKENIZERS_PARALLELISM", "false")
-        import datasets
-        import huggingface_hub
-        import transformers
+    import datasets
+    import huggingface_hub.constants
+    import transformers
 
-        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):  # accelerate leaves its own there
+        patch.setenv("TOKENIZERS_PARALLELISM", "false")
+        for switch in (
+            "HF_HUB_OFFLINE",
+            "HF_HUB_DISABLE_TELEMETRY",
+        ):  # not by the environment: it is read at import, for good
+            patch.setattr(huggingface_hub.constants, switch, True)
         patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
         datasets.disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
