@@ -155,7 +155,7 @@ class Spool:
 
 
 def _check(pair: Pair) -> None:
-    """Refuse numbers that no judge gives: JSON knows no NaN, and what is below 0 means `unknown` in a row."""
+    """Refuse numbers that no judge gives: JSON knows no NaN, and no scale begins below 0."""
     numbers = [pair.margin]
     numbers += [side.score for side in (pair.chosen, pair.rejected) if side]
     numbers += [score for ballot in pair.ballots for score in (ballot.score_chosen, ballot.score_rejected)]

@@ -8,7 +8,8 @@ import orjson
 
 from ..rows import arrow_for
 from .exported import Format
-from .formats import Row, schema
+from .features import schema
+from .formats import Row
 
 Files = Literal["jsonl", "parquet"]
 GROUP = 1_000
