@@ -1,7 +1,8 @@
 """Writing preference data: pairs a second, and how much memory it takes, by how many there are.
 
 Every count is exported in a process of its own, pairs of two answers of about TEXT characters made on the way (which is
-part of the time). Growth is the peak of the process beyond what it took before the first pair came.
+part of the time). Growth is the peak of the process beyond what it took before the first pair came, file pages that it
+has mapped included; beside it what of that is anonymous memory, looked up every twentieth of a second (Linux).
 
     python benchmarks/export.py [TEXT] [COUNT...]
 """
@@ -10,9 +11,11 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 from fellowship.protocols.pairing import Data, Filters
 from fellowship.scenarios.preferences.export import export
@@ -71,17 +74,47 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB, on Linux
 
 
+def anonymous() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+class Watched:
+    """The most anonymous memory that the process has while it is entered."""
+
+    def __init__(self) -> None:
+        self.before = self.most = anonymous()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            self.most = max(self.most, anonymous())
+
+
 def one(files: Files, count: int, text: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         export(Many(100, text), Path(folder) / "warm", ["dpo", "kto"], files=files)
-        before, begun = peak(), time.perf_counter()
-        found = export(Many(count, text), Path(folder) / "d", ["dpo", "kto"], files=files)
-        seconds = time.perf_counter() - begun
+        before, begun, busy = peak(), time.perf_counter(), time.process_time()
+        with Watched() as watched:
+            found = export(Many(count, text), Path(folder) / "d", ["dpo", "kto"], files=files)
+        seconds, busy = time.perf_counter() - begun, time.process_time() - busy
         size = sum(path.stat().st_size for path in Path(folder, "d").rglob("*.*")) / 1e6
     rows = sum(sum(written.rows.values()) for written in found.written)
     print(
         f"{files:8} {count:10,} pairs {rows:10,} rows {size:9,.0f} MB {seconds:8.1f} s {rows / seconds:9,.0f} rows/s "
-        f"{peak() - before:7.0f} MiB growth",
+        f"{rows / busy:9,.0f} rows/s of CPU "
+        f"{peak() - before:7.1f} MiB growth, {watched.most - watched.before:.1f} anonymous",
         flush=True,
     )
 

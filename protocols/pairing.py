@@ -34,7 +34,8 @@ class Filters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     margin: float = Field(default=0.0, ge=0)
-    """The least difference of mean scores; 0 asks for none, so that judges without scores will do."""
+    """How much higher the mean score of the better one must be at the least; 0 asks for no scores, so that judges
+    without will do. Where there are scores, those of the better one must not be lower."""
     quorum: int = Field(default=1, ge=1)
     """The least number of judges whose vote could be read."""
     agreement: float = Field(default=0.0, ge=0, le=1)
@@ -62,10 +63,14 @@ class Preference(BaseModel):
 
     @property
     def margin(self) -> float | None:
-        """Return how far the mean scores lie apart, 0 or more; None where there are none."""
+        """Return the mean score of the better one less that of the other; None where there are none.
+
+        It is below 0 where a jury's votes say one thing and its scores another. Of a tie it is 0 or more.
+        """
         if self.score_first is None or self.score_second is None:
             return None
-        return abs(self.score_first - self.score_second)
+        lead = self.score_first - self.score_second
+        return {"a": lead, "b": -lead}.get(self.verdict, abs(lead))
 
 
 class PairCandidate(BaseModel):

@@ -43,8 +43,8 @@ class Drafts:
             orders: Says in which orders two drafts are shown.
         """
         self.picked: DraftPicked | None = None
-        self._kept: dict[str, tuple[Data, int]] = {}
-        """What each step makes and how many it keeps, by its place; of a step played again the last time counts."""
+        self._made: dict[str, PairsMade] = {}
+        """What each step makes, by its place; of a step played again the last time counts."""
         self._plan = plan
         self._conversation = conversation
         self._said = said
@@ -55,11 +55,12 @@ class Drafts:
 
     @property
     def pairs(self) -> dict[Data, int]:
-        """Return how many are kept, by data set."""
-        found: dict[Data, int] = {}
-        for data, count in self._kept.values():
-            found[data] = found.get(data, 0) + count
-        return found
+        """Return how many are kept, by data set; what two steps make of the same texts is one."""
+        kept: dict[Data, set[tuple[str, str | None]]] = {}
+        for made in self._made.values():
+            of_these = kept.setdefault(made.data, set())
+            of_these.update((each.first, each.second) for each in made.candidates if each.dropped is None)
+        return {data: len(names) for data, names in kept.items()}
 
     async def pick(self, step: PickStep, number: int, cause: int) -> DraftPicked:
         """Pick a draft; `number` is the round.
@@ -171,8 +172,9 @@ class Drafts:
         else:
             candidates = [*await self._revisions(step, number, cause), *await self._feedback(step, number, cause)]
         judged = tuple(self._judged(candidate, step) for candidate in candidates)
-        self._kept[step.place] = step.data, sum(each.dropped is None for each in judged)
-        self._conversation.record(PairsMade(step=step.place, data=step.data, candidates=judged), cause=cause)
+        made = PairsMade(step=step.place, data=step.data, candidates=judged)
+        self._made[step.place] = made
+        self._conversation.record(made, cause=cause)
 
     async def _answers(self, step: PairStep, number: int, cause: int) -> list[PairCandidate]:
         pairs = Material(self._said, step.writers).answers(step.selection, await self._ranked(step, number, cause))

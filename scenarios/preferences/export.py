@@ -2,43 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...protocols.errors import DeclarationError
 from ...protocols.pairing import Data
-from .balance import balance
 from .candidates import Candidates, Repeats, why_dropped
-from .exported import FORMATS, About, Exported, Format, Options, Written
+from .columns import Columns
+from .config import Config
+from .exported import DATA, FORMATS, About, Exported, Format, Options
 from .folder import Folder, opened
 from .formats import Row, metadata, rows
-from .funnels import Count, funnel, looked, lost
+from .funnels import Count, funnel, looked
+from .kept import Kept
 from .margins import margins
 from .merging import merged
 from .readme import bare_card, examples
-from .selection import Chosen, Mask, choose
-from .splits import TRAIN, Splits
-from .spool import DATA, Columns, Spool
+from .splits import Splits
+from .spool import Spool
 from .writers import Files, Writer, writer
 
 Card = Callable[[Exported, Mapping[str, Row]], str]
 """Makes README.md of what was exported and of the first row of every configuration that has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Config:
-    """One configuration while it is written."""
-
-    data: Data
-    target: Format
-    implicit: bool
-    chosen: Chosen
-
-    @property
-    def name(self) -> str:
-        return f"{self.data}-{self.target}"
 
 
 def export(
@@ -57,8 +43,8 @@ def export(
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
 
-    Rows are in the order of the items, however conversations ended. Memory holds numbers only, 100 bytes a pair and for
-    a moment some 150 more; KTO's rows are two a pair.
+    Rows are in the order of the items, however conversations ended. Texts and numbers about them are in files; memory
+    has two bytes a pair and configuration, for a moment some 24 a pair, and what `repeats` holds.
 
     Args:
         candidates: Pairs of a run.
@@ -83,23 +69,22 @@ def export(
     with opened(to) as folder, Spool(folder.stage, splits) as spool:
         counts = _collect(candidates, options, spool)
         columns = spool.columns()
-        why = _repeated(spool, columns, repeats)
-        kept = np.array([reason is None for reason in why], dtype=np.bool_)[columns.item]
-        configs = [
-            _Config(of, target, implicit and target == "dpo", choose(target, columns, kept & _is(columns, of)))
-            for of, target in wanted
-        ]
+        kept = _kept(spool, columns, repeats)
+        configs = [Config(of, target, len(columns), splits, implicit=implicit) for of, target in wanted]
+        for pairs in columns.parts():
+            stays = kept.of(pairs)
+            for config in configs:
+                config.choose(pairs, stays)
         _write(spool, columns, configs, splits, folder, files, candidates.run)
-        written = [_told(config, columns, splits, files) for config in configs]
         of_these: tuple[Data, ...] = tuple(dict.fromkeys(of for of, _ in wanted))
         exported = Exported(
             run=candidates.run,
             options=options,
             funnels=tuple(
-                funnel(of, candidates, counts[of], lost(why, columns, of), looked(options, repeats)) for of in of_these
+                funnel(of, candidates, counts[of], kept.lost(columns, of), looked(options, repeats)) for of in of_these
             ),
-            margins=tuple(margins(of, columns, kept & _is(columns, of)) for of in of_these),
-            written=tuple(written),
+            margins=tuple(margins(of, columns, kept) for of in of_these),
+            written=tuple(config.told(files) for config in configs),
             about=about or About(),
         )
         earlier = folder.before
@@ -132,10 +117,6 @@ def _wanted(candidates: Candidates, formats: Sequence[Format], data: Data | None
     return found
 
 
-def _is(columns: Columns, data: Data) -> Mask:
-    return np.equal(columns.data, DATA.index(data))
-
-
 def _collect(candidates: Candidates, options: Options, spool: Spool) -> dict[Data, Count]:
     """Spool what the filters keep, and count all."""
     override = options.model_dump(include={"margin", "quorum", "agreement"}, exclude_none=True)
@@ -148,18 +129,15 @@ def _collect(candidates: Candidates, options: Options, spool: Spool) -> dict[Dat
     return counts
 
 
-def _repeated(spool: Spool, columns: Columns, repeats: Repeats | None) -> list[str | None]:
-    """Return why each item that has pairs is left out."""
-    if repeats is None:
-        return [None] * columns.items
-    look = repeats(spool.requests(columns))
-    return [look(place) for place in range(columns.items)]
+def _kept(spool: Spool, columns: Columns, repeats: Repeats | None) -> Kept:
+    """Return which items stay."""
+    return Kept.by(columns.items, repeats(spool.requests(columns))) if repeats else Kept.all(columns.items)
 
 
 def _write(
     spool: Spool,
     columns: Columns,
-    configs: Sequence[_Config],
+    configs: Sequence[Config],
     splits: Splits,
     folder: Folder,
     files: Files,
@@ -167,59 +145,22 @@ def _write(
 ) -> None:
     """Write the rows of all configurations in one go; a split without rows gets no file."""
     writers: dict[tuple[str, int], Writer] = {}
-    wanted = np.zeros(len(columns), dtype=np.bool_)
-    for config in configs:
-        wanted |= config.chosen.any
     with ExitStack() as open_files:
-        for place in np.flatnonzero(wanted):
-            pair = spool.pair(int(columns.start[place]), int(columns.size[place]))
-            known = metadata(pair, run)
-            split = int(columns.split[place])
-            for config in configs:
-                good, bad = bool(config.chosen.good[place]), bool(config.chosen.bad[place])
-                if not good and not bad:
-                    continue
-                if (config.name, split) not in writers:
-                    path = folder.staged(_file(config.name, splits.names[split], files))
-                    file = writer(path, files, config.target, implicit=config.implicit)
-                    open_files.callback(file.close)
-                    writers[config.name, split] = file
-                for row in rows(config.target, pair, known, implicit=config.implicit, good=good, bad=bad):
-                    writers[config.name, split].write(row)
-
-
-def _file(config: str, split: str, files: Files) -> str:
-    return f"{config}/{split}.{files}"
-
-
-def _told(config: _Config, columns: Columns, splits: Splits, files: Files) -> Written:
-    """Return what a configuration has come to."""
-    row_counts: dict[str, int] = {}
-    prompts: dict[str, int] = {}
-    for place, split in enumerate(splits.names):
-        here = columns.split == place
-        row_counts[split] = int((config.chosen.good & here).sum()) + int((config.chosen.bad & here).sum())
-        prompts[split] = len(np.unique(columns.prompt[config.chosen.any & here]))
-    notes = [f"{split} is empty: it has no file" for split, number in row_counts.items() if not number]
-    if not any(row_counts.values()):
-        notes = ["there is no row: it has no file"]
-    weights = None
-    if config.target == "kto":
-        here = columns.split == splits.names.index(TRAIN)
-        good, bad = int((config.chosen.good & here).sum()), int((config.chosen.bad & here).sum())
-        weights = balance(good, bad)
-        if (good == 0) != (bad == 0):
-            missing = "undesirable" if good else "desirable"
-            notes.append(f"{TRAIN} has no {missing} completion: KTO needs both labels")
-    return Written(
-        config=config.name,
-        data=config.data,
-        format=config.target,
-        files={split: _file(config.name, split, files) for split, number in row_counts.items() if number},
-        rows=row_counts,
-        prompts=prompts,
-        left_out=config.chosen.left_out,
-        balance=weights,
-        implicit=config.implicit or config.target == "reward",
-        notes=tuple(notes),
-    )
+        for pairs in columns.blocks():
+            sides = [config.sides(pairs) for config in configs]
+            wanted = np.logical_or.reduce([either for both in sides for either in both])
+            for place in np.flatnonzero(wanted).tolist():
+                pair = spool.pair(int(pairs.start[place]), int(pairs.size[place]))
+                known = metadata(pair, run)
+                split = int(pairs.split[place])
+                for config, (goods, bads) in zip(configs, sides, strict=True):
+                    good, bad = bool(goods[place]), bool(bads[place])
+                    if not good and not bad:
+                        continue
+                    if (config.name, split) not in writers:
+                        path = folder.staged(config.file(splits.names[split], files))
+                        file = writer(path, files, config.target, implicit=config.implicit)
+                        open_files.callback(file.close)
+                        writers[config.name, split] = file
+                    for row in rows(config.target, pair, known, implicit=config.implicit, good=good, bad=bad):
+                        writers[config.name, split].write(row)

@@ -1,6 +1,6 @@
 """What an export came to: the files, how many candidates were lost on the way and why, and figures for the card."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,7 @@ from .judges import JudgeKappa
 
 Format = Literal["dpo", "kto", "reward", "sft"]
 FORMATS: tuple[Format, ...] = ("dpo", "kto", "reward", "sft")
+DATA: tuple[Data, ...] = get_args(Data)
 
 
 class _Result(BaseModel):

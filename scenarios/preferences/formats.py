@@ -1,8 +1,6 @@
 """Rows as trl takes them, and what each says of where it comes from.
 
-A row's `metadata` is one struct whose fields have one type in every row: `datasets` finds the types of a JSONL file in
-its first ten megabytes, and a field that is null there can be nothing else later. So nothing in it is null: a text that
-is not known is empty, and a number is -1, which no judge gives.
+A row's `metadata` is one struct with the same fields in every row. What is not known is null; types are in `features`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,41 +12,35 @@ from .pair import Pair, Side
 from .prompts import prompt_id, request_of, text_of
 
 Row = dict[str, Any]
-UNKNOWN = -1
-"""A number that is not known."""
 
 
 def metadata(pair: Pair, run: str) -> Row:
     """Return where a pair comes from: nothing that differs between two runs that said the same."""
-    chosen, rejected = pair.chosen, pair.rejected
     return {
         "run": run,
         "number": pair.number,
         "item": pair.item,
-        "variant": pair.variant or "",
+        "variant": pair.variant,
         "data": pair.data,
         "of": pair.of,
         "prompt_id": prompt_id(text_of(request_of(pair))),
-        "events": _both(pair, "event", ""),
-        "agents": _both(pair, "agent", ""),
-        "models": {
-            **_both(pair, "model", ""),
-            "judges": list(dict.fromkeys(ballot.model or "" for ballot in pair.ballots)),
-        },
-        "rounds": _both(pair, "round", UNKNOWN),
-        "cut_off": {"chosen": bool(chosen and chosen.cut_off), "rejected": bool(rejected and rejected.cut_off)},
-        "prompt_digests": _both(pair, "prompt_digest", ""),
+        "events": _both(pair, "event"),
+        "agents": _both(pair, "agent"),
+        "models": {**_both(pair, "model"), "judges": list(dict.fromkeys(ballot.model for ballot in pair.ballots))},
+        "rounds": _both(pair, "round"),
+        "cut_off": _both(pair, "cut_off"),
+        "prompt_digests": {side: digest or None for side, digest in _both(pair, "prompt_digest").items()},
         "scores": {
-            "chosen": _number(chosen.score if chosen else None),
-            "rejected": _number(rejected.score if rejected else None),
-            "scale": UNKNOWN if pair.scale is None else pair.scale,
+            "chosen": _number(pair.chosen.score if pair.chosen else None),
+            "rejected": _number(pair.rejected.score if pair.rejected else None),
+            "scale": pair.scale,
         },
         "margin": _number(pair.margin),
         "votes": dict(zip(("chosen", "tie", "rejected", "unread"), pair.votes, strict=True)),
         "ballots": [
             {
                 "judge": ballot.judge,
-                "model": ballot.model or "",
+                "model": ballot.model,
                 "order": ballot.order,
                 "verdict": ballot.verdict,
                 "score_chosen": _number(ballot.score_chosen),
@@ -59,16 +51,13 @@ def metadata(pair: Pair, run: str) -> Row:
     }
 
 
-def _both(pair: Pair, name: str, unknown: object) -> Row:
-    def of(side: Side | None) -> object:
-        found = getattr(side, name, None)
-        return unknown if found is None else found
-
-    return {"chosen": of(pair.chosen), "rejected": of(pair.rejected)}
+def _both(pair: Pair, name: str) -> Row:
+    return {"chosen": getattr(pair.chosen, name, None), "rejected": getattr(pair.rejected, name, None)}
 
 
-def _number(value: float | None) -> float:
-    return float(UNKNOWN if value is None else value)
+def _number(value: float | None) -> float | None:
+    """Return a number that is written with a point in every row, so that it is one type for all who read JSON."""
+    return None if value is None else float(value)
 
 
 def messages(turns: Iterable[Turn]) -> list[Row]:
@@ -106,37 +95,3 @@ def rows(target: Format, pair: Pair, known: Row, *, implicit: bool, good: bool, 
     else:
         both = {"chosen": _said(pair.chosen), "rejected": _said(pair.rejected)}
         yield {"prompt": prompt, **both, "metadata": known}
-
-
-def schema(arrow: Any, target: Format, *, implicit: bool) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    """Return the Arrow schema of a format's rows."""
-    text, number, whole = arrow.string(), arrow.float64(), arrow.int64()
-
-    def both(kind: Any, **more: Any) -> Any:  # noqa: ANN401 - see above
-        return arrow.struct({"chosen": kind, "rejected": kind, **more}.items())
-
-    ballot = dict.fromkeys(("judge", "model", "order", "verdict"), text)
-    known = {
-        "run": text,
-        "number": whole,
-        **dict.fromkeys(("item", "variant", "data", "of", "prompt_id"), text),
-        "events": both(text),
-        "agents": both(text),
-        "models": both(text, judges=arrow.list_(text)),
-        "rounds": both(whole),
-        "cut_off": both(arrow.bool_()),
-        "prompt_digests": both(text),
-        "scores": both(number, scale=whole),
-        "margin": number,
-        "votes": arrow.struct(dict.fromkeys(("chosen", "tie", "rejected", "unread"), whole).items()),
-        "ballots": arrow.list_(arrow.struct({**ballot, "score_chosen": number, "score_rejected": number}.items())),
-    }
-    said = arrow.list_(arrow.struct([("role", text), ("content", text)]))
-    both_sides: dict[str, Any] = {"chosen": said, "rejected": said}
-    columns: dict[str, Any] = {
-        "dpo": both_sides if implicit else {"prompt": said, **both_sides},
-        "kto": {"prompt": said, "completion": said, "label": arrow.bool_()},
-        "reward": {**both_sides, "margin": number},
-        "sft": {"prompt": said, "completion": said},
-    }[target]
-    return arrow.schema({**columns, "metadata": arrow.struct(known.items())}.items())

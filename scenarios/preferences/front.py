@@ -1,11 +1,12 @@
 """The front matter of a card: what a hub of data sets, and the package `datasets`, read of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from .exported import FORMATS, Exported, Written
+from .exported import FORMATS, Exported
+from .features import features
 
 ASSUMED = ("en",)
 """The language of texts, where nobody said."""
@@ -36,7 +37,7 @@ def front_matter(exported: Exported, scenario: str, licence: str | None, languag
             "trl",
             "fellowship",
         ],
-        "configs": list(_configs(exported.written)),
+        **loading(exported),
     }
     return f"---\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}---\n"
 
@@ -56,11 +57,17 @@ def size_category(rows: int) -> str:
     return f"n>{_NAMES[-1]}" if place == len(_NAMES) else f"{_NAMES[place - 1]}<n<{_NAMES[place]}"
 
 
-def _configs(written: Iterable[Written]) -> Iterator[dict[str, Any]]:
-    """Return the configurations that have rows; a file without any cannot be loaded, and is not named."""
-    first = True
-    for config in written:
+def loading(exported: Exported) -> dict[str, Any]:
+    """Return what `datasets` loads the folder by: the files and the types of every configuration that has rows.
+
+    A file without any cannot be loaded, and is not named.
+    """
+    configs: list[dict[str, Any]] = []
+    types: list[dict[str, Any]] = []
+    for config in exported.written:
         files = [{"split": split, "path": path} for split, path in config.files.items() if config.rows.get(split)]
         if files:
-            yield {"config_name": config.config, "data_files": files, **({"default": True} if first else {})}
-            first = False
+            first = {} if configs else {"default": True}
+            configs.append({"config_name": config.config, "data_files": files, **first})
+            types.append({"config_name": config.config, "features": features(config.format, implicit=config.implicit)})
+    return {"configs": configs, **({"dataset_info": types} if types else {})}

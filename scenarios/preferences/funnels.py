@@ -1,16 +1,13 @@
 """From the items of a run to the pairs that are kept: what was lost at each step."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from ...protocols.pairing import REASONS, Data, Reason
 from .candidates import DUPLICATE, OVERLAP, Candidates, Repeats
 from .exported import Funnel, Options, Step
 from .pair import Pair
-from .spool import DATA, Columns
 
 UNLOOKED = "not looked for"
 
@@ -41,16 +38,6 @@ def looked(options: Options, repeats: Repeats | None) -> tuple[str, str]:
         UNLOOKED if repeats is None or not options.not_in else f"with {', '.join(options.not_in)}",
         UNLOOKED if repeats is None else duplicates,
     )
-
-
-def lost(why: Sequence[str | None], columns: Columns, data: Data) -> Counter[str]:
-    """Return how many pairs of a data set are left out, by why their items are."""
-    pairs = np.bincount(columns.item[np.equal(columns.data, DATA.index(data))], minlength=columns.items)
-    found: Counter[str] = Counter()
-    for item, reason in enumerate(why):
-        if reason is not None and pairs[item]:
-            found[reason] += int(pairs[item])
-    return found
 
 
 def funnel(

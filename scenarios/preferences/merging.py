@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from ...protocols.errors import DeclarationError
-from .exported import FORMATS, Exported, Options, Written
-from .spool import DATA
+from .exported import DATA, FORMATS, Exported, Options, Written
 
 
 def merged(before: Exported | None, now: Exported, to: Path) -> Exported:

@@ -61,7 +61,8 @@ class Pair:
     rejected: Side | None
     """None where a text alone is known to be good."""
     margin: float | None
-    """Mean score of the better one less that of the other, 0 or more; None where the judges gave no scores."""
+    """Mean score of the better one less that of the other, below 0 where a jury's votes and scores disagree; None where
+    the judges gave no scores."""
     scale: int | None
     """The best score possible."""
     votes: tuple[int, int, int, int]

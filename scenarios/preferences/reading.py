@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from ...protocols.errors import DeclarationError, Problem
 from ...protocols.items import Turn
 from ..rows import rows
-from .formats import UNKNOWN, Row
+from .formats import Row
 from .pair import Ballot, Pair, Side
 
 
@@ -31,23 +31,23 @@ def _pair(row: Row) -> Pair:
     return Pair(
         number=known["number"],
         item=known["item"],
-        variant=known["variant"] or None,
+        variant=known["variant"],
         data=known["data"],
         of=known["of"],
         prompt=tuple(Turn(role=turn["role"], content=turn["content"]) for turn in prompt),
         chosen=_side(row["chosen"], known, "chosen"),
         rejected=_side(row["rejected"], known, "rejected"),
-        margin=_number(known["margin"]),
-        scale=None if known["scores"]["scale"] == UNKNOWN else known["scores"]["scale"],
+        margin=known["margin"],
+        scale=known["scores"]["scale"],
         votes=_votes(known["votes"]),
         ballots=tuple(
             Ballot(
                 judge=ballot["judge"],
-                model=ballot["model"] or None,
+                model=ballot["model"],
                 order=ballot["order"],
                 verdict=ballot["verdict"],
-                score_chosen=_number(ballot["score_chosen"]),
-                score_rejected=_number(ballot["score_rejected"]),
+                score_chosen=ballot["score_chosen"],
+                score_rejected=ballot["score_rejected"],
             )
             for ballot in known["ballots"]
         ),
@@ -61,16 +61,13 @@ def _side(said: Sequence[Row], known: Row, which: Literal["chosen", "rejected"])
             ("event", "events"),
             ("agent", "agents"),
             ("round", "rounds"),
+            ("model", "models"),
+            ("score", "scores"),
             ("cut_off", "cut_off"),
-            ("prompt_digest", "prompt_digests"),
         )
     }
-    model, score = known["models"][which] or None, _number(known["scores"][which])
-    return Side(model=model, text=cast("str", said[-1]["content"]), score=score, **facts)
-
-
-def _number(value: float) -> float | None:
-    return None if value == UNKNOWN else value
+    digest = known["prompt_digests"][which] or ""
+    return Side(text=cast("str", said[-1]["content"]), prompt_digest=digest, **facts)
 
 
 def _votes(votes: dict[str, int]) -> tuple[int, int, int, int]:

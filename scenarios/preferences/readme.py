@@ -1,4 +1,4 @@
-"""README.md of an export: where the files are, for `datasets`, and the first row of each configuration."""
+"""README.md of an export: what `datasets` loads it by, and the first row of each configuration."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -9,6 +9,7 @@ import yaml
 from ..rows import rows
 from .exported import Exported
 from .formats import Row
+from .front import loading
 
 
 def examples(exported: Exported, stage: Path, to: Path) -> dict[str, Row]:
@@ -22,13 +23,6 @@ def examples(exported: Exported, stage: Path, to: Path) -> dict[str, Row]:
 
 
 def bare_card(exported: Exported, examples: Mapping[str, Row]) -> str:
-    """Return a README.md of what `datasets` needs to know, a folder's configurations by name, and no more."""
-    configs = [
-        {
-            "config_name": written.config,
-            "data_files": [{"split": split, "path": path} for split, path in written.files.items()],
-        }
-        for written in exported.written
-        if written.config in examples
-    ]
-    return f"---\n{yaml.safe_dump({'configs': configs}, sort_keys=False)}---\n"
+    """Return a README.md of what `datasets` needs to know: a folder's configurations, their files and types."""
+    del examples
+    return f"---\n{yaml.safe_dump(loading(exported), sort_keys=False)}---\n"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Rows
 from .exported import Format
-from .spool import Columns
 
 Mask = NDArray[np.bool_]
 SINGLE = "single labels"
@@ -20,48 +20,46 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What one configuration is made of; a row for each that is True."""
+    """What a configuration is made of, of some pairs; a row for each that is True."""
 
     good: Mask
     """Pairs, by their chosen side. All formats but KTO have one row a pair, which is this one."""
     bad: Mask
     """Of KTO: by their rejected side."""
     left_out: dict[str, int]
-
-    @property
-    def any(self) -> Mask:
-        """Return which pairs are written at all."""
-        return self.good | self.bad
+    """Why others are not, in the same order whatever they are; 0 where there are none."""
 
 
-def choose(target: Format, columns: Columns, among: Mask) -> Chosen:
-    """Return what a format makes of the pairs `among` all; with what is left out, all of these are accounted for."""
-    nothing = np.zeros(len(columns), dtype=np.bool_)
+def choose(target: Format, pairs: Rows, among: Mask) -> Chosen:
+    """Return what a format makes of the pairs `among` these; with what is left out, all are accounted for.
+
+    Args:
+        target: The format.
+        pairs: All pairs of some prompts.
+        among: Those of them that are kept, of one data set.
+    """
+    nothing = np.zeros(len(pairs), dtype=np.bool_)
     if target == "kto":
-        return _labelled(columns, among)
-    paired = among & (columns.chosen != 0) & (columns.rejected != 0)
+        return _labelled(pairs, among)
+    paired = among & (pairs.chosen != 0) & (pairs.rejected != 0)
     left_out = {SINGLE: int((among & ~paired).sum())}
     if target == "reward":
-        scored = paired & ~np.isnan(columns.margin)
+        scored = paired & ~np.isnan(pairs.margin)
         left_out[NO_SCORES] = int((paired & ~scored).sum())
-        return _told(scored, nothing, left_out)
+        return Chosen(scored, nothing, left_out)
     if target == "sft":
-        best = _best(columns, paired)
+        best = _best(pairs, paired)
         left_out[NOT_BEST] = int((paired & ~best).sum())
-        return _told(best, nothing, left_out)
-    return _told(paired, nothing, left_out)
+        return Chosen(best, nothing, left_out)
+    return Chosen(paired, nothing, left_out)
 
 
-def _told(good: Mask, bad: Mask, left_out: dict[str, int]) -> Chosen:
-    return Chosen(good, bad, {why: count for why, count in left_out.items() if count})
-
-
-def _labelled(columns: Columns, among: Mask) -> Chosen:
+def _labelled(pairs: Rows, among: Mask) -> Chosen:
     """Return the sides of pairs, each (prompt, text) once; a text that is good here and bad there is left out."""
-    good, bad = among & (columns.chosen != 0), among & (columns.rejected != 0)
+    good, bad = among & (pairs.chosen != 0), among & (pairs.rejected != 0)
     rows, sides = np.nonzero(np.stack([good, bad], axis=1))  # in order: chosen before rejected of a pair
-    answer = np.where(sides == 0, columns.chosen[rows], columns.rejected[rows])
-    said = _together(columns.prompt[rows], answer)
+    answer = np.where(sides == 0, pairs.chosen[rows], pairs.rejected[rows])
+    said = _together(pairs.prompt[rows], answer)
     different, begins, group = np.unique(said, return_index=True, return_inverse=True)
     once_good, once_bad = np.zeros(len(different), dtype=np.bool_), np.zeros(len(different), dtype=np.bool_)
     once_good[group[sides == 0]] = True
@@ -74,27 +72,27 @@ def _labelled(columns: Columns, among: Mask) -> Chosen:
     good, bad = np.zeros_like(good), np.zeros_like(bad)
     good[rows[kept & (sides == 0)]] = True
     bad[rows[kept & (sides == 1)]] = True
-    return _told(good, bad, left_out)
+    return Chosen(good, bad, left_out)
 
 
-def _best(columns: Columns, paired: Mask) -> Mask:
+def _best(pairs: Rows, paired: Mask) -> Mask:
     """Return a pair for every prompt: one whose chosen text is the best of those that were chosen for it.
 
     That is the text that was rejected least often; of several the one with the highest score, as a share of the scale;
     then the one chosen most often; then the first.
     """
     rows = np.flatnonzero(paired)
-    best = np.zeros(len(columns), dtype=np.bool_)
+    best = np.zeros(len(pairs), dtype=np.bool_)
     if not len(rows):
         return best
-    prompt = columns.prompt[rows]
-    said = np.concatenate([_together(prompt, columns.chosen[rows]), _together(prompt, columns.rejected[rows])])
+    prompt = pairs.prompt[rows]
+    said = np.concatenate([_together(prompt, pairs.chosen[rows]), _together(prompt, pairs.rejected[rows])])
     both = np.unique(said, return_inverse=True)[1]
     text, lost = both[: len(rows)], both[len(rows) :]
     size = int(both.max()) + 1
     losses, wins = np.bincount(lost, minlength=size), np.bincount(text, minlength=size)
     score = np.full(size, -np.inf)
-    np.maximum.at(score, text, columns.score[rows])
+    np.maximum.at(score, text, pairs.score[rows])
     order = np.lexsort((rows, -wins[text], -score[text], losses[text], prompt))
     ranked = prompt[order]
     leads = np.ones(len(order), dtype=np.bool_)

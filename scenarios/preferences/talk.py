@@ -74,11 +74,17 @@ class Talk:
                 self.made.append(content)
 
     def pairs(self) -> Iterator[Pair]:
-        """Return all candidates that were made."""
+        """Return all candidates that were made; what two steps make of the same texts is one, kept if one keeps it."""
         made = {content["step"]: content for content in self.made}  # of one made again, the last counts
+        found: dict[tuple[Data, str, str | None], PairCandidate] = {}
         for content in made.values():
-            for candidate in content["candidates"]:
-                yield self._pair(content["data"], PairCandidate.model_validate(candidate))
+            for each in content["candidates"]:
+                candidate = PairCandidate.model_validate(each)
+                name = (content["data"], candidate.first, candidate.second)
+                if name not in found or (found[name].dropped is not None and candidate.dropped is None):
+                    found[name] = candidate
+        for (data, _, _), candidate in found.items():
+            yield self._pair(data, candidate)
 
     # what every pair says of its item
 

@@ -108,7 +108,11 @@ def _columns(example: Mapping[str, Mapping[str, JsonValue]]) -> Iterator[str]:
         rows += [(code(f"metadata.{field}"), METADATA.get(field, "")) for field in fields]
         break  # it is the same in all
     yield table(("column", "what it is"), rows, words=2)
-    yield "In `metadata` a number that is not known is -1, and a text that is not known is empty."
+    yield (
+        "In `metadata` null says that something is not known, or that there is none. The types of all columns stand in "
+        "the front matter of this file, so load the folder by its name, as above: of a JSONL file alone `datasets` "
+        "guesses them by its beginning."
+    )
 
 
 def _examples(example: Mapping[str, Mapping[str, JsonValue]]) -> Iterator[str]:

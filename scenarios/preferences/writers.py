@@ -8,11 +8,15 @@ import orjson
 
 from ..rows import arrow_for
 from .exported import Format
-from .formats import Row, schema
+from .features import schema
+from .formats import Row
 
 Files = Literal["jsonl", "parquet"]
-GROUP = 1_000
-"""Rows of a Parquet file that are written at once."""
+AT_ONCE = 500
+"""Rows that become an Arrow table at once: as objects of Python they take ten times the memory."""
+GROUP = 4 << 20
+"""Bytes of Arrow tables from which a row group of a Parquet file is written. What is known of a group stays in memory
+until the file is whole."""
 
 
 class Writer(Protocol):
@@ -46,31 +50,40 @@ class JsonLines:
 
 
 class Parquet:
-    """A Parquet file, in row groups of GROUP rows."""
+    """A Parquet file, in row groups of about GROUP bytes."""
 
     def __init__(self, path: Path, target: Format, *, implicit: bool) -> None:
-        arrow, parquet = arrow_for(path)
-        self._table: Any = arrow.Table
-        self._schema: Any = schema(arrow, target, implicit=implicit)
-        self._file: Any = parquet.ParquetWriter(path, self._schema)
+        self._arrow, parquet = arrow_for(path)
+        self._schema: Any = schema(self._arrow, target, implicit=implicit)
+        # without statistics: they are the least and greatest text of every group, kept until the end, and of no use
+        self._file: Any = parquet.ParquetWriter(path, self._schema, write_statistics=False)
         self._rows: list[Row] = []
+        self._tables: list[Any] = []
 
     def write(self, row: Row) -> None:
         """Write a row, with those before it once there are enough."""
         self._rows.append(row)
-        if len(self._rows) == GROUP:
-            self._flush()
+        if len(self._rows) == AT_ONCE:
+            self._convert()
+            if sum(table.nbytes for table in self._tables) >= GROUP:
+                self._flush()
 
     def close(self) -> None:
         """Write what is left."""
         if self._file.is_open:
+            self._convert()
             self._flush()
             self._file.close()
 
-    def _flush(self) -> None:
+    def _convert(self) -> None:
         if self._rows:
-            self._file.write_table(self._table.from_pylist(self._rows, schema=self._schema))
+            self._tables.append(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
+
+    def _flush(self) -> None:
+        if self._tables:
+            self._file.write_table(self._arrow.concat_tables(self._tables))
+            self._tables = []
 
 
 def writer(path: Path, files: Files, target: Format, *, implicit: bool) -> Writer:

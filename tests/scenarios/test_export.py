@@ -262,7 +262,7 @@ def test_rows_are_in_the_order_of_the_items_however_conversations_ended(made: li
 def test_the_variants_of_an_item_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
     made = [pair(0, variant=name) for name in ("b", "a", None, "c")]
     export(Made(made), tmp_path / "d", ["dpo"])
-    assert [row["metadata"]["variant"] for row in rows(tmp_path / "d", "generation-dpo")] == ["", "a", "b", "c"]
+    assert [row["metadata"]["variant"] for row in rows(tmp_path / "d", "generation-dpo")] == [None, "a", "b", "c"]
 
 
 # splits

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from fellowship.protocols.errors import DeclarationError
 from fellowship.scenarios.preferences.export import export
 from fellowship.scenarios.preferences.exported import FORMATS, Exported, Options
 from fellowship.scenarios.preferences.pair import Pair
+from fellowship.scenarios.preferences.splits import Splits
 
 PAIRS = [
     *(pair(number, chosen=f"good {number}", rejected=f"bad {number}") for number in range(20)),
@@ -74,32 +75,75 @@ def test_both_sorts_of_file_load_as_the_same_rows_of_the_same_types(tmp_path: Pa
         assert one.features == other.features
 
 
-@pytest.mark.parametrize("first", ["bare", "full"])
-def test_a_file_of_more_than_one_chunk_loads_whatever_is_unknown_at_its_beginning(
-    tmp_path: Path, datasets: Any, first: str
+LONG = "x" * 80_000
+CHUNK = 10 << 20
+"""Of a JSONL file, in which `datasets` looks for types where nobody says them."""
+
+
+def unknown(number: int, prompt: str | None = None) -> Pair:
+    good, bad = side(LONG, score=None, model=None), side("bad", score=None, model=None)
+    return pair(number, prompt, chosen=good, rejected=bad, margin=None, scale=None, ballots=())
+
+
+def known(number: int, prompt: str | None = None) -> Pair:
+    return pair(number, prompt, chosen=LONG, margin=1.5, scale=10, variant="v")
+
+
+@pytest.mark.parametrize(("first", "then"), [(unknown, known), (known, unknown)])
+def test_a_file_of_more_than_one_chunk_loads_with_nulls_whatever_is_unknown_at_its_beginning(
+    tmp_path: Path, datasets: Any, first: Callable[[int], Pair], then: Callable[[int], Pair]
 ) -> None:
-    """`datasets` finds a JSONL file's types in its first chunk, of ten megabytes; a null there stays a null."""
-    long = "x" * 40_000
+    made = [(first if number < 150 else then)(number) for number in range(300)]
+    export(Made(made), tmp_path / "d", ["dpo"], data="generation")
+    assert (tmp_path / "d" / "generation-dpo" / "train.jsonl").stat().st_size > 2 * CHUNK
+    loaded = datasets.load_dataset(str(tmp_path / "d"), "generation-dpo", cache_dir=str(tmp_path / "cache"))["train"]
+    rows = [loaded[0]["metadata"], loaded[299]["metadata"]]
+    bare, full = rows if first is unknown else rows[::-1]
+    assert (bare["margin"], bare["models"], bare["scores"], bare["variant"], bare["ballots"]) == (
+        None, {"chosen": None, "rejected": None, "judges": []},
+        {"chosen": None, "rejected": None, "scale": None}, None, [],
+    )  # fmt: skip
+    assert (full["margin"], full["models"]["judges"], full["scores"]["scale"], full["variant"]) == (
+        1.5, ["acme/j"], 10, "v",
+    )  # fmt: skip
+    assert full["ballots"][0] == {
+        "judge": "judge", "model": "acme/j", "order": "chosen-first", "verdict": "chosen", "score_chosen": 8.0,
+        "score_rejected": 6.0,
+    }  # fmt: skip
 
-    def made(number: int) -> Pair:
-        if (number < 150) == (first == "bare"):
-            bare = side(long, score=None, model=None)
-            return pair(number, chosen=bare, rejected=bare, margin=None, scale=None)
-        return pair(number, long, variant="v", margin=1.5)
 
-    export(Made([made(number) for number in range(300)]), tmp_path / "d", ["dpo"], data="generation")
-    path = tmp_path / "d" / "generation-dpo" / "train.jsonl"
-    assert path.stat().st_size > 11_000_000
-    loaded = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
-    known = loaded["metadata"]
-    bare, full = (known[0], known[-1]) if first == "bare" else (known[-1], known[0])
-    assert (bare["margin"], bare["models"]["chosen"], bare["scores"]["scale"], bare["variant"]) == (-1.0, "", -1, "")
-    assert (full["margin"], full["models"]["chosen"], full["scores"]["scale"], full["variant"]) == (
-        1.5,
-        "acme/w",
-        10,
-        "v",
-    )
+@pytest.mark.parametrize("files", ["jsonl", "parquet"])
+@pytest.mark.parametrize("known_in", ["train", "test"])
+def test_a_split_where_nothing_is_known_has_the_types_of_one_where_all_is(
+    tmp_path: Path, datasets: Any, known_in: str, files: Any
+) -> None:
+    options = Options(splits={"test": 0.5})
+    splits = Splits(options.splits, options.seed)
+    made = [
+        (known if splits.names[splits.of(prompt)] == known_in else unknown)(number, prompt)
+        for number, prompt in enumerate(map(str, range(12)))
+    ]
+    export(Made(made), tmp_path / "d", ["dpo", "kto"], data="generation", files=files, options=options)
+    for config in ("generation-dpo", "generation-kto"):
+        loaded = datasets.load_dataset(str(tmp_path / "d"), config, cache_dir=str(tmp_path / "cache"))
+        assert {(split, row["metadata"]["margin"]) for split in loaded for row in loaded[split]} == {
+            (split, 1.5 if split == known_in else None) for split in ("train", "test")
+        }
+        assert loaded["train"].features == loaded["test"].features
+
+
+def test_the_front_matter_says_the_types_of_every_configuration_in_the_hubs_own_form(
+    tmp_path: Path, datasets: Any
+) -> None:
+    from huggingface_hub import DatasetCard
+    from pyarrow import parquet
+
+    found = export(Made(PAIRS), tmp_path / "d", FORMATS, files="parquet")
+    said = DatasetCard.load(tmp_path / "d" / "README.md").data.to_dict()["dataset_info"]
+    assert [each["config_name"] for each in said] == CONFIGS
+    for types, each in zip(said, found.written, strict=True):
+        schema = parquet.read_schema(tmp_path / "d" / each.files["train"])
+        assert types["features"] == datasets.Features.from_arrow_schema(schema)._to_yaml_list()
 
 
 def test_a_parquet_file_has_several_row_groups_and_one_schema(tmp_path: Path) -> None:

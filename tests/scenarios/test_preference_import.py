@@ -45,7 +45,7 @@ OURS = {
     "metadata": {
         "run": "cafe",
         "item": "i7",
-        "variant": "",
+        "variant": None,
         "data": "generation",
         "of": "answer",
         "events": {"chosen": "writer/3", "rejected": "writer/1"},
@@ -113,7 +113,7 @@ def test_our_own_rows_give_a_vote_a_ballot_with_its_order(tmp_path: Path) -> Non
     alone = {**OURS["metadata"], "ballots": [], "scores": {"chosen": 8.5, "rejected": 3.0, "scale": 10}}
     (vote,), _ = brought(tmp_path, {**OURS, "metadata": alone})
     assert (vote.rater, vote.score_a, vote.score_b) == ("preference", 8.5, 3.0)
-    (unknown,), _ = brought(tmp_path, {**OURS, "metadata": {**alone, "scores": {"chosen": -1.0, "rejected": -1.0}}})
+    (unknown,), _ = brought(tmp_path, {**OURS, "metadata": {**alone, "scores": {"chosen": None, "rejected": None}}})
     assert (unknown.verdict, unknown.score_a) == ("a", None)
     swept = {**OURS, "metadata": {**OURS["metadata"], "variant": "loop/x"}}
     assert {vote.rater for vote in brought(tmp_path, swept)[0]} == {"loop/x:judge", "loop/x:second"}

@@ -166,13 +166,12 @@ def _scores(row: Row) -> Row:
 
 
 def _known(scores: Row, names: Sequence[str] = SIDES) -> Row:
-    """Return both scores of a part of our metadata, nothing where one of them stands for none, as -1 does."""
+    """Return both scores of a part of our metadata, nothing where one of them is not known."""
     values = [scores.get(name) for name in names]
     if None in values:
         return {}
     numbers = [_number(value, name) for value, name in zip(values, names, strict=True)]
-    known = all(math.isfinite(number) and number >= 0 for number in numbers)
-    return dict(zip(("score_a", "score_b"), numbers, strict=True)) if known else {}
+    return dict(zip(("score_a", "score_b"), numbers, strict=True))
 
 
 def _number(value: object, name: str) -> float:
