@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import blake2b, file_digest
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def export(
             for of, target in wanted
         ]
         _write(spool, columns, configs, splits, folder, files, candidates.run)
-        written = [_told(config, columns, splits, files) for config in configs]
+        written = [_marked(_told(config, columns, splits, files), folder) for config in configs]
         of_these: tuple[Data, ...] = tuple(dict.fromkeys(of for of, _ in wanted))
         exported = Exported(
             run=candidates.run,
@@ -190,6 +191,15 @@ def _write(
 
 def _file(config: str, split: str, files: Files) -> str:
     return f"{config}/{split}.{files}"
+
+
+def _marked(written: Written, folder: Folder) -> Written:
+    """Return it with the digest of its files."""
+    found = blake2b(digest_size=12)
+    for split, name in written.files.items():
+        with folder.staged(name).open("rb") as file:
+            found.update(split.encode() + file_digest(file, blake2b).digest())
+    return written.model_copy(update={"digest": found.hexdigest()})
 
 
 def _told(config: _Config, columns: Columns, splits: Splits, files: Files) -> Written:

@@ -62,5 +62,10 @@ def _configs(written: Iterable[Written]) -> Iterator[dict[str, Any]]:
     for config in written:
         files = [{"split": split, "path": path} for split, path in config.files.items() if config.rows.get(split)]
         if files:
-            yield {"config_name": config.config, "data_files": files, **({"default": True} if first else {})}
+            yield {
+                "config_name": config.config,
+                **({"description": f"rows {config.digest}"} if config.digest else {}),
+                "data_files": files,
+                **({"default": True} if first else {}),
+            }
             first = False

@@ -26,6 +26,7 @@ def bare_card(exported: Exported, examples: Mapping[str, Row]) -> str:
     configs = [
         {
             "config_name": written.config,
+            "description": f"rows {written.digest}",
             "data_files": [{"split": split, "path": path} for split, path in written.files.items()],
         }
         for written in exported.written
