@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from hashlib import blake2b, file_digest
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...protocols.pairing import Data
 from .candidates import Candidates, Repeats, why_dropped
 from .columns import Columns
 from .config import Config
-from .exported import DATA, FORMATS, About, Exported, Format, Options
+from .exported import DATA, FORMATS, About, Exported, Format, Options, Written
 from .folder import Folder, opened
 from .formats import Row, metadata, rows
 from .funnels import Count, funnel, looked
@@ -84,7 +85,7 @@ def export(
                 funnel(of, candidates, counts[of], kept.lost(columns, of), looked(options, repeats)) for of in of_these
             ),
             margins=tuple(margins(of, columns, kept) for of in of_these),
-            written=tuple(config.told(files) for config in configs),
+            written=tuple(_marked(config.told(files), folder) for config in configs),
             about=about or About(),
         )
         earlier = folder.before
@@ -164,3 +165,12 @@ def _write(
                         writers[config.name, split] = file
                     for row in rows(config.target, pair, known, implicit=config.implicit, good=good, bad=bad):
                         writers[config.name, split].write(row)
+
+
+def _marked(written: Written, folder: Folder) -> Written:
+    """Return it with the digest of its files."""
+    found = blake2b(digest_size=12)
+    for split, name in written.files.items():
+        with folder.staged(name).open("rb") as file:
+            found.update(split.encode() + file_digest(file, blake2b).digest())
+    return written.model_copy(update={"digest": found.hexdigest()})

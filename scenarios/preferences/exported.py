@@ -79,6 +79,9 @@ class Written(_Result):
     """Whether the prompt stands within both answers."""
     notes: tuple[str, ...] = ()
     """What else is to be told: a split that is empty, a KTO data set with one label only."""
+    digest: str = ""
+    """Of the files. The card says it, since `datasets` keeps what it has loaded by the card and the folder's last name
+    alone: without it, another export into a folder of that name would be loaded as the first was."""
 
 
 class Margins(_Result):

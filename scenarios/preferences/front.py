@@ -67,7 +67,8 @@ def loading(exported: Exported) -> dict[str, Any]:
     for config in exported.written:
         files = [{"split": split, "path": path} for split, path in config.files.items() if config.rows.get(split)]
         if files:
+            marked = {"description": f"rows {config.digest}"} if config.digest else {}
             first = {} if configs else {"default": True}
-            configs.append({"config_name": config.config, "data_files": files, **first})
+            configs.append({"config_name": config.config, **marked, "data_files": files, **first})
             types.append({"config_name": config.config, "features": features(config.format, implicit=config.implicit)})
     return {"configs": configs, **({"dataset_info": types} if types else {})}

@@ -16,12 +16,7 @@ import pytest
 from playing import beside, fellowship
 
 from fellowship.protocols.models import ModelCall
-from fellowship.runtime.log import LogReader
 from fellowship.runtime.testing import LoopbackEndpoint
-from fellowship.scenarios.preferences.card import card
-from fellowship.scenarios.preferences.exported import Exported
-from fellowship.scenarios.preferences.facts import facts_of
-from fellowship.scenarios.preferences.readme import examples
 
 if not (find_spec("trl") and find_spec("torch")):
     pytest.skip("trl and torch are not installed: `make trl` does both", allow_module_level=True)
@@ -70,15 +65,15 @@ class Exports:
 
     def load(self, config: str, folder: str = "jsonl") -> Any:
         """Return the rows of a configuration, by split, as anybody would load them."""
-        return self._datasets.load_dataset(str(self.root / folder), config, cache_dir=str(self.root / "cache"))
+        return self._datasets.load_dataset(str(self.root / folder), config)
 
     def rows(self, config: str, folder: str = "jsonl") -> list[dict[str, Any]]:
         return [row for split in self.load(config, folder).values() for row in split]
 
 
 @pytest.fixture(scope="module")
-def datasets() -> Iterator[Any]:
-    """The library that loads, it and trl cut off from all but this machine."""
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The library that loads, with a cache of its own, it and trl cut off from all but this machine."""
     import datasets
     import huggingface_hub.constants
     import transformers
@@ -91,6 +86,7 @@ def datasets() -> Iterator[Any]:
         ):  # not by the environment: it is read at import, for good
             patch.setattr(huggingface_hub.constants, switch, True)
         patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         datasets.disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
         yield datasets
@@ -125,11 +121,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory, datasets: Any) -> Exports:
 
 @pytest.fixture(scope="module")
 def data_card(exports: Exports) -> str:
-    """The card of the folder of Parquet files, which is what its blocks load."""
-    to = exports.root / "parquet"
-    exported = Exported.model_validate_json((to / "export.json").read_bytes())
-    with LogReader(exports.root / "run" / "run.db") as log:
-        return card(exported, facts_of(log), example=examples(exported, to, to))
+    return (exports.root / "parquet" / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pairs import Made, pair, side, user
 from fellowship.protocols.errors import DeclarationError
 from fellowship.scenarios.preferences.export import export
 from fellowship.scenarios.preferences.exported import FORMATS, Exported, Options
+from fellowship.scenarios.preferences.front import front_matter
 from fellowship.scenarios.preferences.pair import Pair
 from fellowship.scenarios.preferences.splits import Splits
 
@@ -73,6 +74,19 @@ def test_both_sorts_of_file_load_as_the_same_rows_of_the_same_types(tmp_path: Pa
         )
         assert one.to_list() == other.to_list()
         assert one.features == other.features
+
+
+@pytest.mark.parametrize("card", [None, lambda exported, _: front_matter(exported, "loop", None, ["en"])])
+def test_what_another_folder_of_the_same_name_held_is_not_loaded_in_place_of_an_export(
+    tmp_path: Path, datasets: Any, card: Any
+) -> None:
+    for run in ("first", "second"):
+        made = [pair(number, chosen=f"{run} {number}") for number in range(3)]
+        export(Made(made), tmp_path / run / "dataset", ["dpo"], card=card)
+        loaded = datasets.load_dataset(
+            str(tmp_path / run / "dataset"), "generation-dpo", split="train", cache_dir=str(tmp_path / "cache")
+        )
+        assert [row["chosen"][0]["content"] for row in loaded] == [f"{run} {number}" for number in range(3)]
 
 
 LONG = "x" * 80_000
