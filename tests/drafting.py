@@ -143,6 +143,11 @@ class Cast:
         return json.dumps({"reason": "so", "score_a": scores[0], "score_b": scores[1]})
 
 
+def both(first: str, second: str, judge: str = "judge") -> list[str]:
+    """Return how a cast notes that two drafts were compared in both orders."""
+    return [f"{judge}: {first} | {second}", f"{judge}: {second} | {first}"]
+
+
 async def staged(made: Plan | str, cast: Cast, out: Path, **more: object) -> Status:
     """Play one item with a cast; its directory is new."""
     made = planned(made) if isinstance(made, str) else made

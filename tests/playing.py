@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from fellowship.protocols.identity import ItemId
 from fellowship.protocols.items import Candidate, Item
 from fellowship.runtime.testing import LoopbackEndpoint, Served
+from fellowship.runtime.testing.opinions import Opinions
 from fellowship.scenarios import Plan, load, plan
 from fellowship.scenarios.cli import app
 
@@ -67,6 +68,11 @@ def status(run: Path) -> dict[str, Any]:
     return found
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    """Return what every file of a folder holds, by its place in it."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def written(path: Path, count: int) -> Path:
     """Write items as a data file."""
     lines = [
@@ -82,3 +88,13 @@ def beside(endpoint: LoopbackEndpoint) -> Generator[LoopbackEndpoint, None, None
     """Serve on a thread, so that the command line has the main one and its signals."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(endpoint) as server:
         yield server
+
+
+def judged(folder: Path, count: int) -> Path:
+    """Play some items before a judge who can always be read; returns the run."""
+    data, run = written(folder / "d.jsonl", count), folder / "r"
+    with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
+        options = ("--model", MODEL, "--base-url", endpoint.base_url)
+        played = fellowship("run", "judge", "--data", data, "--out", run, *options)
+    assert played.exit_code == 0, played.stderr
+    return run

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playing import fellowship, results
+from playing import content, fellowship, results
 from tasting import Tastes
 
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, Mishaps
@@ -45,7 +45,7 @@ def exported(run: Path, to: Path) -> dict[str, bytes]:
     formats = [word for name in FORMATS for word in ("--format", name)]
     done = fellowship("export", run, *formats, "--to", to, "--split", "test=0.1")
     assert done.exit_code in (0, 1), done.stderr
-    return {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+    return content(to)
 
 
 def paid_for_twice(trial: Trial, undisturbed: Trial) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import Made, dropped, pair, pairs, side, user
+from playing import content
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.items import Turn
@@ -37,10 +38,6 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def rows(folder: Path, config: str, split: str = "train") -> list[dict[str, Any]]:
     return lines(folder / config / f"{split}.jsonl")
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def said(text: str) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from playing import beside, fellowship, written
+from playing import beside, content, fellowship, written
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.proportion import proportion_confint
 
@@ -67,10 +67,6 @@ def benchmark(run: Path) -> Path:
     path = run.parent / "votes.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -9,23 +9,16 @@ from typing import Any
 
 import pytest
 from pairs import Made, pair, user
-from playing import MODEL, beside, fellowship, written
+from playing import fellowship, judged
 
 from fellowship.runtime.log import LogReader
-from fellowship.runtime.testing import LoopbackEndpoint
-from fellowship.runtime.testing.opinions import Opinions
 
 PREFERENCES = "fellowship.scenarios.preferences"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    data = written(folder / "d.jsonl", 2)
-    with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
-        played = fellowship("run", "judge", "--data", data, "--out", folder / "r", "--model", MODEL, "--base-url", endpoint.base_url)  # fmt: skip
-    assert played.exit_code == 0, played.stderr
-    return folder / "r"
+    return judged(tmp_path_factory.mktemp("run"), 2)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from pairs import Made, pair, side, user
+from playing import content
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.scenarios.preferences.export import export
@@ -30,10 +31,6 @@ CONFIGS = [
     for target in FORMATS
     if (data, target) != ("workflow", "sft")
 ]
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 from loopback_hub import TOKEN, LoopbackHub, loopback_hub
-from playing import MODEL, beside, fellowship, written
-
-from fellowship.runtime.testing import LoopbackEndpoint
-from fellowship.runtime.testing.opinions import Opinions
+from playing import fellowship, judged
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pushed")
-    data = written(folder / "d.jsonl", 8)
-    with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
-        options = ("--model", MODEL, "--base-url", endpoint.base_url)
-        played = fellowship("run", "judge", "--data", data, "--out", folder / "r", *options)
-    assert played.exit_code == 0, played.stderr
-    return folder / "r"
+    return judged(tmp_path_factory.mktemp("pushed"), 8)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import beside, fellowship, written
+from playing import beside, content, fellowship, written
 
 from fellowship.runtime.testing import LoopbackEndpoint
 from fellowship.runtime.testing.opinions import Opinions
@@ -31,10 +31,6 @@ def run(endpoint: LoopbackEndpoint, tmp_path: Path) -> Any:
         return fellowship("run", scenario, *options, *models, *arguments)
 
     return command
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_run_ends_with_its_data_sets_and_with_what_was_lost_on_the_way(run: Any, tmp_path: Path) -> None:

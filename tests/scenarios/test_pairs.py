@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drafting import APART, ONCE, REVISED, Cast, facts, pairs, planned, staged, written
+from drafting import APART, ONCE, REVISED, Cast, both, facts, pairs, planned, staged, written
 from hypothesis import given
 from hypothesis import strategies as st
 from playing import fellowship, results
@@ -26,10 +26,6 @@ from fellowship.scenarios.preferences.fold import candidates
 THREE = (ONCE, REVISED, REVISED)
 WORTH = {"writer 1": 4, "writer 2": 9, "writer 3": 6, "single 1": 7}
 Row = tuple[str, str | None, str | None, str | None]
-
-
-def both(first: str, second: str, judge: str = "judge") -> list[str]:
-    return [f"{judge}: {first} | {second}", f"{judge}: {second} | {first}"]
 
 
 def generation(options: str = "") -> str:

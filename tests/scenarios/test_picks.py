@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drafting import APART, ONCE, REVISED, Cast, facts, picked, planned, staged, written
+from drafting import APART, ONCE, REVISED, Cast, both, facts, picked, planned, staged, written
 from hypothesis import given
 from hypothesis import strategies as st
 from playing import beside, fellowship, results
@@ -21,11 +21,6 @@ from fellowship.scenarios.reproduction.generation import FIRST, SECOND, THIRD, K
 from fellowship.scenarios.source import Source
 
 THREE = (ONCE, REVISED, REVISED)
-NONE: Faults = frozenset()
-
-
-def both(first: str, second: str, judge: str = "judge") -> list[str]:
-    return [f"{judge}: {first} | {second}", f"{judge}: {second} | {first}"]
 
 
 # knock-out
