@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -91,6 +92,12 @@ class Column:
         self._file.seek(start * self.kind.itemsize)
         return np.frombuffer(self._file.read(count * self.kind.itemsize), self.kind)
 
+    def mapped(self) -> NDArray[Any]:
+        """Return all, as pages of the file that leave the memory with it, where arrays that were freed may stay."""
+        self.extend(())
+        self._file.flush()
+        return np.memmap(self._file, self.kind, "r") if self._file.seek(0, SEEK_END) else np.empty(0, self.kind)
+
     def close(self) -> None:
         """Do away with the file."""
         self._file.close()
@@ -129,8 +136,6 @@ class Columns:
         Args:
             ranks: The place of each variant among all, by the number that stands for it.
         """
-        for column in self._columns.values():
-            column.extend(())
         order = self._order(ranks)
         for name in ORDER:
             self._columns.pop(name).close()
@@ -142,15 +147,15 @@ class Columns:
             column.close()
 
     def _order(self, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-        number = self._columns["number"].read(0, self._count)
+        number = self._columns["number"].mapped()
         if len(ranks) < 2:
             return np.argsort(number, kind="stable")
-        return np.lexsort((ranks[self._columns["variant"].read(0, self._count)], number))
+        return np.lexsort((ranks[self._columns["variant"].mapped()], number))
 
     def _arranged(self, column: Column, order: NDArray[np.int64]) -> Column:
         """Return a column in another order."""
         found = Column(self._folder, column.kind)
-        whole = column.read(0, self._count)
+        whole = column.mapped()
         for start in range(0, self._count, BLOCK):
             found.extend(whole[order[start : start + BLOCK]])
         return found
@@ -186,7 +191,8 @@ class Columns:
         sizes, order = np.bincount(part), np.argsort(part, kind="stable")
         arranged = {name: self._arranged(column, order) for name, column in self._columns.items()}
         arranged["place"] = Column(self._folder, order.dtype)
-        arranged["place"].extend(order)
+        for start in range(0, self._count, BLOCK):
+            arranged["place"].extend(order[start : start + BLOCK])
         del part, order
         start = 0
         try:
