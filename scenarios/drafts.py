@@ -16,7 +16,7 @@ from ..protocols.pairing import Data, PairCandidate, PairsMade, Preference, why_
 from ..protocols.review import FeedbackGiven
 from ..protocols.selection import standings
 from ..runtime.conversation import Conversation
-from .steps import PairStep, PickStep, Plan
+from .steps import PairStep, PickStep
 
 Asking = Callable[[Sequence[str], Command[Fact], int], Awaitable[None]]
 """Asks agents together, waits until all have answered, and adds what they said to what was said."""
@@ -27,7 +27,6 @@ class Drafts:
 
     def __init__(
         self,
-        plan: Plan,
         conversation: Conversation,
         said: Sequence[tuple[str, Fact]],
         ask: Asking,
@@ -36,7 +35,6 @@ class Drafts:
         """Begin with what was said so far, which grows.
 
         Args:
-            plan: What is played.
             conversation: Where.
             said: Speaker and fact, in the order they were said.
             ask: Asks agents.
@@ -45,7 +43,6 @@ class Drafts:
         self.picked: DraftPicked | None = None
         self._made: dict[str, PairsMade] = {}
         """What each step makes, by its place; of a step played again the last time counts."""
-        self._plan = plan
         self._conversation = conversation
         self._said = said
         self._ask = ask
@@ -232,12 +229,7 @@ class Drafts:
         return candidate if reason is None else candidate.model_copy(update={"dropped": reason})
 
     def _asked_alike(self, *feedback: str) -> bool:
-        """Whether both reviewers were sent the same: each its first request, made from the same words."""
+        """Whether both reviewers were sent the same."""
         material = Material(self._said)
-        if any(material.feedback[name].number != 1 for name in feedback):
-            return False
-        one, other = (name.partition("/")[0] for name in feedback)
-        profiles = self._plan.profiles[one], self._plan.profiles[other]
-        words = [(profile.persona, profile.instructions) for profile in profiles]
-        scales = {material.feedback[name].scale for name in feedback}
-        return words[0] == words[1] and self._plan.roles[one] is self._plan.roles[other] and len(scales) == 1
+        one, other = (material.feedback[name].asked for name in feedback)
+        return one is not None and one == other

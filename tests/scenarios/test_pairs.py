@@ -212,6 +212,22 @@ async def test_feedbacks_that_were_asked_for_otherwise_make_no_pair(tmp_path: Pa
     assert pairs(tmp_path / "again")[-1] == ("reviewer/2", "other/2", "b", "prompts differ")
 
 
+@pytest.mark.parametrize(
+    "asking",
+    [
+        """\
+- {ask: reviewer, for: feedback, hears: writer}
+- {ask: other, for: feedback, hears: [writer, single]}""",
+        "- {ask: [reviewer, other], for: feedback, hears: everyone, order: in-turn}",
+    ],
+    ids=["of more answers", "after the other's"],
+)
+async def test_feedbacks_of_reviewers_who_were_told_different_things_make_no_pair(asking: str, tmp_path: Path) -> None:
+    revised = "- {ask: writer, for: draft, hears: [reviewer, other], apart: true}"
+    rows = await made(tmp_path, Cast(WORTH), "- {ask: [writer, single], for: draft}", asking, revised, workflow())
+    assert rows[-1] == ("reviewer/1", "other/1", "a", "prompts differ")
+
+
 async def test_what_a_knock_out_has_settled_is_not_asked_again_by_any_pair(tmp_path: Path) -> None:
     cast = Cast(WORTH)
     pick = "- {pick: round-robin, by: judge}"
