@@ -1,6 +1,7 @@
 """The drafts of one conversation: judges compare and score them, one is picked, preference pairs are made of them.
 
-What judges have said of two drafts is not asked for again, whichever step wants it next.
+What judges have said of two drafts is not asked for again, whichever step wants it next, unless that one wants them
+judged in another way.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -115,7 +116,7 @@ class Drafts:
     async def _compared(
         self, first: str, second: str, judges: Sequence[str], step: PickStep | PairStep, number: int, cause: int
     ) -> Preference:
-        """Return what these judges say of two drafts; those who have said it are not asked again."""
+        """Return what these judges say of two drafts; those who have said it in this way are not asked again."""
         jury, material = step.jury, Material(self._said)
         if identical(material.text(first), material.text(second)):
             same = Preference(first=first, second=second, verdict="tie")
@@ -123,7 +124,7 @@ class Drafts:
                 self._told_alike.add(frozenset({first, second}))
                 self._record(same, "identical", 1, cause)
             return same
-        missing = [judge for judge in judges if judge not in material.compared(first, second)]
+        missing = [judge for judge in judges if judge not in material.compared(first, second, jury.judging)]
         if missing:
             await self._listen(missing, cause)
             command = CompareDrafts(
@@ -206,9 +207,11 @@ class Drafts:
     async def _revisions(self, step: PairStep, number: int, cause: int) -> list[PairCandidate]:
         """Return each revision against what it revises, and the feedback it follows, which led to better or worse."""
         found: list[PairCandidate] = []
-        for earlier, later, feedback in Material(self._said, step.writers).revisions():
+        material = Material(self._said, step.writers)
+        for earlier, later, followed in material.revisions():
             known = await self._known(later, earlier, step, number, cause)
             found.append(PairCandidate(of="revision", first=later, second=earlier, preference=known))
+            feedback = [name for name in followed if material.is_on(name, earlier)]
             found += [PairCandidate(of="feedback", first=name, preference=known) for name in feedback]
         return found
 
