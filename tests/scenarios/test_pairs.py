@@ -357,6 +357,19 @@ def test_a_family_can_be_named_where_a_models_name_does_not_tell() -> None:
     assert len(planned(named, hidden).unasked) == 1
 
 
+def test_a_model_of_no_known_family_is_its_own_kin_whoever_serves_it_and_however_a_family_is_written() -> None:
+    text = written(ONCE, REVISED, generation(), gives="pairs")
+    assert len(planned(text, {"writer": "acme/our-tuned", "judge": "other/Our-Tuned"}).unasked) == 1
+    named = text.replace("judge: {role: judge,", "judge: {family: Meta-Llama, role: judge,")
+    assert len(planned(named, {**KIN, "judge": "acme/our-tuned"}).unasked) == 1
+
+
+def test_only_the_family_that_a_judge_is_of_is_named_and_not_that_of_the_other_draft() -> None:
+    text = written("- {ask: [writer, single], for: draft}", generation(), gives="pairs")
+    (problem,) = planned(text, {"writer": "acme/llama-3", "single": "acme/gemma-2", "judge": "acme/gemma-3"}).unasked
+    assert "of its own family (google-gemma), and" in str(problem)
+
+
 async def test_of_a_jury_those_of_the_writers_family_are_not_asked_about_its_drafts(tmp_path: Path) -> None:
     text = written("- {ask: [writer, single], for: draft}", REVISED, generation("select: all"), gives="pairs")
     text = text.replace("by: judge", "by: [judge, second]").replace(
