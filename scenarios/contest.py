@@ -151,7 +151,8 @@ class Contest:
             able = tuple(name for name in judges if step.own_family or self._families.get(name) not in families)
             found[frozenset({one, other})] = able
             if judges and not able:
-                alone.update(dict.fromkeys(sorted(filter(None, families))))
+                judging = {self._families.get(name) for name in judges}
+                alone.update(dict.fromkeys(sorted(filter(None, families & judging))))
         if alone and all(name in self._families for name in (*judges, *writers)):
             alias = self._scenario.agents[judges[0]].model if judges[0] in self._scenario.agents else None
             judge = f"{alias}=" if alias in self._scenario.models else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ...protocols.pairing import Data, Filters
-from ..measures.families import family_of
+from ..measures.families import kin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Played:
         scenario: dict[str, Any] = record["scenario"]
         models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
         families = {
-            agent: str(scenario["agents"].get(agent, {}).get("family") or family_of(model))
+            agent: kin_of(model, scenario["agents"].get(agent, {}).get("family"))
             for agent, model in models.items()
         }
         filters: dict[Data, Filters] = {}
