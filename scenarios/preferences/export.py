@@ -77,7 +77,7 @@ def export(
             stays = kept.of(pairs)
             for config in configs:
                 config.choose(pairs, stays)
-        _write(_rows(spool, columns, configs, candidates.run), splits, folder, files)
+        first = _write(_rows(spool, columns, configs, candidates.run), splits, folder, files)
         of_these: tuple[Data, ...] = tuple(dict.fromkeys(of for of, _ in wanted))
         exported = Exported(
             run=candidates.run,
@@ -93,7 +93,7 @@ def export(
         if anew and earlier is not None and earlier.run != exported.run:
             earlier = None
         exported = merged(earlier, exported, to)
-        folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
+        folder.commit(exported, (card or bare_card)(exported, examples(exported, first, to)))
     return exported
 
 
@@ -136,17 +136,23 @@ def _kept(spool: Spool, columns: Columns, repeats: Repeats | None) -> Kept:
     return Kept.by(columns.items, repeats(spool.requests(columns))) if repeats else Kept.all(columns.items)
 
 
-def _write(rows: Iterable[tuple[Config, int, Row]], splits: Splits, folder: Folder, files: Files) -> None:
-    """Write the rows of all configurations in one go; a split without rows gets no file."""
+def _write(rows: Iterable[tuple[Config, int, Row]], splits: Splits, folder: Folder, files: Files) -> dict[str, Row]:
+    """Write the rows of all configurations in one go; a split without rows gets no file.
+
+    Returns:
+        The first row of the first split of each configuration that has one.
+    """
     writers: dict[tuple[str, int], Writer] = {}
+    first: dict[tuple[str, int], Row] = {}
     with ExitStack() as open_files:
         for config, split, row in rows:
             if (config.name, split) not in writers:
                 path = folder.staged(config.file(splits.names[split], files))
                 file = writer(path, files, config.target, implicit=config.implicit)
                 open_files.callback(file.close)
-                writers[config.name, split] = file
+                writers[config.name, split], first[config.name, split] = file, row
             writers[config.name, split].write(row)
+    return {config: first[config, split] for config, split in sorted(first, reverse=True)}
 
 
 def _rows(spool: Spool, columns: Columns, configs: Sequence[Config], run: str) -> Iterator[tuple[Config, int, Row]]:

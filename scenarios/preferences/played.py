@@ -33,8 +33,7 @@ class Played:
         scenario: dict[str, Any] = record["scenario"]
         models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
         families = {
-            agent: kin_of(model, scenario["agents"].get(agent, {}).get("family"))
-            for agent, model in models.items()
+            agent: kin_of(model, scenario["agents"].get(agent, {}).get("family")) for agent, model in models.items()
         }
         filters: dict[Data, Filters] = {}
         for step in _steps(scenario["flow"]):
