@@ -158,6 +158,6 @@ class Contest:
             judge = f"{alias}=" if alias in self._scenario.models else ""
             what = f"{', '.join(judges)} would judge answers of its own family ({', '.join(alone)}), and judges favour "
             what += f"their own: give the judge a model of another family (--model {judge}PROVIDER/MODEL), or say "
-            what += "own_family: true"
+            what += "--set own_family=true" if "own_family" in self._scenario.chosen else "own_family: true"
             self._problems.only_if_asked(what, (*at, "by") if step.by else at)
         return found

@@ -501,3 +501,10 @@ def test_of_a_judge_who_says_it_twice_the_last_word_counts_and_a_comparison_goes
     assert verdict(("judge", compared("w/1", "w/2", (3, 4)))) == "b"
     assert verdict(("judge", compared("w/1", "w/2", (3, 4))), ("judge", compared("w/2", "w/1", (5, 5)))) == "tie"
     assert verdict(("second", compared("w/1", "w/2", (3, 4)))) == "a"  # who is not asked for does not count
+
+
+def test_a_scenario_with_a_parameter_for_it_says_how_to_let_a_judge_label_its_own_family() -> None:
+    scenario, source = load("preference-pairs")
+    told = [str(problem) for problem in plan(scenario, source=source, models={"*": "acme/llama-3"}).unasked]  # type: ignore[arg-type]
+    assert len(told) == 2
+    assert all(line.endswith("or say --set own_family=true") for line in told)
