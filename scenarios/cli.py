@@ -120,12 +120,17 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
     from rich.text import Text
 
     from . import terminal
+    from .loading import source_of
+    from .parameters import choosable
     from .steps import Swept
 
     plan = plan_of(scenario, model, change)
     models = ", ".join(dict.fromkeys(settings.model for settings in plan.models))
     told = plan.variants if isinstance(plan, Swept) else plan.profiles
     terminal.out().print(Text(f"{scenario} is right: {', '.join(told)}; models {models}"), soft_wrap=True)
+    may = choosable(source_of(scenario))
+    if may:
+        terminal.out().print(terminal.parameters(may))
     for problem in plan.unasked:
         terminal.err().print(Text(f"not played unless asked for: {problem}", style="yellow"), soft_wrap=True)
 

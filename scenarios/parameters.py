@@ -49,6 +49,14 @@ def filled(source: Source) -> Source:
     return replace(source, document={**document, CHOSEN: {name: each.default for name, each in parameters.items()}})
 
 
+def choosable(source: Source) -> dict[str, Parameter]:
+    """Return the parameters of a document that is right, by name, as it declares them; none where it has none."""
+    declared = source.document.get(KEY)
+    if not isinstance(declared, dict):
+        return {}
+    return dict(_declared(cast("dict[str, Any]", declared), Problems(source)))
+
+
 def unused(source: Source) -> list[Problem]:
     """Return a problem for each parameter that stands in no value of the document.
 

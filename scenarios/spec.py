@@ -287,6 +287,17 @@ class Parameter(_Declared):
         """Return what stands in its place."""
         return self.choices[str(self.default)] if self.choices else self.default
 
+    @property
+    def range(self) -> str:
+        """Return in words what it may be; empty where that is not said."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        if self.least is not None:
+            return f"{self.least:g} or more"
+        return "" if self.most is None else f"{self.most:g} or less"
+
     def wrong(self, like: object = None) -> str | None:
         """Return what is wrong with its value; `like` is one of the kind it must be of."""
         value = self.default

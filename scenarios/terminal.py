@@ -19,11 +19,14 @@ from .outcomes import Outcome, Status
 if TYPE_CHECKING:
     from .again import Replayed
     from .bench import Measured
+    from .spec import Parameter
 
 PIPED_WIDTH = 160
 """Columns where nobody is looking: paths are not broken."""
 LONGEST_WORDS = 60
 """Characters shown of an answer on its way."""
+JUDGING = ("judge", "juror")
+"""Roles that say which text is better, also where nothing but a draft comes of it."""
 TOO_SMALL = (
     f"{EMBEDDED}/smollm2-135m writes sentences and valid JSON but cannot judge: its verdicts show that things work, "
     "and nothing else."
@@ -68,6 +71,18 @@ def scenarios(rows: Iterable[tuple[str, str, str]]) -> RenderableType:
     return table
 
 
+def parameters(declared: "Mapping[str, Parameter]") -> RenderableType:
+    """Return a table of what --set NAME=VALUE may choose: name, default, what it may be, what it says."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("--set", "default", "may be", "about"):
+        table.add_column(title, style="bold" if title == "--set" else "", no_wrap=title in {"--set", "default"})
+    for name, parameter in declared.items():
+        default = str(parameter.default)
+        default = default.lower() if isinstance(parameter.default, bool) else default
+        table.add_row(*map(plain, (name, default, parameter.range, parameter.about)))
+    return table
+
+
 def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
     """Return the end of a run: outcomes, what it took, where things lie."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -92,7 +107,8 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
         table.add_row(name, plain(words))
     name = plain(status.scenario) or "nothing is in this log"
     parts: list[RenderableType] = [Text(f"\n{name}", style="bold"), table]
-    if (status.verdicts or status.pairs) and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
+    judged = status.verdicts or status.pairs or not status.spend["role"].keys().isdisjoint(JUDGING)
+    if judged and any(model.startswith(f"{EMBEDDED}/smollm2") for model in status.models):
         parts.append(Text(f"\n{TOO_SMALL}\n{POINT_ELSEWHERE}", style="yellow"))
     return Group(*parts)
 
@@ -101,7 +117,7 @@ def _votes(status: Status) -> Iterator[tuple[str, str]]:
     """Return verdicts and pairs, how many votes could not be read, and how many were not asked for."""
     for name, counts in (("verdicts", status.verdicts), ("pairs", status.pairs)):
         if counts:
-            yield name, ", ".join(f"{value} {count}" for value, count in counts.items())
+            yield name, ", ".join(f"{value} {count:,}" for value, count in counts.items())
     if status.unread_votes:
         yield "unread votes", f"{status.unread_votes} (counted, not guessed)"
     if status.votes_wanted:

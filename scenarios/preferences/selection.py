@@ -43,14 +43,17 @@ def choose(target: Format, pairs: Rows, among: Mask) -> Chosen:
         return _labelled(pairs, among)
     paired = among & (pairs.chosen != 0) & (pairs.rejected != 0)
     left_out = {SINGLE: int((among & ~paired).sum())}
-    if target == "reward":
-        scored = paired & ~np.isnan(pairs.margin)
-        left_out[NO_SCORES] = int((paired & ~scored).sum())
-        return Chosen(scored, nothing, left_out)
     if target == "sft":
         best = _best(pairs, paired)
         left_out[NOT_BEST] = int((paired & ~best).sum())
         return Chosen(best, nothing, left_out)
+    contradictory, repeated = _said_before(pairs, paired)
+    left_out |= {CONTRADICTORY: int(contradictory.sum()), REPEATED: int(repeated.sum())}
+    paired &= ~contradictory & ~repeated
+    if target == "reward":
+        scored = paired & ~np.isnan(pairs.margin)
+        left_out[NO_SCORES] = int((paired & ~scored).sum())
+        return Chosen(scored, nothing, left_out)
     return Chosen(paired, nothing, left_out)
 
 
@@ -73,6 +76,20 @@ def _labelled(pairs: Rows, among: Mask) -> Chosen:
     good[rows[kept & (sides == 0)]] = True
     bad[rows[kept & (sides == 1)]] = True
     return Chosen(good, bad, left_out)
+
+
+def _said_before(pairs: Rows, paired: Mask) -> tuple[Mask, Mask]:
+    """Return which pairs say the contrary of another one, and which say the same as an earlier one."""
+    rows = np.flatnonzero(paired)
+    prompt, chosen, rejected = pairs.prompt[rows], pairs.chosen[rows], pairs.rejected[rows]
+    said = _together(_together(prompt, chosen), rejected)
+    contrary = np.isin(said, _together(_together(prompt, rejected), chosen))
+    again = np.ones(len(rows), dtype=np.bool_)
+    again[np.unique(said, return_index=True)[1]] = False
+    contradictory, repeated = np.zeros_like(paired), np.zeros_like(paired)
+    contradictory[rows] = contrary
+    repeated[rows] = again & ~contrary
+    return contradictory, repeated
 
 
 def _best(pairs: Rows, paired: Mask) -> Mask:

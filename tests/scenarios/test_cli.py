@@ -198,6 +198,7 @@ def test_a_dot_env_that_is_not_text_is_told(tmp_path: Path) -> None:
 def test_list_check_models_and_schema(tmp_path: Path) -> None:
     assert "feedback-loop" in fellowship("list").stdout
     assert "judge is right: judge; models local/smollm2-135m" in fellowship("check", "judge").stdout
+    assert "--set" not in fellowship("check", "judge").stdout
     models = fellowship("models").stdout
     assert "local/smollm2-135m" in models
     assert "OPENAI_API_KEY" in models
@@ -335,3 +336,11 @@ def test_a_variable_that_names_a_version_is_no_option(monkeypatch: pytest.Monkey
 def test_the_version_is_printed_and_nothing_else() -> None:
     result = fellowship("--version")
     assert (result.exit_code, result.stdout) == (0, f"{version('llm-fellowship')}\n")
+
+
+def test_check_tells_what_a_scenario_lets_choose() -> None:
+    shown = [" ".join(line.split()) for line in fellowship("check", "preference-pairs").stdout.splitlines()]
+    assert "review other same, other, both who reviews" in shown
+    assert "rounds 2 1 to 20 rounds of feedback" in shown
+    assert "margin 1.0 0 or more the least difference of scores" in shown
+    assert any(line.startswith("own_family false whether") for line in shown)

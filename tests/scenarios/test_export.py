@@ -272,7 +272,7 @@ def test_rows_are_in_the_order_of_the_items_however_conversations_ended(made: li
 
 
 def test_the_variants_of_an_item_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
-    made = [pair(0, variant=name) for name in ("b", "a", None, "c")]
+    made = [pair(0, chosen=f"good {name}", variant=name) for name in ("b", "a", None, "c")]
     export(Made(made), tmp_path / "d", ["dpo"])
     assert [row["metadata"]["variant"] for row in rows(tmp_path / "d", "generation-dpo")] == [None, "a", "b", "c"]
 
@@ -333,7 +333,27 @@ def test_pairs_that_are_exported_and_read_again_are_the_same(made: list[Pair], i
         for data in ("generation", "workflow"):
             path = Path(folder) / "d" / f"{data}-dpo" / f"train.{files}"
             back = list(read_pairs(path)) if path.is_file() else []
-            assert back == [replace(one, request=()) for one in in_item_order(made) if one.data == data]
+            assert back == [replace(one, request=()) for one in told_once(made, data)]
+
+
+def told_once(made: list[Pair], data: str) -> list[Pair]:
+    """Return the pairs of a data set, each once, but those of which the contrary is there, too."""
+    found: dict[Any, Pair] = {}
+    for one in in_item_order(made):
+        if one.data == data and one.chosen is not None and one.rejected is not None:
+            found.setdefault((one.prompt, one.chosen.text, one.rejected.text), one)
+    return [one for (prompt, good, bad), one in found.items() if (prompt, bad, good) not in found]
+
+
+@pytest.mark.parametrize("target", ["dpo", "reward"])
+def test_a_pair_of_the_same_texts_is_a_row_once_and_none_where_its_contrary_is_there(
+    tmp_path: Path, target: Any
+) -> None:
+    told = [("p", "x", "y"), ("p", "x", "y"), ("q", "x", "y"), ("r", "x", "y"), ("r", "y", "x"), ("r", "y", "z")]
+    made = [pair(number, *texts) for number, texts in enumerate(told)]
+    found = export(Made(made), tmp_path / "d", [target], data="generation").written[0]
+    items = [row["metadata"]["number"] for row in rows(tmp_path / "d", f"generation-{target}")]
+    assert (items, found.left_out) == ([0, 2, 5], {"contradictory": 2, "repeated": 1})
 
 
 def test_a_file_that_is_none_of_an_export_is_told_with_its_line(tmp_path: Path) -> None:

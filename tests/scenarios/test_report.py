@@ -373,8 +373,11 @@ async def test_a_run_that_is_open_and_has_failed_items_says_so(tmp_path: Path) -
 async def test_a_run_without_votes_has_its_facts_and_says_why_there_is_nothing_else(tmp_path: Path) -> None:
     of = [item.model_copy(update={"candidates": ()}) for item in items(1)]
     await play(library("feedback-loop"), of, tmp_path / "drafts", Settings(client=ScriptedModel()))
+    pairs = library("preference-pairs", "own_family=true")
+    await play(pairs, of, tmp_path / "pairs", Settings(client=ScriptedModel()))
     await play(library("judge", model="acme/good"), labelled(2), tmp_path / "none", Settings(client=Failing(0)))
-    for run, why in (("drafts", "it gives drafts"), ("none", "no item has an outcome yet")):
+    said = (("drafts", "it gives drafts, and"), ("pairs", "it gives pairs, and"))
+    for run, why in (*said, ("none", "no item has an outcome yet")):
         result = fellowship("report", tmp_path / run, "--html", tmp_path / "r.html", "--json")
         assert result.exit_code == 0
         assert why in json.loads(result.stdout)["missing"][0]
