@@ -51,7 +51,7 @@ def juried(*judges: str) -> Plan:
 
 async def test_every_ballot_on_two_drafts_is_a_rating_of_these_two(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert await played(apart("preference-pairs"), 4, run) is not None
+    assert await played(apart("preference-pairs", "review=other"), 4, run) is not None
     found = ratings(run)
     expected = [
         (conversation.rpartition("~")[0], *sorted((body["first"], body["second"])), ballot["order"])
