@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TypeVar
 
 from ..protocols.errors import UnreadAnswer
@@ -40,6 +41,12 @@ class Dialogue:
     def fork(self) -> "Dialogue":
         """Return a dialogue that goes on from here by itself."""
         return Dialogue(self._messages, self.taken)
+
+    def digest(self, request: str) -> str:
+        """Return a digest of all that was said so far and of the next request: the same where the same is asked."""
+        said = [*self._messages, ChatMessage("user", request)]
+        whole = "\0".join(f"{message.role} {message.digest}" for message in said)
+        return blake2b(whole.encode(), digest_size=12).hexdigest()
 
     def open(self, system: str, history: Iterable[Turn] = ()) -> None:
         """Begin with a system message, then what was said before.

@@ -50,6 +50,7 @@ class Reviewer(Agent):
         request = self.render("feedback", dialogue, heard=words, known=known)
         if not dialogue:
             dialogue.open(self.render("system", dialogue, shape=form.shape, scale=command.scale))
+        asked = dialogue.digest(request)
         reply, requests = await dialogue.reply(
             context.model,
             self.profile.settings,
@@ -70,6 +71,7 @@ class Reviewer(Agent):
                 requests=requests,
                 number=self._given,
                 on=drafts or None,
+                asked=asked,
             )
         )
 

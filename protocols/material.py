@@ -9,7 +9,7 @@ from typing import Literal
 from .aggregation import Rule
 from .comparing import DraftsCompared, DraftScored
 from .generation import DraftWritten
-from .judging import MIRRORED, Verdict, verdict_of
+from .judging import MIRRORED, Judging, Verdict, verdict_of
 from .messages import Fact, named
 from .pairing import Preference
 from .review import FeedbackGiven
@@ -62,13 +62,16 @@ class Material:
     def preference(self, first: str, second: str, rule: Rule, judges: Collection[str]) -> Preference | None:
         """Return what judges said of two drafts, each one's last word; None where none of them compared the two.
 
-        A judge that has not compared them but scored both, each alone, prefers the higher score.
+        A judge that has not compared them but scored both, each alone, prefers the higher score. Scores on several
+        scales are brought to the longest one.
         """
         votes = self._votes(first, second)
         counted = {judge: vote for judge, vote in votes.items() if judge in judges}
         if not counted:
             return None
-        tally = rule.tally(tuple(counted.values()))
+        scales = [vote.scale for vote in counted.values() if vote.score_a is not None]
+        scale = max(scales, default=None)
+        tally = rule.tally([vote if scale is None else vote.on(scale) for vote in counted.values()])
         count = Counter(vote.verdict for vote in counted.values())
         return Preference(
             first=first,
@@ -76,14 +79,14 @@ class Material:
             verdict=tally.verdict,
             score_first=tally.score_a,
             score_second=tally.score_b,
-            scale=next((vote.scale for vote in counted.values() if vote.score_a is not None), None),
+            scale=scale,
             votes=(count["a"], count["tie"], count["b"], count["unread"]),
             judges=tuple(counted),
         )
 
-    def compared(self, first: str, second: str) -> Collection[str]:
-        """Return the judges who have compared two drafts, or scored both."""
-        return self._votes(first, second).keys()
+    def compared(self, first: str, second: str, judging: Judging) -> Collection[str]:
+        """Return the judges who need not be asked to compare two drafts so: they have, or have scored both alone."""
+        return {who for who, vote in self._votes(first, second).items() if vote.judging in (judging, None)}
 
     def _votes(self, first: str, second: str) -> "dict[str, _Vote]":
         scores: dict[tuple[str, str], DraftScored] = {}
@@ -144,9 +147,18 @@ class Material:
                     found.append((earlier, name, draft.by))
         return found
 
+    def is_on(self, feedback: str, draft: str) -> bool:
+        """Whether feedback is on a draft, and not on another one alone that its writer has heard of."""
+        on = self.feedback[feedback].on if feedback in self.feedback else None
+        return on is not None and draft in on
+
     def alternatives(self) -> list[tuple[tuple[str, str], tuple[str, str]]]:
         """Return every two feedbacks on one draft that were followed apart; each with the revision that came of it."""
-        alone = [(earlier, by[0], later) for earlier, later, by in self.revisions() if len(by) == 1]
+        alone = [
+            (earlier, by[0], later)
+            for earlier, later, by in self.revisions()
+            if len(by) == 1 and self.is_on(by[0], earlier)
+        ]
         return [
             ((feedback, revision), (other, another))
             for (earlier, feedback, revision), (same, other, another) in combinations(alone, 2)
@@ -162,15 +174,30 @@ class _Vote:
     score_a: float | None
     score_b: float | None
     scale: int
+    judging: Judging | None
+    """How the two were compared; None where each was scored alone."""
 
     @classmethod
     def of(cls, fact: DraftsCompared, *, swapped: bool) -> "_Vote":
         if swapped:
-            return cls(MIRRORED[fact.verdict], fact.score_b, fact.score_a, fact.judging.scale)
-        return cls(fact.verdict, fact.score_a, fact.score_b, fact.judging.scale)
+            return cls(MIRRORED[fact.verdict], fact.score_b, fact.score_a, fact.judging.scale, fact.judging)
+        return cls(fact.verdict, fact.score_a, fact.score_b, fact.judging.scale, fact.judging)
 
     @classmethod
     def alone(cls, first: DraftScored, second: DraftScored) -> "_Vote":
+        scale = max(first.scale, second.scale)
         if first.score is None or second.score is None:
-            return cls("unread", None, None, first.scale)
-        return cls(verdict_of(first.score, second.score), first.score, second.score, first.scale)
+            return cls("unread", None, None, scale, None)
+        scores = _scaled(first.score, first.scale, scale), _scaled(second.score, second.scale, scale)
+        return cls(verdict_of(*scores), *scores, scale, None)
+
+    def on(self, scale: int) -> "_Vote":
+        """Return it with its scores on another scale."""
+        if self.score_a is None or self.score_b is None or scale == self.scale:
+            return self
+        scores = _scaled(self.score_a, self.scale, scale), _scaled(self.score_b, self.scale, scale)
+        return _Vote(self.verdict, *scores, scale, self.judging)
+
+
+def _scaled(score: float, scale: int, to: int) -> float:
+    return score if scale == to else score * to / scale

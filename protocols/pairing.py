@@ -63,13 +63,13 @@ class Preference(BaseModel):
 
     @property
     def margin(self) -> float | None:
-        """Return the mean score of the better one less that of the other; None where there are none.
+        """Return the mean score of the better one less that of the other, to 9 decimals; None where there are none.
 
         It is below 0 where a jury's votes say one thing and its scores another. Of a tie it is 0 or more.
         """
         if self.score_first is None or self.score_second is None:
             return None
-        lead = self.score_first - self.score_second
+        lead = round(self.score_first - self.score_second, 9)  # 2.3 less 1.3 is 1
         return {"a": lead, "b": -lead}.get(self.verdict, abs(lead))
 
 
@@ -139,6 +139,6 @@ def filtered(filters: Filters, *, margin: float | None, winning: int, read: int)
         return "margin"
     if read < filters.quorum:
         return "quorum"
-    if winning < filters.agreement * read:
+    if read and winning / read < filters.agreement:  # 0.28 * 25 is more than 7
         return "agreement"
     return None

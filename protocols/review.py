@@ -26,6 +26,8 @@ class FeedbackGiven(Fact):
     """Which of the reviewer's feedbacks this is, from 1; none in logs of before it was counted."""
     on: tuple[str, ...] | None = None
     """The drafts it is on, by name, as in `writer/2`."""
+    asked: str | None = None
+    """Digest of all that the reviewer's model had been sent when it was asked; none in logs of before it was noted."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the evaluation and the advice, without the score."""

@@ -32,7 +32,7 @@ class Conductor:
         self._conversation = conversation
         self._said: list[tuple[str, Fact]] = []
         self._decision: DecisionMade | None = None
-        self._drafts = Drafts(plan, conversation, self._said, self._ask_all, self._orders)
+        self._drafts = Drafts(conversation, self._said, self._ask_all, self._orders)
         self._in_hand: dict[str, int] = {}
         """The version that a writer is to revise next, where it need not be its last."""
         self._round = 1

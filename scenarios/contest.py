@@ -151,12 +151,13 @@ class Contest:
             able = tuple(name for name in judges if step.own_family or self._families.get(name) not in families)
             found[frozenset({one, other})] = able
             if judges and not able:
-                alone.update(dict.fromkeys(sorted(filter(None, families))))
+                judging = {self._families.get(name) for name in judges}
+                alone.update(dict.fromkeys(sorted(filter(None, families & judging))))
         if alone and all(name in self._families for name in (*judges, *writers)):
             alias = self._scenario.agents[judges[0]].model if judges[0] in self._scenario.agents else None
             judge = f"{alias}=" if alias in self._scenario.models else ""
             what = f"{', '.join(judges)} would judge answers of its own family ({', '.join(alone)}), and judges favour "
             what += f"their own: give the judge a model of another family (--model {judge}PROVIDER/MODEL), or say "
-            what += "own_family: true"
+            what += "--set own_family=true" if "own_family" in self._scenario.chosen else "own_family: true"
             self._problems.only_if_asked(what, (*at, "by") if step.by else at)
         return found

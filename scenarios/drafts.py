@@ -1,6 +1,7 @@
 """The drafts of one conversation: judges compare and score them, one is picked, preference pairs are made of them.
 
-What judges have said of two drafts is not asked for again, whichever step wants it next.
+What judges have said of two drafts is not asked for again, whichever step wants it next, unless that one wants them
+judged in another way.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +17,7 @@ from ..protocols.pairing import Data, PairCandidate, PairsMade, Preference, why_
 from ..protocols.review import FeedbackGiven
 from ..protocols.selection import standings
 from ..runtime.conversation import Conversation
-from .steps import PairStep, PickStep, Plan
+from .steps import PairStep, PickStep
 
 Asking = Callable[[Sequence[str], Command[Fact], int], Awaitable[None]]
 """Asks agents together, waits until all have answered, and adds what they said to what was said."""
@@ -27,7 +28,6 @@ class Drafts:
 
     def __init__(
         self,
-        plan: Plan,
         conversation: Conversation,
         said: Sequence[tuple[str, Fact]],
         ask: Asking,
@@ -36,7 +36,6 @@ class Drafts:
         """Begin with what was said so far, which grows.
 
         Args:
-            plan: What is played.
             conversation: Where.
             said: Speaker and fact, in the order they were said.
             ask: Asks agents.
@@ -45,7 +44,6 @@ class Drafts:
         self.picked: DraftPicked | None = None
         self._made: dict[str, PairsMade] = {}
         """What each step makes, by its place; of a step played again the last time counts."""
-        self._plan = plan
         self._conversation = conversation
         self._said = said
         self._ask = ask
@@ -118,7 +116,7 @@ class Drafts:
     async def _compared(
         self, first: str, second: str, judges: Sequence[str], step: PickStep | PairStep, number: int, cause: int
     ) -> Preference:
-        """Return what these judges say of two drafts; those who have said it are not asked again."""
+        """Return what these judges say of two drafts; those who have said it in this way are not asked again."""
         jury, material = step.jury, Material(self._said)
         if identical(material.text(first), material.text(second)):
             same = Preference(first=first, second=second, verdict="tie")
@@ -126,7 +124,7 @@ class Drafts:
                 self._told_alike.add(frozenset({first, second}))
                 self._record(same, "identical", 1, cause)
             return same
-        missing = [judge for judge in judges if judge not in material.compared(first, second)]
+        missing = [judge for judge in judges if judge not in material.compared(first, second, jury.judging)]
         if missing:
             await self._listen(missing, cause)
             command = CompareDrafts(
@@ -209,9 +207,11 @@ class Drafts:
     async def _revisions(self, step: PairStep, number: int, cause: int) -> list[PairCandidate]:
         """Return each revision against what it revises, and the feedback it follows, which led to better or worse."""
         found: list[PairCandidate] = []
-        for earlier, later, feedback in Material(self._said, step.writers).revisions():
+        material = Material(self._said, step.writers)
+        for earlier, later, followed in material.revisions():
             known = await self._known(later, earlier, step, number, cause)
             found.append(PairCandidate(of="revision", first=later, second=earlier, preference=known))
+            feedback = [name for name in followed if material.is_on(name, earlier)]
             found += [PairCandidate(of="feedback", first=name, preference=known) for name in feedback]
         return found
 
@@ -232,12 +232,7 @@ class Drafts:
         return candidate if reason is None else candidate.model_copy(update={"dropped": reason})
 
     def _asked_alike(self, *feedback: str) -> bool:
-        """Whether both reviewers were sent the same: each its first request, made from the same words."""
+        """Whether both reviewers were sent the same."""
         material = Material(self._said)
-        if any(material.feedback[name].number != 1 for name in feedback):
-            return False
-        one, other = (name.partition("/")[0] for name in feedback)
-        profiles = self._plan.profiles[one], self._plan.profiles[other]
-        words = [(profile.persona, profile.instructions) for profile in profiles]
-        scales = {material.feedback[name].scale for name in feedback}
-        return words[0] == words[1] and self._plan.roles[one] is self._plan.roles[other] and len(scales) == 1
+        one, other = (material.feedback[name].asked for name in feedback)
+        return one is not None and one == other

@@ -212,12 +212,13 @@ def set_value(document: dict[str, Any], path: str, value: object, change: str) -
 
 
 def _prove_named(document: dict[str, Any], path: str, change: str) -> None:
-    """Raise DeclarationError where a path is nearly a parameter's name, and nothing else that there is."""
+    """Raise DeclarationError where a path is nearly a parameter's name, or a word near to nothing that there is."""
     parameters = _mapping(document.get(KEY))
-    if path in (*document, *known_fields()):
+    if not parameters or path.partition(".")[0] in (*document, *known_fields()):
         return
-    hint = nearest(path, parameters)
-    if "did you mean" in hint:
+    hint, of_all = nearest(path, parameters), nearest(path, (*parameters, *known_fields()))
+    is_far = "did you mean" not in of_all and "." not in path
+    if is_far or ("did you mean" in hint and hint == of_all):
         raise DeclarationError(f"{change}: unknown parameter {path!r}{hint}")
 
 

@@ -158,6 +158,8 @@ def _drafts(run: Path, variants: Mapping[str, Any]) -> dict[str, dict[str, Draft
                 content = orjson.loads(body)
                 item: dict[str, Any] = content["item"]
                 variant: str = item.get("variant") or ""
+                if variant not in found:
+                    continue  # the run has gone on without it
                 own = item["id"].removeprefix(f"{variant}/" if variant else "")
                 draft = Draft(item["prompt"], tuple(item.get("history", ())), item.get("reference"), why="open")
                 found[variant][own] = content["number"], draft

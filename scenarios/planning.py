@@ -13,7 +13,7 @@ from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
 from .flow import Flow
-from .measures.families import family_of
+from .measures.families import kin_of
 from .problems import Problems
 from .source import Path, Source
 from .steps import Plan
@@ -160,7 +160,7 @@ class _Planner:
     def _families(self, profiles: Mapping[str, Profile | None]) -> dict[str, str]:
         """Return of what family each agent's model is."""
         return {
-            name: self._scenario.agents[name].family or family_of(profile.settings.model)
+            name: kin_of(profile.settings.model, self._scenario.agents[name].family)
             for name, profile in profiles.items()
             if profile is not None
         }

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +13,7 @@ import orjson
 
 from ..protocols.errors import DeclarationError, Problem
 
+POOL = "ARROW_DEFAULT_MEMORY_POOL"
 Row = dict[str, Any]
 
 
@@ -150,10 +153,28 @@ def _table(reader: "csv.DictReader[str]", path: Path, wrong: Wrong) -> Iterator[
         raise _wrong(f"not CSV: {error}", path, reader.line_num) from error
 
 
+@contextmanager
+def _modest() -> Generator[None, None, None]:
+    """Have Arrow take memory from the system, where it is first imported here.
+
+    Its own pool keeps tens of MiB of what is freed. It can be told so by the environment alone, and a user who has said
+    something else there is obeyed.
+    """
+    if POOL in os.environ:
+        yield
+        return
+    os.environ[POOL] = "system"
+    try:
+        yield
+    finally:
+        del os.environ[POOL]
+
+
 def arrow_for(path: Path) -> tuple[Any, Any]:
     """Return the modules that read and write a Parquet file; raises DeclarationError where they are not installed."""
     try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")  # an extra, and heavy; it ships no types
+        with _modest():
+            return import_module("pyarrow"), import_module("pyarrow.parquet")  # an extra, and heavy; it ships no types
     except ImportError as error:
         raise DeclarationError(
             f"{path}: Parquet files need the extra `data`: pip install 'llm-fellowship[data]'"

@@ -28,6 +28,7 @@ class DataSets:
         from ..tables.funnel import exported_tables
         from ..tables.shown import on_terminal
 
+        terminal.out().print()
         terminal.out().print(on_terminal(exported_tables(self.exported)))
         terminal.out().print(Text(f"data sets  {self.to}"), soft_wrap=True)
 

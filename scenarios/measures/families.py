@@ -62,6 +62,16 @@ def family_of(model: str, families: Mapping[str, str] | None = None) -> str:
     return next((family for words, family in _FOUND if words.search(name)), model)
 
 
+def kin_of(model: str, said: str | None = None) -> str:
+    """Return what two models have in common that are kin: their family, as said or by name, or else their own name.
+
+    Args:
+        model: As in `openai/gpt-4o`; who serves it does not matter.
+        said: Its family, where the name does not tell; capitals do not matter.
+    """
+    return own_name(said or family_of(model))
+
+
 def own_name(model: str) -> str:
     """Return a model's name without its provider, in lower case: what two names of one model share."""
     return model.rsplit("/", 1)[-1].lower()

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -12,10 +13,8 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 14
 """Pairs that are looked at together in the order in which they are written."""
-PART = 1 << 16
+PART = 1 << 14
 """Pairs, about, that are looked at together with all others of their prompts."""
-MOST_PARTS = 256
-"""Each costs a reading of all numbers."""
 
 CODES = {
     "number": "q",
@@ -68,16 +67,13 @@ class Rows:
         return len(self.place)
 
 
-NAMES = tuple(Rows.__slots__)
-
-
 class Column:
     """One number of every pair."""
 
-    def __init__(self, folder: Path, code: str) -> None:
+    def __init__(self, folder: Path, kind: np.dtype[Any]) -> None:
+        self.kind = kind
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by close
-        self._kind = np.dtype(code)
-        self._waiting: array[Any] = array(code)
+        self._waiting: array[Any] = array(kind.char)
 
     def append(self, value: float) -> None:
         """Take the next pair's."""
@@ -89,12 +85,18 @@ class Column:
         """Take those of some more."""
         self._file.write(self._waiting)
         del self._waiting[:]
-        self._file.write(np.asarray(values, self._kind).tobytes())
+        self._file.write(np.asarray(values, self.kind).tobytes())
 
     def read(self, start: int, count: int) -> NDArray[Any]:
         """Return those of some pairs, all appended ones written by `extend` before."""
-        self._file.seek(start * self._kind.itemsize)
-        return np.frombuffer(self._file.read(count * self._kind.itemsize), self._kind)
+        self._file.seek(start * self.kind.itemsize)
+        return np.frombuffer(self._file.read(count * self.kind.itemsize), self.kind)
+
+    def mapped(self) -> NDArray[Any]:
+        """Return all, as pages of the file that leave the memory with it, where arrays that were freed may stay."""
+        self.extend(())
+        self._file.flush()
+        return np.memmap(self._file, self.kind, "r") if self._file.seek(0, SEEK_END) else np.empty(0, self.kind)
 
     def close(self) -> None:
         """Do away with the file."""
@@ -106,7 +108,7 @@ class Columns:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._columns = {name: Column(folder, code) for name, code in CODES.items()}
+        self._columns = {name: Column(folder, np.dtype(code)) for name, code in CODES.items()}
         self._count = 0
         self.items = 0
         """How many items have pairs; known once they are in order."""
@@ -134,35 +136,41 @@ class Columns:
         Args:
             ranks: The place of each variant among all, by the number that stands for it.
         """
-        for column in self._columns.values():
-            column.extend(())
         order = self._order(ranks)
         for name in ORDER:
             self._columns.pop(name).close()
-        for name, column in self._columns.items():
-            ordered = Column(self._folder, CODES[name])
-            whole = column.read(0, self._count)
-            for start in range(0, self._count, BLOCK):
-                values = whole[order[start : start + BLOCK]]
-                before = whole[order[start - 1 : start]] if start else None
-                ordered.extend(self._places(values, before) if name == "item" else values)
-            self._columns[name] = ordered
+        given = self._columns
+        self._columns = {name: self._arranged(column, order) for name, column in given.items() if name != "item"}
+        keys = self._arranged(given["item"], order)
+        self._columns["item"] = self._places(keys)
+        for column in (*given.values(), keys):
             column.close()
 
     def _order(self, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-        number = self._columns["number"].read(0, self._count)
+        number = self._columns["number"].mapped()
         if len(ranks) < 2:
             return np.argsort(number, kind="stable")
-        return np.lexsort((ranks[self._columns["variant"].read(0, self._count)], number))
+        return np.lexsort((ranks[self._columns["variant"].mapped()], number))
 
-    def _places(self, items: NDArray[np.uint64], before: NDArray[np.uint64] | None) -> NDArray[np.int64]:
-        """Return the places of items that stand for themselves, `before` being the one before the first of them."""
-        another = np.ones(len(items), dtype=np.bool_)
-        another[1:] = items[1:] != items[:-1]
-        another[0] = before is None or items[0] != before[0]
-        places = self.items + np.cumsum(another) - 1
-        self.items = int(places[-1]) + 1
-        return places
+    def _arranged(self, column: Column, order: NDArray[np.int64]) -> Column:
+        """Return a column in another order."""
+        found = Column(self._folder, column.kind)
+        whole = column.mapped()
+        for start in range(0, self._count, BLOCK):
+            found.extend(whole[order[start : start + BLOCK]])
+        return found
+
+    def _places(self, keys: Column) -> Column:
+        """Return the places of items, whose pairs stand together, by what stands for each; they are counted."""
+        found = Column(self._folder, np.dtype(np.int64))
+        before = 0  # which stands for none
+        for start in range(0, self._count, BLOCK):
+            items = keys.read(start, min(BLOCK, self._count - start))
+            another = np.not_equal(items, np.concatenate([[np.uint64(before)], items[:-1]]))
+            places = self.items + np.cumsum(another) - 1
+            found.extend(places)
+            self.items, before = int(places[-1]) + 1, items[-1]
+        return found
 
     def blocks(self) -> Iterator[Rows]:
         """Return all pairs in order, some at a time."""
@@ -176,10 +184,21 @@ class Columns:
 
         A part is about as large as PART, or as the pairs of its most frequent prompt where they are more.
         """
-        count = min(MOST_PARTS, -(-self._count // PART))
-        for part in range(count):
-            found: list[Rows] = []
-            for rows in self.blocks():
-                here = np.flatnonzero(rows.prompt % np.uint64(count) == part)
-                found.append(Rows(*(getattr(rows, name)[here] for name in NAMES)))
-            yield Rows(*(np.concatenate([getattr(rows, name) for rows in found]) for name in NAMES))
+        count = -(-self._count // PART)
+        if not count:
+            return
+        part = np.concatenate([(rows.prompt % np.uint64(count)).astype(np.uint32) for rows in self.blocks()])
+        sizes, order = np.bincount(part), np.argsort(part, kind="stable")
+        arranged = {name: self._arranged(column, order) for name, column in self._columns.items()}
+        arranged["place"] = Column(self._folder, order.dtype)
+        for start in range(0, self._count, BLOCK):
+            arranged["place"].extend(order[start : start + BLOCK])
+        del part, order
+        start = 0
+        try:
+            for size in sizes.tolist():
+                yield Rows(**{name: column.read(start, size) for name, column in arranged.items()})
+                start += size
+        finally:
+            for column in arranged.values():
+                column.close()

@@ -1,6 +1,6 @@
 """Pairs of a run, written as data sets: one folder, a configuration a data set and format, a file a split."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b, file_digest
 from pathlib import Path
@@ -44,8 +44,9 @@ def export(
 ) -> Exported:
     """Write a run's pairs as data sets, whole or not at all, and return what it came to.
 
-    Rows are in the order of the items, however conversations ended. Texts and numbers about them are in files; memory
-    has two bytes a pair and configuration, for a moment some 24 a pair, and what `repeats` holds.
+    Rows are in the order of the items, however conversations ended. Texts, and numbers about them, are in temporary
+    files of the folder; memory has two bytes a pair and configuration, for a moment some 24 a pair, and what `repeats`
+    holds.
 
     Args:
         candidates: Pairs of a run.
@@ -76,7 +77,7 @@ def export(
             stays = kept.of(pairs)
             for config in configs:
                 config.choose(pairs, stays)
-        _write(spool, columns, configs, splits, folder, files, candidates.run)
+        first = _write(_rows(spool, columns, configs, candidates.run), splits, folder, files)
         of_these: tuple[Data, ...] = tuple(dict.fromkeys(of for of, _ in wanted))
         exported = Exported(
             run=candidates.run,
@@ -92,7 +93,7 @@ def export(
         if anew and earlier is not None and earlier.run != exported.run:
             earlier = None
         exported = merged(earlier, exported, to)
-        folder.commit(exported, (card or bare_card)(exported, examples(exported, folder.stage, to)))
+        folder.commit(exported, (card or bare_card)(exported, examples(exported, first, to)))
     return exported
 
 
@@ -135,36 +136,39 @@ def _kept(spool: Spool, columns: Columns, repeats: Repeats | None) -> Kept:
     return Kept.by(columns.items, repeats(spool.requests(columns))) if repeats else Kept.all(columns.items)
 
 
-def _write(
-    spool: Spool,
-    columns: Columns,
-    configs: Sequence[Config],
-    splits: Splits,
-    folder: Folder,
-    files: Files,
-    run: str,
-) -> None:
-    """Write the rows of all configurations in one go; a split without rows gets no file."""
+def _write(rows: Iterable[tuple[Config, int, Row]], splits: Splits, folder: Folder, files: Files) -> dict[str, Row]:
+    """Write the rows of all configurations in one go; a split without rows gets no file.
+
+    Returns:
+        The first row of the first split of each configuration that has one.
+    """
     writers: dict[tuple[str, int], Writer] = {}
+    first: dict[tuple[str, int], Row] = {}
     with ExitStack() as open_files:
-        for pairs in columns.blocks():
-            sides = [config.sides(pairs) for config in configs]
-            wanted = np.logical_or.reduce([either for both in sides for either in both])
-            for place in np.flatnonzero(wanted).tolist():
-                pair = spool.pair(int(pairs.start[place]), int(pairs.size[place]))
-                known = metadata(pair, run)
-                split = int(pairs.split[place])
-                for config, (goods, bads) in zip(configs, sides, strict=True):
-                    good, bad = bool(goods[place]), bool(bads[place])
-                    if not good and not bad:
-                        continue
-                    if (config.name, split) not in writers:
-                        path = folder.staged(config.file(splits.names[split], files))
-                        file = writer(path, files, config.target, implicit=config.implicit)
-                        open_files.callback(file.close)
-                        writers[config.name, split] = file
+        for config, split, row in rows:
+            if (config.name, split) not in writers:
+                path = folder.staged(config.file(splits.names[split], files))
+                file = writer(path, files, config.target, implicit=config.implicit)
+                open_files.callback(file.close)
+                writers[config.name, split], first[config.name, split] = file, row
+            writers[config.name, split].write(row)
+    return {config: first[config, split] for config, split in sorted(first, reverse=True)}
+
+
+def _rows(spool: Spool, columns: Columns, configs: Sequence[Config], run: str) -> Iterator[tuple[Config, int, Row]]:
+    """Return the rows of all configurations, each with its split, pair by pair."""
+    for pairs in columns.blocks():
+        sides = [config.sides(pairs) for config in configs]
+        wanted = np.logical_or.reduce([either for both in sides for either in both])
+        for place in np.flatnonzero(wanted).tolist():
+            pair = spool.pair(int(pairs.start[place]), int(pairs.size[place]))
+            known = metadata(pair, run)
+            split = int(pairs.split[place])
+            for config, (goods, bads) in zip(configs, sides, strict=True):
+                good, bad = bool(goods[place]), bool(bads[place])
+                if good or bad:
                     for row in rows(config.target, pair, known, implicit=config.implicit, good=good, bad=bad):
-                        writers[config.name, split].write(row)
+                        yield config, split, row
 
 
 def _marked(written: Written, folder: Folder) -> Written:

@@ -19,7 +19,7 @@ from ...runtime.recording.standing import sift
 from ...runtime.secrecy import hidden
 from ..directory import ABOUT, MARK
 from ..measures.estimate import Estimate, share
-from ..measures.families import family_of
+from ..measures.families import kin_of
 from ..spend import Spend, unpriced_call
 from .command import Command, data_name, published, run_command
 
@@ -208,8 +208,8 @@ class _Fold:
         """Sequence of the first call, and of the last."""
         self._served: dict[tuple[str, str], dict[str, None]] = {}
         self._judges: dict[tuple[str, str], _Votes] = {}
-        self._judged: dict[tuple[str, str], dict[str, None]] = {}
-        """By judge and its model: the models whose texts it judged."""
+        self._kin: dict[tuple[str, str], set[str]] = {}
+        """By judge and its model: models of its family among those whose texts it judged."""
 
     def read(self) -> None:
         last = self._log.last()
@@ -253,15 +253,19 @@ class _Fold:
                 self._end(talk, ConversationId(conversation), content["number"], sequence)
 
     def _end(self, talk: _Talk, conversation: ConversationId, number: int, sequence: int) -> None:
-        models: dict[str, dict[str, Any]] = self._records[talk.variant]["models"]
+        record = self._records[talk.variant]
+        models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
+        said = {agent: each.get("family") for agent, each in record["scenario"]["agents"].items()}
+        families = {agent: kin_of(model, said.get(agent)) for agent, model in models.items()}
         votes = self._standing(conversation, sequence) if talk.set_aside else iter(talk.votes)
         for vote in votes:
-            wrote = {str(models[agent]["model"]) for agent in vote.writers or talk.writers if agent in models}
+            wrote = {(models[agent], families[agent]) for agent in vote.writers or talk.writers if agent in models}
             if not vote.writers:
-                wrote |= talk.candidates
-            judge = vote.agent, str(models[vote.agent]["model"])
+                wrote |= {(model, kin_of(model)) for model in talk.candidates}
+            judge = vote.agent, models[vote.agent]
             self._judges.setdefault(judge, _Votes()).take(number, vote)
-            self._judged.setdefault(judge, {}).update(dict.fromkeys(sorted(wrote)))
+            kin = {model for model, family in wrote if family == families[vote.agent]}
+            self._kin.setdefault(judge, set()).update(kin)
 
     def _standing(self, conversation: ConversationId, until: int) -> Iterator[_Vote]:
         """Return the votes that count where a part of a conversation was tried again."""
@@ -318,7 +322,7 @@ class _Fold:
         return agents.index(judge[0]), judge[1]
 
     def _judge(self, agent: str, model: str) -> Judge:
-        votes, family = self._judges[agent, model], family_of(model)
+        votes = self._judges[agent, model]
         return Judge(
             agent=agent,
             model=model,
@@ -327,7 +331,7 @@ class _Fold:
             flip_rate=votes.flip_rate(),
             half_unread=votes.half_unread,
             scores_alone=votes.scores_alone,
-            kin=tuple(name for name in sorted(self._judged[agent, model]) if family_of(name) == family),
+            kin=tuple(sorted(self._kin[agent, model])),
         )
 
 

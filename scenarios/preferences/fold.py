@@ -88,7 +88,8 @@ class RunCandidates:
 
     def asked(self, pair: Pair) -> Filters:
         """Return what the scenario asks of such a pair."""
-        return self._played[pair.variant or ""].filters[pair.data]
+        played = self._played[pair.variant or ""]
+        return played.steps[pair.step] if pair.step else played.filters[pair.data]
 
     @property
     def items(self) -> int:

@@ -74,3 +74,5 @@ class Pair:
     that, as in generation data."""
     dropped: Reason | None = None
     """Why it is no preference; None where it is kept."""
+    step: str = ""
+    """The `pair` that made it, by its place in the flow; of several one that keeps it. Empty where none did."""

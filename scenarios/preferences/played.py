@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ...protocols.pairing import Data, Filters
-from ..measures.families import family_of
+from ..measures.families import kin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class Played:
     prompts: Mapping[str, str]
     """Digest of each agent's prompt template."""
     filters: Mapping[Data, Filters]
-    """Of each data set that it makes, what its pairs must have."""
+    """Of each data set that it makes, what its pairs must have; where several steps make it, those of the first."""
+    steps: Mapping[str, Filters]
+    """The same of each `pair`, by its place in the flow."""
     compares: bool
     """Whether it gives verdicts on answers that came with the data."""
     scale: int | None
@@ -33,14 +35,15 @@ class Played:
         scenario: dict[str, Any] = record["scenario"]
         models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
         families = {
-            agent: str(scenario["agents"].get(agent, {}).get("family") or family_of(model))
-            for agent, model in models.items()
+            agent: kin_of(model, scenario["agents"].get(agent, {}).get("family")) for agent, model in models.items()
         }
         filters: dict[Data, Filters] = {}
-        for step in _steps(scenario["flow"]):
+        steps: dict[str, Filters] = {}
+        for place, step in _steps(scenario["flow"]):
             if "pair" in step:
                 said = {name: step[name] for name in Filters.model_fields if name in step}
-                filters.setdefault(cast("Data", step["pair"]), Filters.model_validate(said))
+                steps[place] = Filters.model_validate(said)
+                filters.setdefault(cast("Data", step["pair"]), steps[place])
         compares = scenario["gives"] == "verdict" and scenario["takes"] == "comparison"
         judging: dict[str, Any] = scenario.get("judging", {})
         direct = judging.get("strategy") == "direct"
@@ -49,6 +52,7 @@ class Played:
             models=models,
             families=families,
             prompts={agent: str(digest) for agent, digest in record["prompts"].items()},
+            steps=steps,
             filters=filters or ({"generation": Filters()} if compares else {}),
             compares=compares,
             scale=None if direct else int(judging.get("scale", 10)),
@@ -58,12 +62,13 @@ class Played:
 def makes_pairs(played: Mapping[str, Any]) -> bool:
     """Return whether a step of what was played makes preference pairs; `played` is as a run has noted it."""
     records: Mapping[str, Any] = played.get("variants", {"": played})
-    return any("pair" in step for record in records.values() for step in _steps(record["scenario"]["flow"]))
+    return any("pair" in step for record in records.values() for _, step in _steps(record["scenario"]["flow"]))
 
 
-def _steps(flow: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Return steps, each followed by those inside it."""
-    for step in flow:
-        yield step
-        for inner in ("do", "else"):
-            yield from _steps(step.get(inner, []))
+def _steps(flow: list[dict[str, Any]], outer: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return steps with their places, as a run notes them, each followed by those inside it."""
+    for index, step in enumerate(flow):
+        place = f"{outer}.{index}" if outer else str(index)
+        yield place, step
+        yield from _steps(step.get("do", []), f"{place}.do" if "when" in step else place)
+        yield from _steps(step.get("else", []), f"{place}.else")

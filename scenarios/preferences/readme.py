@@ -12,13 +12,21 @@ from .formats import Row
 from .front import loading
 
 
-def examples(exported: Exported, stage: Path, to: Path) -> dict[str, Row]:
-    """Return the first row of every configuration that has one, whether it was written now or before."""
+def examples(exported: Exported, now: Mapping[str, Row], to: Path) -> dict[str, Row]:
+    """Return the first row of every configuration that has one, whether it was written now or before.
+
+    Args:
+        exported: What the folder will hold.
+        now: The first rows of what was written now.
+        to: The folder, which has what was written before.
+    """
     found: dict[str, Row] = {}
     for written in exported.written:
+        if written.config in now:
+            found[written.config] = now[written.config]
+            continue
         for name in islice(written.files.values(), 1):
-            path = stage / name if (stage / name).is_file() else to / name
-            found[written.config] = next(row for _, row in rows(path))
+            found[written.config] = next(row for _, row in rows(to / name))
     return found
 
 

@@ -76,15 +76,15 @@ class Talk:
     def pairs(self) -> Iterator[Pair]:
         """Return all candidates that were made; what two steps make of the same texts is one, kept if one keeps it."""
         made = {content["step"]: content for content in self.made}  # of one made again, the last counts
-        found: dict[tuple[Data, str, str | None], PairCandidate] = {}
+        found: dict[tuple[Data, str, str | None], tuple[PairCandidate, str]] = {}
         for content in made.values():
             for each in content["candidates"]:
                 candidate = PairCandidate.model_validate(each)
                 name = (content["data"], candidate.first, candidate.second)
-                if name not in found or (found[name].dropped is not None and candidate.dropped is None):
-                    found[name] = candidate
-        for (data, _, _), candidate in found.items():
-            yield self._pair(data, candidate)
+                if name not in found or (found[name][0].dropped is not None and candidate.dropped is None):
+                    found[name] = candidate, content["step"]
+        for (data, _, _), (candidate, step) in found.items():
+            yield self._pair(data, candidate, step)
 
     # what every pair says of its item
 
@@ -107,7 +107,7 @@ class Talk:
 
     # one of them
 
-    def _pair(self, data: Data, candidate: PairCandidate) -> Pair:
+    def _pair(self, data: Data, candidate: PairCandidate, step: str) -> Pair:
         preference = candidate.preference
         swapped = preference is not None and preference.verdict == "b"
         first, second = candidate.first, candidate.second
@@ -132,6 +132,7 @@ class Talk:
             votes=(votes[2], votes[1], votes[0], votes[3]) if swapped else votes,
             ballots=tuple(self._ballots(preference)) if preference is not None else (),
             dropped=candidate.dropped,
+            step=step,
         )
 
     def _asked(self, candidate: PairCandidate, better: str | None, worse: str | None) -> tuple[Turn, ...]:

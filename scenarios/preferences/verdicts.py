@@ -7,7 +7,7 @@ from ...protocols.judging import Ballot as Cast
 from ...protocols.judging import Verdict
 from ...protocols.material import identical
 from ...protocols.pairing import Filters, PairCandidate, Preference, Reason, why_not
-from ..measures.families import family_of
+from ..measures.families import kin_of
 from .pair import Pair, Side
 from .talk import Talk, ballot_of
 
@@ -51,7 +51,7 @@ def _why(
     talk: Talk, candidate: PairCandidate, answers: dict[str, Any], judges: list[str], *, own_family: bool
 ) -> Reason | None:
     same = identical(answers["a"]["text"], answers["b"]["text"])
-    families = {family_of(str(answer["model"])) for answer in answers.values() if answer.get("model")}
+    families = {kin_of(str(answer["model"])) for answer in answers.values() if answer.get("model")}
     if not own_family and not same and any(talk.played.families.get(judge) in families for judge in judges):
         return "own family"
     return why_not(candidate, Filters(), identical=same)

@@ -108,7 +108,11 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         record: dict[str, Any] = orjson.loads(log.meta("played") or "{}")
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives")
-            why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
+            why = (
+                f"it gives {gives.removesuffix('s')}s, and not verdicts"
+                if gives
+                else "its log does not say what was played"
+            )
             return _without_votes(facts, (), f"No figures of raters: {why}.")
         played = played_of(record)
         ratings = Ratings.of(run_ratings(log), str(path))

@@ -20,6 +20,7 @@ from playing import content
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.items import Turn
 from fellowship.protocols.pairing import REASONS, Data, Filters
+from fellowship.scenarios.preferences import columns
 from fellowship.scenarios.preferences.balance import balance
 from fellowship.scenarios.preferences.candidates import why_dropped
 from fellowship.scenarios.preferences.export import export
@@ -237,6 +238,20 @@ def test_what_no_filter_decides_stays_as_it_was() -> None:
     assert why_dropped(replace(made, dropped="agreement", votes=(2, 1, 0, 0)), Filters(agreement=0.6)) is None
     assert why_dropped(replace(made, dropped=None, votes=(2, 1, 0, 0)), Filters(agreement=0.7)) == "agreement"
     assert why_dropped(replace(made, dropped=None), Filters(margin=1)) == "no scores"
+
+
+@given(LISTS, st.integers(1, 3), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_rows_and_figures_are_the_same_in_however_many_parts_pairs_are_looked_at(
+    made: list[Pair], block: int, part: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        whole = export(Made(made), Path(folder) / "one", FORMATS)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(columns, "BLOCK", block)
+            patched.setattr(columns, "PART", part)
+            assert export(Made(made), Path(folder) / "two", FORMATS) == whole
+        assert content(Path(folder) / "one") == content(Path(folder) / "two")
 
 
 # order

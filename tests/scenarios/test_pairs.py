@@ -18,7 +18,7 @@ from fellowship.protocols.generation import DraftWritten
 from fellowship.protocols.judging import Judging, verdict_of
 from fellowship.protocols.material import Material, Selection, identical
 from fellowship.protocols.messages import Fact
-from fellowship.protocols.pairing import Filters, PairCandidate, PairsMade, why_not
+from fellowship.protocols.pairing import Filters, PairCandidate, PairsMade, Preference, why_not
 from fellowship.runtime.log import LogReader
 from fellowship.scenarios import load, plan
 from fellowship.scenarios.preferences.fold import candidates
@@ -208,6 +208,38 @@ async def test_feedbacks_that_were_asked_for_otherwise_make_no_pair(tmp_path: Pa
     assert pairs(tmp_path / "again")[-1] == ("reviewer/2", "other/2", "b", "prompts differ")
 
 
+@pytest.mark.parametrize(
+    "asking",
+    [
+        """\
+- {ask: reviewer, for: feedback, hears: writer}
+- {ask: other, for: feedback, hears: [writer, single]}""",
+        "- {ask: [reviewer, other], for: feedback, hears: everyone, order: in-turn}",
+    ],
+    ids=["of more answers", "after the other's"],
+)
+async def test_feedbacks_of_reviewers_who_were_told_different_things_make_no_pair(asking: str, tmp_path: Path) -> None:
+    revised = "- {ask: writer, for: draft, hears: [reviewer, other], apart: true}"
+    rows = await made(tmp_path, Cast(WORTH), "- {ask: [writer, single], for: draft}", asking, revised, workflow())
+    assert rows[-1] == ("reviewer/1", "other/1", "a", "prompts differ")
+
+
+@pytest.mark.parametrize("around", ["", "repeat: 1", "when: score >= 0", "when: score < 0"])
+async def test_a_pair_is_asked_for_what_the_step_asks_that_made_it(around: str, tmp_path: Path) -> None:
+    first, second = generation("versions: [2, 1]"), generation("select: all, margin: 2")
+    inner = "  do: [{ask: writer, for: draft}]\n  else:" if around.endswith("< 0") else "  do:"
+    step = f"- {around}\n{inner}\n    {second}" if around else second
+    await staged(written(*THREE, first, step, gives="pairs"), Cast(WORTH), tmp_path / "run")
+    with LogReader(tmp_path / "run" / "run.db") as log:
+        found = candidates(log)
+        asked = {(pair.chosen.event, pair.rejected.event): found.asked(pair) for pair in found}  # type: ignore[union-attr]
+    assert {names: filters.margin for names, filters in asked.items()} == {
+        ("writer/2", "writer/1"): 0,
+        ("writer/3", "writer/1"): 2,
+        ("writer/2", "writer/3"): 2,
+    }
+
+
 async def test_what_a_knock_out_has_settled_is_not_asked_again_by_any_pair(tmp_path: Path) -> None:
     cast = Cast(WORTH)
     pick = "- {pick: round-robin, by: judge}"
@@ -218,6 +250,55 @@ async def test_what_a_knock_out_has_settled_is_not_asked_again_by_any_pair(tmp_p
         4,
     ]
     assert results(tmp_path / "run")[0]["pairs"] == {"generation": 3, "workflow": 4}
+
+
+@pytest.mark.parametrize("way", ["as_published: true", "orders: ab", "scale: 5", "strategy: direct"])
+async def test_what_was_judged_in_another_way_is_judged_anew_for_a_pair(way: str, tmp_path: Path) -> None:
+    cast = Cast(duels={("writer 1", "writer 2"): (8, 3), ("writer 2", "writer 1"): (8, 3)})
+    rows = await made(tmp_path, cast, ONCE, REVISED, f"- {{pick: knock-out, by: judge, {way}}}", generation())
+    assert rows == [("writer/1", "writer/2", "tie", "tie")]  # the judge prefers whatever stands first
+    assert cast.of("judge")[-2:] == both("writer 1", "writer 2")
+
+
+async def test_scores_on_several_scales_are_brought_to_one(tmp_path: Path) -> None:
+    cast = Cast(by={"judge": {"writer 1": 4, "writer 2": 5}, "second": {"writer 1": 70, "writer 2": 90}})
+    picks = "- {pick: knock-out, by: judge, scale: 5}", "- {pick: knock-out, by: second, scale: 100}"
+    step = "- {pair: generation, select: all, margin: 16}"
+    await staged(written(ONCE, REVISED, *picks, step, gives="pairs"), cast, tmp_path / "run")
+    (made,) = facts(tmp_path / "run", "pairs_made")
+    assert isinstance(made, PairsMade)
+    known = made.candidates[0].preference
+    assert known is not None
+    assert (known.score_first, known.score_second, known.scale, known.margin) == (75, 95, 100, 20)
+
+
+async def test_drafts_that_were_scored_alone_on_several_scales_are_compared_on_one(tmp_path: Path) -> None:
+    cast = Cast({"writer 1": 9, "writer 2": 80})
+    picks = ["- {pick: best, by: judge}", REVISED, "- {pick: best, by: judge, scale: 100}"]
+    rows = await made(tmp_path, cast, ONCE, *picks, "- {pair: generation, select: all}")
+    assert rows == [("writer/1", "writer/2", "a", None)]  # 9 of 10, and 80 of 100
+
+
+async def test_feedback_on_another_writers_draft_has_no_label_by_what_came_of_this_one(tmp_path: Path) -> None:
+    steps = [
+        "- {ask: [writer, single], for: draft}",
+        "- {ask: reviewer, for: feedback, hears: single}",
+        "- {ask: other, for: feedback, hears: writer}",
+        "- {ask: writer, for: draft, hears: [reviewer, other]}",
+    ]
+    rows = await made(tmp_path, Cast(WORTH), *steps, workflow("among: writer"))
+    assert rows == [("writer/2", "writer/1", "a", None), ("other/1", None, "a", None)]
+
+
+@pytest.mark.parametrize(("scores", "share"), [((2.3, 1.3), 0.28), ((8.7, 7.7), 0.07), ((1.1, 0.1), 0.56)])
+def test_what_is_just_enough_is_enough_whatever_machines_make_of_decimals(
+    scores: tuple[float, float], share: float
+) -> None:
+    votes = (round(share * 100), 0, round(100 - share * 100), 0)
+    known = Preference(first="a", second="b", verdict="a", score_first=scores[0], score_second=scores[1], votes=votes)
+    candidate = PairCandidate(of="answer", first="a", second="b", preference=known)
+    for margin, agreement, reason in ((1.0, share, None), (1.01, share, "margin"), (1.0, share + 0.01, "agreement")):
+        assert why_not(candidate, Filters(margin=margin, agreement=agreement), identical=False) == reason
 
 
 async def test_of_pairs_that_are_made_in_every_round_those_of_the_last_count(tmp_path: Path) -> None:
@@ -286,6 +367,19 @@ def test_a_family_can_be_named_where_a_models_name_does_not_tell() -> None:
     assert planned(text, hidden).unasked == ()
     named = text.replace("writer: {role: generator,", "writer: {family: meta-llama, role: generator,")
     assert len(planned(named, hidden).unasked) == 1
+
+
+def test_a_model_of_no_known_family_is_its_own_kin_whoever_serves_it_and_however_a_family_is_written() -> None:
+    text = written(ONCE, REVISED, generation(), gives="pairs")
+    assert len(planned(text, {"writer": "acme/our-tuned", "judge": "other/Our-Tuned"}).unasked) == 1
+    named = text.replace("judge: {role: judge,", "judge: {family: Meta-Llama, role: judge,")
+    assert len(planned(named, {**KIN, "judge": "acme/our-tuned"}).unasked) == 1
+
+
+def test_only_the_family_that_a_judge_is_of_is_named_and_not_that_of_the_other_draft() -> None:
+    text = written("- {ask: [writer, single], for: draft}", generation(), gives="pairs")
+    (problem,) = planned(text, {"writer": "acme/llama-3", "single": "acme/gemma-2", "judge": "acme/gemma-3"}).unasked
+    assert "of its own family (google-gemma), and" in str(problem)
 
 
 async def test_of_a_jury_those_of_the_writers_family_are_not_asked_about_its_drafts(tmp_path: Path) -> None:
@@ -423,3 +517,10 @@ def test_of_a_judge_who_says_it_twice_the_last_word_counts_and_a_comparison_goes
     assert verdict(("judge", compared("w/1", "w/2", (3, 4)))) == "b"
     assert verdict(("judge", compared("w/1", "w/2", (3, 4))), ("judge", compared("w/2", "w/1", (5, 5)))) == "tie"
     assert verdict(("second", compared("w/1", "w/2", (3, 4)))) == "a"  # who is not asked for does not count
+
+
+def test_a_scenario_with_a_parameter_for_it_says_how_to_let_a_judge_label_its_own_family() -> None:
+    scenario, source = load("preference-pairs")
+    told = [str(problem) for problem in plan(scenario, source=source, models={"*": "acme/llama-3"}).unasked]  # type: ignore[arg-type]
+    assert len(told) == 2
+    assert all(line.endswith("or say --set own_family=true") for line in told)

@@ -190,6 +190,7 @@ def test_all_mistakes_of_parameters_are_told_at_once() -> None:
         ("rounds=true", "--set rounds=true: rounds: must be a number, as 2 is, not True"),
         ("rounds=[1]", "--set rounds=[1]: rounds: must be one value: text, a number, true or false"),
         ("wo=one", "--set wo=one: unknown parameter 'wo'; did you mean 'who'?"),
+        ("colour=red", "--set colour=red: unknown parameter 'colour'; there is ends, enough, rounds, who, words"),
         ("flow.1.repeat.x=3", "--set flow.1.repeat.x=3: a parameter stands there: --set rounds=… chooses it"),
     ],
 )
@@ -197,6 +198,11 @@ def test_a_value_that_a_parameter_does_not_take_is_refused(good: str, change: st
     with pytest.raises(DeclarationError) as caught:
         load(good, changes=[change])
     assert str(caught.value) == message
+
+
+def test_a_word_that_is_nearer_to_a_key_than_to_a_parameter_is_told_as_a_key(good: str) -> None:
+    with pytest.raises(DeclarationError, match="unknown key 'judgin'; did you mean 'judging'"):
+        load(good, changes=["judgin=red"])
 
 
 def test_a_parameter_whose_place_is_set_otherwise_is_not_missed(good: str) -> None:

@@ -205,6 +205,19 @@ async def test_who_judges_drafts_of_its_own_model_is_its_own_kin(tmp_path: Path)
     assert judge.kin == ("acme/llama-3-8b",)
 
 
+async def test_a_family_that_a_scenario_names_makes_kin_and_whoever_serves_a_model_does_not_matter(
+    tmp_path: Path,
+) -> None:
+    said = {"agents.writer.family": "Ours", "agents.judge.family": "ours"}
+    models = {"writer": "acme/tuned", "single": "acme/own", "reviewer": "acme/qwen-2", "judge": "other/own"}
+    for changes, kin in (((), ("acme/own",)), (tuple(f"{at}={to}" for at, to in said.items()), ("acme/tuned",))):
+        scenario, source = load("preference-pairs", changes=["own_family=true", *changes])
+        made = plan(scenario, source=source, models=models)  # type: ignore[arg-type]
+        run = tmp_path / str(len(changes))
+        assert await played(made, 1, run) is not None
+        assert of(run).judges[0].kin == kin
+
+
 # the command
 
 

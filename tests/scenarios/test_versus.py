@@ -274,6 +274,19 @@ def test_a_sweep_is_held_against_its_single_answers_which_meet_one_another(tmp_p
     assert found["published"] == []
 
 
+def test_variants_that_a_sweep_has_gone_on_without_are_no_pipelines_of_it(tmp_path: Path) -> None:
+    scenario, source = load("loops")
+    assert isinstance(scenario, Sweep)
+    client = ScriptedModel(written)
+    for models in (["long", "short"], ["long"]):
+        made = sweep(scenario, source=source, models=[(name, f"acme/{name}") for name in models])
+        anyio.run(play, made, questions(1), tmp_path / "run", Settings(client=client, accept_changes=True))
+    assert [(each.name, each.count(None)) for each in open_pipelines([str(tmp_path / "run")])] == [
+        ("answer/long", 1),
+        ("feedback-loop/same/long", 1),
+    ]
+
+
 def test_two_pipelines_against_the_same_opponent_are_tested_on_the_prompts_of_both(
     tmp_path: Path, address: str
 ) -> None:
