@@ -5,6 +5,8 @@ BIN = $(VENV)/bin
 PYTHONS ?= python3.11 python3.12 python3.13
 # What trl trains with in tests: a build for the CPU. `make trl TORCH=torch` takes the one for GPUs, with gigabytes beside it.
 TORCH ?= torch==2.13.0+cpu
+# A worker a core, four at the most, each with a file at a time; the files that take longest lie first.
+WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test trl check format bench soak docs matrix clean
 
@@ -36,7 +38,7 @@ ifdef CI
 	@$(MAKE) --no-print-directory $(VENV)/.trl || echo "$(TORCH) is not to be had for this Python: tests by trl are skipped"
 endif
 	@$(BIN)/fellowship models get smollm2-135m
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 trl: $(VENV)/.trl
 	$(BIN)/python -m pytest -m trl
