@@ -13,9 +13,9 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from ..protocols.errors import DeclarationError, Problem, nearest
+from .parameter import Parameter
 from .problems import Problems
 from .source import Path, Source
-from .spec import Parameter
 
 KEY = "parameters"
 CHOSEN = "chosen"

@@ -6,23 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
 
-from ..protocols.errors import nearest
 from ..protocols.judging import Judging, Orders, Reconcile, StrategyName
 from ..protocols.models import ModelSettings
 from ..protocols.pairing import Data
+from .parameter import Declared, Name, Parameter, Scalar
 
 Takes = Literal["instruction", "comparison"]
 Gives = Literal["verdict", "draft", "pairs"]
 Wanted = Literal["draft", "feedback", "argument", "ballot"]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 def _one_or_more(value: object) -> object:
@@ -41,17 +38,7 @@ JUDGING_OPTIONS = ("strategy", "scale", "orders", "reconcile")
 """What a step that asks for ballots may say of them."""
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class Failing(_Declared):
+class Failing(Declared):
     """What becomes of an agent whose model cannot be asked or understood."""
 
     retry: int = Field(default=0, ge=0, le=10, strict=True)
@@ -60,7 +47,7 @@ class Failing(_Declared):
     """fail: the item fails. recuse: the item goes on without this agent."""
 
 
-class Agent(_Declared):
+class Agent(Declared):
     """Someone who takes part."""
 
     role: str
@@ -77,7 +64,7 @@ class Agent(_Declared):
     """Whose model it is, where its name does not tell: judges make no pairs of their own family's answers."""
 
 
-class Ask(_Declared):
+class Ask(Declared):
     """Ask agents for something, and wait until all have answered."""
 
     ask: Names
@@ -123,7 +110,7 @@ Conditions = Annotated[
 """A condition, or several of which one is enough."""
 
 
-class Repeat(_Declared):
+class Repeat(Declared):
     """Do steps several times, or until a condition holds."""
 
     repeat: int = Field(ge=1, le=1000, strict=True)
@@ -140,14 +127,14 @@ class Repeat(_Declared):
         return (self.until,) if isinstance(self.until, str) else self.until or ()
 
 
-class Decide(_Declared):
+class Decide(Declared):
     """Bring the last vote of everyone to one verdict."""
 
     decide: str
     """The aggregation rule: unique-mode, majority or mean-score."""
 
 
-class _Judged(_Declared):
+class _Judged(Declared):
     """A step in which judges compare drafts."""
 
     by: Names | None = None
@@ -203,7 +190,7 @@ class Pair(_Judged):
     """Whether judges are asked about drafts that a model of their own family wrote."""
 
 
-class When(_Declared):
+class When(Declared):
     """Do steps where a condition holds, and others, or none, where it does not."""
 
     when: str
@@ -259,70 +246,7 @@ Model = Annotated[
 ]
 
 
-def _one_value(value: object) -> object:
-    if isinstance(value, str | int | float):  # a bool is an int
-        return value
-    raise PydanticCustomError("one_value", "must be one value: text, a number, true or false")
-
-
-Scalar = Annotated[str | int | float | bool, BeforeValidator(_one_value)]
-
-
-class Parameter(_Declared):
-    """A value that may be chosen for each run: `$NAME` stands for it in the scenario."""
-
-    about: str = ""
-    """What it says."""
-    default: Scalar
-    """Its value where none is chosen; --set NAME=VALUE chooses. Of several `choices`, the name of one."""
-    choices: dict[Name, Any] = Field(default_factory=dict[str, Any])
-    """What it may be, and what stands in its place then: a value or a list of them."""
-    least: float | None = None
-    """Of a number."""
-    most: float | None = None
-    """Of a number."""
-
-    @property
-    def value(self) -> Any:  # noqa: ANN401 - whatever a document may hold
-        """Return what stands in its place."""
-        return self.choices[str(self.default)] if self.choices else self.default
-
-    @property
-    def range(self) -> str:
-        """Return in words what it may be; empty where that is not said."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if self.least is not None and self.most is not None:
-            return f"{self.least:g} to {self.most:g}"
-        if self.least is not None:
-            return f"{self.least:g} or more"
-        return "" if self.most is None else f"{self.most:g} or less"
-
-    def wrong(self, like: object = None) -> str | None:
-        """Return what is wrong with its value; `like` is one of the kind it must be of."""
-        value = self.default
-        if self.choices:
-            known = f"unknown choice {str(value)!r}{nearest(str(value), self.choices)}"
-            return None if str(value) in self.choices else known
-        if like is not None and _kind(value) != _kind(like) and (_kind(value), _kind(like)) != ("a number", "text"):
-            return f"must be {_kind(like)}, as {like!r} is, not {value!r:.60}"
-        if isinstance(like, int) and not isinstance(like, bool) and isinstance(value, float):
-            return f"must be a whole number, as {like!r} is, not {value!r}"
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if self.least is not None and value < self.least:
-                return f"must be {self.least:g} or more, not {value:g}"
-            if self.most is not None and value > self.most:
-                return f"must be {self.most:g} or less, not {value:g}"
-        return None
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, (int, float)) else "text"
-
-
-class Scenario(_Declared):
+class Scenario(Declared):
     """Who takes part, and how the talk goes."""
 
     scenario: Name
@@ -368,7 +292,7 @@ Values = Annotated[
 ]
 
 
-class Leg(_Declared):
+class Leg(Declared):
     """A scenario that a sweep plays, and what of it is varied."""
 
     play: str
@@ -382,7 +306,7 @@ class Leg(_Declared):
     """Paths under `over` of which no two have the same value: other combinations are no variants."""
 
 
-class Sweep(_Declared):
+class Sweep(Declared):
     """Several scenarios, or one in several ways, each played for every item: the ways are compared."""
 
     scenario: Name

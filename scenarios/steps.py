@@ -18,6 +18,7 @@ from ..protocols.sparing import Decided
 from ..protocols.stopping import Condition
 from ..runtime.supervision import Policy
 from . import spec
+from .parameter import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Variant:
     """One of the ways in which a sweep plays every item."""
 
     plan: Plan
-    over: Mapping[str, spec.Scalar]
+    over: Mapping[str, Scalar]
     """What tells it from the others: the scenario under `play`, and each value that is varied, by its path."""
 
 

@@ -19,6 +19,7 @@ from ..protocols.models import ModelSettings
 from ..protocols.registry import Registry
 from . import spec
 from .loading import library, prove_meant, set_value, source_of, validate
+from .parameter import Scalar
 from .planning import plan
 from .source import Path, Source
 from .steps import Swept, Variant
@@ -125,8 +126,8 @@ def _prove_distinct(leg: spec.Leg, at: Path, source: Source) -> None:
 
 def _variant(
     base: Source,
-    fixed: Mapping[str, spec.Scalar],
-    over: dict[str, spec.Scalar],
+    fixed: Mapping[str, Scalar],
+    over: dict[str, Scalar],
     compared: Mapping[str, spec.Model],
     at: Path,
     source: Source,
@@ -175,15 +176,15 @@ def _played(leg: spec.Leg, at: Path, source: Source) -> Source:
 
 
 def _values(
-    path: str, values: tuple[spec.Scalar, ...] | str, compared: Mapping[str, spec.Model], at: Path, source: Source
-) -> tuple[spec.Scalar, ...]:
+    path: str, values: tuple[Scalar, ...] | str, compared: Mapping[str, spec.Model], at: Path, source: Source
+) -> tuple[Scalar, ...]:
     is_model = path.startswith("models.")
     if values == EVERY:
         if not is_model:
             what = f"{EVERY} is for models, as in models.judge: {EVERY}"
             raise DeclarationError([source.problem(what, at)])
         return tuple(compared)
-    given = cast("tuple[spec.Scalar, ...]", values)
+    given = cast("tuple[Scalar, ...]", values)
     if not given:
         raise DeclarationError([source.problem(f"{path} has no values", at)])
     if is_model:

@@ -19,7 +19,7 @@ from .outcomes import Outcome, Status
 if TYPE_CHECKING:
     from .again import Replayed
     from .bench import Measured
-    from .spec import Parameter
+    from .parameter import Parameter
 
 PIPED_WIDTH = 160
 """Columns where nobody is looking: paths are not broken."""
