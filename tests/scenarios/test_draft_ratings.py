@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,10 @@ async def test_every_ballot_on_two_drafts_is_a_rating_of_these_two(tmp_path: Pat
         for ballot in body["ballots"]
     ]
     assert len(found) == len(expected) > 8
+    drafts = (*(f"writer-{version}" for version in range(1, 6)), "single-1")  # two reviewers are followed apart, twice
     assert {rating.item for rating in found} <= {
-        f"i{number}/{names}" for number in range(4)
-        for names in ("writer-1:writer-2", "writer-2:writer-3", "writer-1:writer-3", "writer-1:single-1",
-                      "writer-2:single-1", "writer-3:single-1")
-    }  # fmt: skip
+        f"i{number}/{one}:{other}" for number in range(4) for one, other in combinations(drafts, 2)
+    }
     for rating in found:
         assert rating.item.split("/")[1] == f"{rating.model_a}:{rating.model_b}".replace("/", "-")
         assert (rating.rater, rating.model, rating.kind) == ("judge", "acme/judge", "model")
