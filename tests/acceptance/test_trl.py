@@ -258,7 +258,7 @@ def test_pairs_that_trl_takes_apart_are_the_rows_of_kto_but_for_single_labels(ex
     of_pairs = labels.keys() & found.keys()
     assert all(labels[text] == {found[text]} for text in of_pairs)
     alone = [row for row in rows if answered(row) not in labels]
-    assert all("" in row["metadata"]["events"].values() for row in alone)
+    assert all(None in row["metadata"]["events"].values() for row in alone)
     contradictory = exports.written()[f"{data}-kto"]["left_out"].get("contradictory", 0)
     assert contradictory >= 2 * len(labels.keys() - of_pairs)  # each is told once for good and once for bad, at least
     assert bool(alone) == bool(contradictory) == (data == "workflow")
