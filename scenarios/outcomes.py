@@ -134,8 +134,7 @@ class Fold:
         """
         tallies: dict[str, _Tally] = {}
         last = self._log.last()  # what is set aside from here on has its successor, if any, from here on, too
-        aside = self._log.bodies(("outcome_set_aside",), until=last)
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
+        set_aside = self._log.set_aside(last)
         found = self._log.bodies((*FOLDED, *kinds_of(self._log)), with_text=("item_finished",), until=last)
         for sequence, conversation, sender, kind, body, text_apart in found:
             item = conversation.rpartition("~")[0]

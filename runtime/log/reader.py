@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
+
 from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId
@@ -147,6 +149,11 @@ class LogReader:
                 yield row[:6]
             else:
                 yield *row[:4], self._whole(row[4], row[5], row[6], row[0]), None
+
+    def set_aside(self, until: int) -> set[int]:
+        """Return the sequences of outcomes that do not count any more, as far as is said up to an event."""
+        found = self.bodies(("outcome_set_aside",), until=until)
+        return {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in found}
 
     def last(self) -> int:
         """Return the sequence of the newest event; 0 where there is none."""

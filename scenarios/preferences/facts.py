@@ -213,8 +213,7 @@ class _Fold:
 
     def read(self) -> None:
         last = self._log.last()
-        aside = self._log.bodies(("outcome_set_aside",), until=last)
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
+        set_aside = self._log.set_aside(last)
         for sequence, conversation, sender, kind, body, apart in self._log.bodies(KINDS, until=last):
             try:
                 content: dict[str, Any] = orjson.loads(body)

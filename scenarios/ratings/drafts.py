@@ -79,8 +79,7 @@ class DraftVotes:
             LogError: the log is damaged.
         """
         last = self._log.last()
-        aside = self._log.bodies(("outcome_set_aside",), until=last)
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
+        set_aside = self._log.set_aside(last)
         talks: dict[str, _Talk] = {}
         for sequence, conversation, sender, kind, body, digest in self._log.bodies(KINDS, until=last):
             try:

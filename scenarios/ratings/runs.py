@@ -90,8 +90,7 @@ class _Fold:
     def ended(self) -> Iterator[tuple[int, list[Rating]]]:
         """Return the number of each item that has an outcome, and its ratings."""
         last = self._log.last()
-        aside = self._log.bodies(("outcome_set_aside",), until=last)
-        set_aside = {orjson.loads(body)["outcome"] for _, _, _, _, body, _ in aside}
+        set_aside = self._log.set_aside(last)
         talks: dict[str, _Talk] = {}
         for sequence, conversation, sender, kind, body, _ in self._log.bodies(KINDS, until=last):
             try:
