@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from ..protocols.answering import Answers
+from ..protocols.items import Slot
 from ..protocols.models import ModelSettings
 from .personas import Persona
+from .prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +20,9 @@ class Profile:
     persona: Persona | None = None
     instructions: str = ""
     """The scenario's own words to it, added to its system message."""
+    prompt: Prompt | None = None
+    """Wordings in place of the role's own, by block."""
+    side: Slot | None = None
+    """The candidate it argues for, where the command does not say otherwise."""
+    answers: Answers = "exact"
+    """How answers to questions are compared: what form is asked for."""

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from .items import Slot
 from .judging import Order
 from .messages import Command, Fact
 
@@ -31,3 +32,5 @@ class MakeArgument(Command[ArgumentMade]):
     kind: Literal["make_argument"] = "make_argument"
     order: Order = "ab"
     """Which candidate is shown first."""
+    side: Slot | None = None
+    """The candidate to argue for; none: as it seems right."""

@@ -15,10 +15,12 @@ from .jury import CastVote, VoteCast
 from .lifecycle import (
     AgentFailed,
     AgentRecused,
+    AgentsExcused,
     AskingEnded,
     BatchEnded,
     BatchPrepared,
     BatchSubmitted,
+    BranchesOpened,
     BranchTaken,
     ConditionMet,
     DecisionMade,
@@ -36,27 +38,45 @@ from .lifecycle import (
     RunStarted,
 )
 from .messages import Message
+from .moderation import (
+    ApprovalGiven,
+    AskQuestion,
+    CriteriaProposed,
+    GiveApproval,
+    ProposeCriteria,
+    QuestionAsked,
+    SummaryWritten,
+    WriteSummary,
+)
 from .pairing import PairsMade
 from .review import FeedbackGiven, GiveFeedback
+from .solving import GiveAnswer
 
 LoggedMessage = Annotated[
     AgentFailed
     | AgentRecused
+    | AgentsExcused
+    | ApprovalGiven
     | ArgumentMade
+    | AskQuestion
     | AskingEnded
     | BatchEnded
     | BatchPrepared
     | BatchSubmitted
     | BranchTaken
+    | BranchesOpened
     | CastVote
     | CompareDrafts
     | ConditionMet
+    | CriteriaProposed
     | DecisionMade
     | DraftPicked
     | DraftScored
     | DraftWritten
     | DraftsCompared
     | FeedbackGiven
+    | GiveAnswer
+    | GiveApproval
     | GiveFeedback
     | HearingChanged
     | ItemFailed
@@ -69,12 +89,16 @@ LoggedMessage = Annotated[
     | ModelCalled
     | OutcomeSetAside
     | PairsMade
+    | ProposeCriteria
+    | QuestionAsked
     | RunChanged
     | RunEnded
     | RunStarted
     | ScoreDraft
+    | SummaryWritten
     | VoteCast
-    | WriteDraft,
+    | WriteDraft
+    | WriteSummary,
     Field(discriminator="kind"),
 ]
 """Everything the package itself writes to a log."""

@@ -22,11 +22,19 @@ class DraftWritten(Fact):
     """The version it revises."""
     by: tuple[str, ...] | None = None
     """The feedback that it follows, by name: `reviewer/1` is the first of reviewer."""
+    answer: str | None = None
+    """Of a solution: the answer alone, as it was given."""
+    confidence: float | None = None
+    """Of a solution: how sure its writer is, from 0 to 1, where that was asked for."""
+    unread: bool | None = None
+    """Of a solution: true where no answer could be read; it is no vote."""
 
     def said(self, order: Order = "ab") -> str:
-        """Return the draft."""
+        """Return the draft, and how sure its writer is of it; nothing of a solution that is unread."""
         del order
-        return self.text
+        if self.unread:
+            return ""
+        return self.text if self.confidence is None else f"{self.text}\n\nConfidence: {self.confidence:g}"
 
 
 class WriteDraft(Command[DraftWritten]):

@@ -13,3 +13,10 @@ class Heard(Message):
     kind: Literal["heard"] = "heard"
     speaker: str
     fact: SerializeAsAny[Fact]
+    known_as: str | None = None
+    """By what name the listener knows the speaker, where it is not to know who it is."""
+
+    @property
+    def name(self) -> str:
+        """Return the name under which it is told."""
+        return self.known_as or self.speaker

@@ -53,7 +53,10 @@ class Item(BaseModel):
     history: tuple[Turn, ...] = ()
     """What was said before the prompt."""
     reference: str | None = None
-    """An answer that came with the prompt, as one a person wrote; no model is shown it."""
+    """An answer that came with the prompt, as one a person wrote, or the known answer of a question; no model is shown
+    it."""
+    choices: tuple[str, ...] = ()
+    """Of a question: what may be answered; the first is A."""
     candidates: tuple[Candidate, ...] = ()
     """Answers to compare, at most one a slot."""
     human: tuple[HumanVote, ...] = ()
@@ -65,10 +68,11 @@ class Item(BaseModel):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a history that is none: an item without one is written as it always was."""
+        """Leave out a history and choices that are none: an item without them is written as it always was."""
         written: dict[str, Any] = write(self)
-        if not self.history:
-            written.pop("history", None)
+        for name in ("history", "choices"):
+            if not getattr(self, name):
+                written.pop(name, None)
         return written
 
     def candidate(self, slot: Slot) -> Candidate:

@@ -52,11 +52,15 @@ class Judging(BaseModel):
     """Which candidate is shown first: ab, ba, both (two ballots), or random by the run's seed and the item."""
     reconcile: Reconcile = "tie"
     """Two orders that disagree: a tie, or the mean of the scores decides (direct has none: a tie)."""
+    samples: int = Field(default=1, ge=1, le=100, strict=True)
+    """Ballots in each order, each in a dialogue of its own; more than one wants a temperature above 0."""
+    confidence: bool = False
+    """Whether to say, from 0 to 1, how sure the ballot is."""
 
     @property
     def calls(self) -> int:
         """Return how many model calls a vote takes where every answer can be read."""
-        return (2 if self.orders == "both" else 1) * (1 if STRATEGIES[self.strategy].together else 2)
+        return self.samples * (2 if self.orders == "both" else 1) * (1 if STRATEGIES[self.strategy].together else 2)
 
 
 class Ballot(BaseModel):
@@ -70,6 +74,8 @@ class Ballot(BaseModel):
     """What was chosen; unread where no answer could be read."""
     score_a: float | None = None
     score_b: float | None = None
+    confidence: float | None = None
+    """How sure it is, from 0 to 1, where that was asked for."""
     reason: str = ""
     """The juror's own words."""
     requests: int = 1

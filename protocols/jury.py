@@ -20,6 +20,8 @@ class VoteCast(Fact):
     """The ballots reconciled."""
     score_a: float | None = None
     score_b: float | None = None
+    confidence: float | None = None
+    """Mean over the ballots, where it was asked for."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the reasons given, then the vote, in the listener's terms; nothing of a vote that is unread."""

@@ -67,6 +67,8 @@ class ConditionMet(Fact):
     round: int
     until: str
     """The condition, as the scenario states it."""
+    branch: str | None = None
+    """Of an `each` whose branches are played together: which of them."""
 
 
 class BranchTaken(Fact):
@@ -80,6 +82,35 @@ class BranchTaken(Fact):
     """The condition, as the scenario states it."""
     holds: bool
     """Whether it held: the way of `do`; otherwise that of `else`, or on."""
+    branch: str | None = None
+    """Of an `each` whose branches are played together: which of them."""
+
+
+class BranchesOpened(Fact):
+    """An `each` begins: its steps are played for every one of these."""
+
+    kind: Literal["branches_opened"] = "branches_opened"
+    step: str
+    """The `each`, by its place in the flow."""
+    round: int
+    each: str
+    """The name that stands for each of them."""
+    values: tuple[str, ...]
+    """Texts, or the names of drafts or candidates."""
+    left_out: int = 0
+    """How many there were beyond the most."""
+
+
+class AgentsExcused(Fact):
+    """Agents are not asked: their own, or their family's, work is what is to be judged, or it is another's turn."""
+
+    kind: Literal["agents_excused"] = "agents_excused"
+    step: str
+    """The `ask`, by its place in the flow."""
+    round: int
+    agents: tuple[str, ...]
+    reason: str
+    """As the scenario says it, as in `exclude: family`, or `assign: round-robin`."""
 
 
 class AskingEnded(Fact):
@@ -91,8 +122,8 @@ class AskingEnded(Fact):
     round: int
     until: str
     """The condition, as the scenario states it."""
-    wanted: Literal["draft", "feedback", "argument", "ballot"]
-    """What was asked for."""
+    wanted: str
+    """What was asked for, as in `ballot`."""
     spared: tuple[str, ...]
     """Who was not asked, in the order in which they would have been."""
     calls: int
@@ -115,6 +146,8 @@ class DecisionMade(Fact):
     """Votes that entered."""
     unread: int
     """Votes that did not, because no answer could be read."""
+    answer: str | None = None
+    """Of a question: the answer that was decided on; none where the votes are split, and the verdict is a tie."""
 
 
 class DraftPicked(Fact):
@@ -151,6 +184,10 @@ class ItemFinished(Fact):
     score_a: float | None = None
     score_b: float | None = None
     text: str | None = None
+    answer: str | None = None
+    """Of a question: the answer; none where the votes are split, or none could be read."""
+    correct: bool | None = None
+    """Whether it is the known one; none where none is known. What is split or unread is not correct."""
     pairs: dict[Data, int] | None = None
     """How many preference pairs, and texts labelled alone, were made and are kept."""
 

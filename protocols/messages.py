@@ -47,6 +47,10 @@ class Command(Message, Generic[FactT_co]):
     """Round of the conversation, from 1."""
     step: str = ""
     """Place in the scenario's flow that sent it, such as `1.0`: second step, first within."""
+    instructions: str | None = None
+    """The step's own words to those who are asked, added to the request."""
+    on: str | None = None
+    """The one draft it is about, by name; of other drafts, and of what is on them alone, nothing is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,5 +43,3 @@ class GiveFeedback(Command[FeedbackGiven]):
     kind: Literal["give_feedback"] = "give_feedback"
     scale: int = 10
     """The best score possible."""
-    on: str | None = None
-    """The draft to review, by name; none: the latest heard."""

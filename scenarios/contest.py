@@ -59,7 +59,7 @@ class Contest:
             name, pick = f"{name} as published", AS_PUBLISHED
             # The paper's judge saw each match in one order.
             step = step if step.orders is not None or step.by is None else step.model_copy(update={"orders": "ab"})
-        yield PickStep(place, name, pick, self._writers(step, at, written), self._jury(step, at))
+        yield PickStep(place, name, pick, self._writers(step, at, written), self._jury(step, at), {})
 
     def _prove_judged(self, pick: Pick, step: spec.Pick, at: Path, unscored: str | None) -> None:
         """Check that who is to judge is there where someone is to, and only there."""

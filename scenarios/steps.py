@@ -1,9 +1,9 @@
 """A scenario that can be played: steps and agents with every name resolved."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from ..agents import Agent, Persona, Profile
 from ..protocols.aggregation import Rule
@@ -37,11 +37,25 @@ class AskStep:
     """Whether what is said is delivered only when the step is over."""
     apart: bool
     """A draft for each feedback."""
-    hears: Mapping[str, tuple[str, ...]]
-    """For each agent asked, whom it listens to from now on; empty where that stays as it is."""
+    hears: Mapping[str, tuple[str, ...]] | spec.Graph
+    """For each agent asked, whom it listens to from now on; empty where that stays as it is. A graph is worked out for
+    each item."""
     judging: Judging
     until: Condition | Decided | None
     """Whether it is enough is looked at after each answer."""
+    anonymous: bool = False
+    assign: Literal["round-robin", "random"] | None = None
+    """Only one of the agents is asked."""
+    exclude: spec.Exclusion | None = None
+    instructions: str | None = None
+    """With `$NAME` for what an `each` around it goes through."""
+    side: str | None = None
+    """a, b, or such a `$NAME`; none: that of each agent."""
+    on: str | None = None
+    """Such a `$NAME`: a draft."""
+    replaces: bool = False
+    most: int = 5
+    """Criteria."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +81,38 @@ class WhenStep:
 
 
 @dataclass(frozen=True, slots=True)
+class EachStep:
+    """Play steps for every one of several things."""
+
+    place: str
+    name: str
+    """`$NAME` stands for it in the steps."""
+    of: tuple[str, ...] | Literal["criteria", "drafts", "candidates", "data"]
+    """Texts, or what is known as it is played."""
+    column: str | None
+    """Of data."""
+    most: int
+    """How many branches there are at the most: no more agents of their own are made."""
+    sample: int | None
+    together: bool
+    steps: "tuple[Step, ...]"
+    """They name agents as they are declared; together, `own` says who speaks in each branch in their place."""
+    own: Mapping[str, tuple[str, ...]]
+    """For branches that are played together, the agents of each branch by the declared name: first branch first."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecideStep:
-    """Bring the votes to a verdict."""
+    """Bring the votes to a verdict, or the answers to one answer."""
 
     place: str
     name: str
     rule: Rule
+    among: tuple[str, ...] | None = None
+    """Whose votes count; none: everyone's."""
+    ties: Literal["tie", "first", "random"] = "tie"
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    of: Literal["ballot", "answer"] = "ballot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +136,8 @@ class PickStep:
     writers: tuple[str, ...]
     """Whose drafts count."""
     jury: Jury
+    eligible: Mapping[frozenset[str], tuple[str, ...]]
+    """The judges who are asked, by the one or two writers of the drafts that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +155,7 @@ class PairStep:
     """The judges whose votes count, by the one or two writers of the drafts that are compared."""
 
 
-Step = AskStep | RepeatStep | WhenStep | DecideStep | PickStep | PairStep
+Step = AskStep | RepeatStep | WhenStep | EachStep | DecideStep | PickStep | PairStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +164,7 @@ class Plan:
 
     scenario: spec.Scenario
     profiles: Mapping[str, Profile]
+    """Every agent: those that `count`, `personas`, `use` and branches of an `each` make, too."""
     roles: Mapping[str, type[Agent]]
     """The class of each agent, by the agent's name."""
     policies: Mapping[str, Policy]
