@@ -19,7 +19,7 @@ from .review import FeedbackGiven
 class Selection:
     """Which drafts are set against one another."""
 
-    name: Literal["best-worst", "best-all", "consecutive", "all", "versions"]
+    name: Literal["best-worst", "best-all", "consecutive", "all", "versions", "consensus"]
     versions: tuple[int, int] | None = None
     """Of each writer, for `versions`."""
 
