@@ -135,9 +135,7 @@ class Asking:
 
     # hearing
 
-    def _hears(
-        self, step: spec.Ask, agents: tuple[str, ...], at: Path
-    ) -> Mapping[str, tuple[str, ...]] | spec.Graph:
+    def _hears(self, step: spec.Ask, agents: tuple[str, ...], at: Path) -> Mapping[str, tuple[str, ...]] | spec.Graph:
         """Return whom each agent listens to from now on; nothing where that stays as it is."""
         ground, hears = self._ground, step.hears
         if hears is None:

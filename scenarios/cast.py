@@ -74,9 +74,7 @@ class Cast:
         """Return the names of a scenario that a step uses; None where it is not known, which is noted."""
         return self._scopes.get(id(step))
 
-    def _scope(
-        self, scenario: spec.Scenario, prefix: str, ours: Mapping[str, tuple[str, ...]], at: Path
-    ) -> Scope:
+    def _scope(self, scenario: spec.Scenario, prefix: str, ours: Mapping[str, tuple[str, ...]], at: Path) -> Scope:
         """Return the names of a scenario; agents get a prefix, but for those that are `ours`."""
         members: dict[str, tuple[str, ...]] = {}
         for name, agent in scenario.agents.items():
@@ -94,9 +92,7 @@ class Cast:
                 self._scopes[id(step)] = self._use(scope, step, used, prefix, at or path)
         return scope
 
-    def _added(
-        self, scenario: spec.Scenario, prefix: str, name: str, agent: spec.Agent, path: Path
-    ) -> Iterator[str]:
+    def _added(self, scenario: spec.Scenario, prefix: str, name: str, agent: spec.Agent, path: Path) -> Iterator[str]:
         for number, (called, one) in enumerate(_several(name, agent), start=1):
             called = f"{prefix}{called}"
             if called in self.declared and self.declared[called] != one:

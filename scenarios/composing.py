@@ -45,7 +45,9 @@ def with_personas(source: Source) -> Source:
     problems = [
         found.problem(f"persona {name!r} is a mapping of title and text", (name,))
         for name, persona in found.document.items()
-        if not isinstance(persona, dict) or "title" not in persona or set(cast("Mapping[str, object]", persona)) - {"title", "text"}
+        if not isinstance(persona, dict)
+        or "title" not in persona
+        or set(cast("Mapping[str, object]", persona)) - {"title", "text"}
     ]
     if problems:
         raise DeclarationError(problems)

@@ -185,9 +185,7 @@ class Conductor:
             values = self._values(step, lane)
             taken = self._sampled(step, values)[: step.most]
             left_out = len(values) - len(taken) if step.sample is None else 0
-            begun = BranchesOpened(
-                step=step.place, round=self._round, each=step.name, values=taken, left_out=left_out
-            )
+            begun = BranchesOpened(step=step.place, round=self._round, each=step.name, values=taken, left_out=left_out)
             self._conversation.record(begun, cause=cause)
             opened.append((lane, taken))
         if step.together:
@@ -277,9 +275,7 @@ class Conductor:
         """Return chance by seed and item, the same for the same thing."""
         return random.Random("/".join([self._dice, *map(str, what)]))  # noqa: S311 - not a secret
 
-    def _without_excluded(
-        self, step: AskStep, lane: Lane, names: tuple[str, ...], cause: int
-    ) -> tuple[str, ...]:
+    def _without_excluded(self, step: AskStep, lane: Lane, names: tuple[str, ...], cause: int) -> tuple[str, ...]:
         """Return who may be asked about the candidates, or about a draft; raises NothingToDecide where nobody may."""
         draft = None if step.on is None else lane.words(step.on)
         writer = None if draft is None else draft.rpartition("/")[0]
@@ -349,9 +345,7 @@ class Conductor:
             ]
         return answers
 
-    def _enough(
-        self, step: AskStep, lane: Lane, waiting: Sequence[str], answers: Sequence[Answer], cause: int
-    ) -> bool:
+    def _enough(self, step: AskStep, lane: Lane, waiting: Sequence[str], answers: Sequence[Answer], cause: int) -> bool:
         """Whether those who wait in a branch need not be asked; notes it where it is so."""
         if step.until is None:
             return False

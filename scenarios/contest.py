@@ -49,9 +49,7 @@ class Contest:
         writers, jury = self._writers(step, at), self._jury(step, at)
         yield PickStep(place, name, pick, writers, jury, self._not_excluded(step, at, writers, jury.judges))
 
-    def _not_excluded(
-        self, step: spec.Pick, at: Path, writers: Sequence[str], judges: tuple[str, ...]
-    ) -> Eligible:
+    def _not_excluded(self, step: spec.Pick, at: Path, writers: Sequence[str], judges: tuple[str, ...]) -> Eligible:
         """Return who judges each one or two writers' drafts."""
         ground = self._ground
         if step.exclude is not None and not judges:
@@ -162,9 +160,7 @@ class Contest:
         if step.margin > 0:
             self._wrong("margin means nothing for select: consensus: answers have no scores", (*at, "margin"))
 
-    def _eligible(
-        self, step: spec.Pair, at: Path, writers: tuple[str, ...], judges: tuple[str, ...]
-    ) -> Eligible:
+    def _eligible(self, step: spec.Pair, at: Path, writers: tuple[str, ...], judges: tuple[str, ...]) -> Eligible:
         """Return the judges of each one or two writers' drafts: no judge labels what its own family wrote."""
         ground, kin = self._ground, self._ground.families
         found: Eligible = {}

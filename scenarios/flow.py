@@ -147,9 +147,7 @@ class Flow:
             own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, most, at)
         yield EachStep(place, step.each, of, column, most, step.sample, together, steps, own)
 
-    def _fan(
-        self, step: spec.Each, at: Path
-    ) -> tuple[tuple[str, ...] | str, str | None, int] | None:
+    def _fan(self, step: spec.Each, at: Path) -> tuple[tuple[str, ...] | str, str | None, int] | None:
         """Return what an `each` goes through, the column where it is of data, and how many there are at the most."""
         ground, of, where = self._ground, step.of, (*at, "of")
         most = step.most or MOST
@@ -182,9 +180,7 @@ class Flow:
             return "data", of.removeprefix("data."), most
         return of, None, most
 
-    def _branches(
-        self, asked: Sequence[str], before: set[str], most: int, at: Path
-    ) -> dict[str, tuple[str, ...]]:
+    def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
         ground = self._ground
         own: dict[str, tuple[str, ...]] = {}
@@ -202,10 +198,7 @@ class Flow:
             taken = next((each for each in self.branches[name] if each in ground.cast.declared), None)
             if taken is not None:
                 self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
-        several = {
-            inner: tuple(dict.fromkeys(self.branches[self._origin(inner)]))
-            for inner in asked
-        }
+        several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
         ground.scope.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
@@ -294,9 +287,7 @@ class Flow:
                 self._wrong(f"a weight is 0 or more, not {weight:g}", (*at, "weights", name))
         return found
 
-    def _meta(
-        self, step: spec.Decide, at: Path, place: str, rest: Rest, voters: tuple[str, ...]
-    ) -> Iterator[AskStep]:
+    def _meta(self, step: spec.Decide, at: Path, place: str, rest: Rest, voters: tuple[str, ...]) -> Iterator[AskStep]:
         """Plan the asking of the one who hears the votes, and whose vote is the verdict."""
         if step.by is None:
             self._wrong(f"{META} needs `by`: who hears the votes and decides", at)

@@ -1,4 +1,4 @@
-"""What planning the steps of a scenario goes by: who there is, what has been brought about, and where to tell faults."""
+"""What planning the steps of a scenario goes by: who there is, what was brought about, and where to tell faults."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +55,10 @@ class Seen:
             self.strategies | other.strategies,
             self.confident and other.confident,
             self.spoke | other.spoke,
-            {fact: self.asked.get(fact, set()) | other.asked.get(fact, set()) for fact in {**self.asked, **other.asked}},
+            {
+                fact: self.asked.get(fact, set()) | other.asked.get(fact, set())
+                for fact in {**self.asked, **other.asked}
+            },
             self.judges | other.judges,
             hears,
             {**self.unheard, **other.unheard},

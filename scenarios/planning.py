@@ -61,9 +61,7 @@ class _Planner:
         made = {name: self._role(cast, name) for name in cast.declared}
         profiles = {name: self._profile(cast, name, aliases, models, made[name]) for name in cast.declared}
         known = {name: profile for name, profile in profiles.items() if profile is not None}
-        families = {
-            name: kin_of(profile.settings.model, cast.declared[name].family) for name, profile in known.items()
-        }
+        families = {name: kin_of(profile.settings.model, cast.declared[name].family) for name, profile in known.items()}
         flow = Flow(cast, made, families, {name: each.settings.model for name, each in known.items()}, self._problems)
         steps = flow.planned()
         self._prove_gives(flow)
@@ -72,7 +70,9 @@ class _Planner:
         agents = {name: flow.branches.get(name, (name,)) for name in cast.declared}
         return Plan(
             scenario=scenario,
-            profiles={each: known[name].called(each, n) for name, names in agents.items() for n, each in _numbered(names)},
+            profiles={
+                each: known[name].called(each, n) for name, names in agents.items() for n, each in _numbered(names)
+            },
             roles={each: role for name, names in agents.items() for each in names if (role := made[name]) is not None},
             policies={each: _policy(cast.declared[name].failing) for name, names in agents.items() for each in names},
             flow=steps,
@@ -93,7 +93,9 @@ class _Planner:
         if scenario.gives == "verdict" and scenario.takes != "comparison":
             self._problems.add("gives verdict, and there are no two answers: takes must be comparison", ("gives",))
         if "answers" in scenario.model_fields_set and scenario.takes != "question":
-            self._problems.add("answers says how answers to questions are compared: takes must be question", ("answers",))
+            self._problems.add(
+                "answers says how answers to questions are compared: takes must be question", ("answers",)
+            )
 
     def _prove_gives(self, flow: Flow) -> None:
         scenario = self._scenario
