@@ -93,8 +93,8 @@ class Cast:
         return scope
 
     def _added(self, scenario: spec.Scenario, prefix: str, name: str, agent: spec.Agent, path: Path) -> Iterator[str]:
-        for number, (called, one) in enumerate(_several(name, agent), start=1):
-            called = f"{prefix}{called}"
+        for number, (bare, one) in enumerate(_several(name, agent), start=1):
+            called = f"{prefix}{bare}"
             if called in self.declared and self.declared[called] != one:
                 self._problems.add(f"there are two agents {called!r}", path)
                 continue

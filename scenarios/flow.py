@@ -1,6 +1,7 @@
 """The steps of a scenario, resolved and proven: what each needs must have been asked for on every way to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from ..agents import Agent
 from ..protocols.aggregation import RULES
@@ -8,16 +9,13 @@ from . import spec
 from .asking import Asking
 from .cast import Cast
 from .contest import Contest
+from .fanning import fanned
 from .foresight import Rest
 from .ground import Ground
 from .problems import Problems
 from .source import Path
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
 
-SORTS = ("criteria", "drafts", "candidates", "data.COLUMN")
-"""What an `each` can go through beside a list of texts."""
-MOST = 10
-"""Criteria, or texts of a column, that an `each` goes through where it does not say."""
 META = "meta-judge"
 
 
@@ -124,7 +122,7 @@ class Flow:
 
     def _each(self, step: spec.Each, at: Path, place: str, rest: Rest) -> Iterator[EachStep]:
         ground, together = self._ground, step.order == "together"
-        found = self._fan(step, at)
+        fan = fanned(self._ground, step, at)
         if step.each in ground.bound:
             self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
         kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text")
@@ -139,46 +137,12 @@ class Flow:
             self._round(step, again=not together),
         ):
             steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
-        if found is None:
+        if fan is None:
             return
-        of, column, most = found
         own: dict[str, tuple[str, ...]] = {}
         if together:
-            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, most, at)
-        yield EachStep(place, step.each, of, column, most, step.sample, together, steps, own)
-
-    def _fan(self, step: spec.Each, at: Path) -> tuple[tuple[str, ...] | str, str | None, int] | None:
-        """Return what an `each` goes through, the column where it is of data, and how many there are at the most."""
-        ground, of, where = self._ground, step.of, (*at, "of")
-        most = step.most or MOST
-        if not isinstance(of, str):
-            if step.most is not None:
-                self._wrong("most means nothing for a list: it is as long as it is; sample takes some of it", at)
-            if not of:
-                self._wrong("of must not be empty", where)
-                return None
-            most = len(of)
-        elif of == "candidates":
-            most = 2
-            if ground.scenario.takes != "comparison":
-                self._wrong("of: candidates: there are none, takes must be comparison", where)
-        elif of == "drafts":
-            most = max(1, len(ground.writers()))
-            if not ground.seen.facts & {"draft", "answer"}:
-                self._wrong(f"of: drafts: {ground.missing('draft')}", where)
-        elif of == "criteria":
-            if "criteria" not in ground.seen.facts:
-                self._wrong(f"of: criteria: {ground.missing('criteria')}", where)
-        elif not of.startswith("data.") or of == "data.":
-            self._wrong(f"of is a list of texts, or one of {', '.join(SORTS)}, not {of!r}", where)
-            return None
-        if step.sample is not None:
-            if step.sample > most:
-                self._wrong(f"sample is {step.sample}, and there are {most} at the most", (*at, "sample"))
-            most = min(most, step.sample)
-        if isinstance(of, str) and of.startswith("data."):
-            return "data", of.removeprefix("data."), most
-        return of, None, most
+            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, fan.most, at)
+        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
@@ -244,7 +208,7 @@ class Flow:
     def _decide(self, step: spec.Decide, at: Path, place: str, rest: Rest) -> Iterator[AskStep | DecideStep]:
         ground = self._ground
         rule = ground.problems.resolved(RULES, step.decide, (*at, "decide"))
-        wanted = "answer" if ground.scenario.takes == "question" else "ballot"
+        wanted: Literal["ballot", "answer"] = "answer" if ground.scenario.takes == "question" else "ballot"
         among = None if step.among is None else ground.named(step.among, (*at, "among"))
         if among is None and ground.using:
             among = ground.scope.everyone

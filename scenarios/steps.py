@@ -113,6 +113,7 @@ class DecideStep:
     ties: Literal["tie", "first", "random"] = "tie"
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     of: Literal["ballot", "answer"] = "ballot"
+    """What is counted."""
 
 
 @dataclass(frozen=True, slots=True)
