@@ -54,12 +54,12 @@ class Contest:
         ground = self._ground
         if step.exclude is not None and not judges:
             self._wrong("exclude means nothing here: no judge is named in `by`", (*at, "exclude"))
+        own = {name: name for name in (*writers, *judges)}
+        kin = {"own": own, "model": ground.models, "family": ground.families}.get(step.exclude or "", {})
         found: Eligible = {}
         for one, other in combinations_with_replacement(writers, 2):
-            kin = {"own": lambda name: name, "model": ground.models.get, "family": ground.families.get}
-            of = kin.get(step.exclude or "", lambda _: None)
-            theirs = {of(one), of(other)} - {None}
-            found[frozenset({one, other})] = tuple(name for name in judges if of(name) not in theirs)
+            theirs = {kin.get(one), kin.get(other)} - {None}
+            found[frozenset({one, other})] = tuple(name for name in judges if kin.get(name) not in theirs)
         alone = [sorted(pair) for pair, able in found.items() if judges and not able and len(pair) == 2]
         if alone:
             names = " and ".join(alone[0])
