@@ -53,7 +53,8 @@ class Deciding:
         among = ground.named(step.among, (*at, "among"), voters)
         for name in among:
             if name not in voters:
-                self._wrong(f"{name!r} gives no {wanted} before this step", (*at, "among"))
+                where = ground.placed(name, step.among, (*at, "among"))
+                self._wrong(f"{name!r} gives no {wanted} before this step", where)
         return among
 
     def _prove_rule(self, rule: Rule, step: spec.Decide, at: Path, wanted: Counted) -> None:

@@ -103,7 +103,7 @@ def test_a_right_file_is_planned() -> None:
         (
             "{ask: two, for: argument}",
             "{ask: [two, two], for: argument}",
-            "8:17: agent 'two' is asked twice in one step",
+            "8:17: agent 'two' is named twice",
         ),
         (
             "{ask: two, for: argument}",
@@ -113,7 +113,7 @@ def test_a_right_file_is_planned() -> None:
         (
             "{ask: two, for: argument}",
             "{aks: two}",
-            "8:5: a step has exactly one verb of ask, repeat, when, decide, pick, pair;",
+            "8:5: a step has exactly one verb of ask, repeat, when, each, decide, pick, use, pair;",
         ),
         ("{ask: two, for: argument}", "{ask: two, decide: majority}", "8:5: a step has exactly one verb"),
         ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
