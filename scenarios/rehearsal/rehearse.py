@@ -1,0 +1,261 @@
+"""Rehearsing: a scenario is played through the real conductor and the real agents; only the models are not real."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...protocols.errors import DeclarationError, Problem, RunStopping, nearest
+from ...protocols.items import Item
+from ...protocols.lifecycle import ItemFinished
+from ...protocols.ports import Clock
+from ...runtime.recording import Cassette, FileCassette, Fit
+from ...runtime.system import ActorSystem, NoModels
+from ...runtime.testing.clock import ManualClock
+from ..datasets import open_dataset
+from ..loading import load, set_value, validate
+from ..planning import plan
+from ..source import Source, read
+from ..spec import Document, Scenario, Sweep
+from ..stage import End, Stage
+from ..steps import Plan
+from .asked import Answers
+from .ledger import Ledger
+from .prompter import EVERYBODY, Prompter
+from .props import item_of, sample
+from .rehearsal import Rehearsal
+
+Row = Mapping[str, Any] | Item
+
+
+async def rehearse(
+    scenario: str | Path | Scenario | Plan,
+    *,
+    item: Row | None = None,
+    answers: Answers | None = None,
+    cassette: str | Path | Cassette | None = None,
+    fit: Fit = "exact",
+    parameters: Mapping[str, Any] | None = None,
+    changes: Sequence[str] = (),
+    models: Mapping[str, str] | None = None,
+    seed: int = 0,
+    clock: Clock | None = None,
+    number: int = 0,
+) -> Rehearsal:
+    """Play a scenario for one item, in memory, and return what was said to whom.
+
+    Args:
+        scenario: A library scenario's name, a file, the YAML text itself, a Scenario, or a plan.
+        item: A row as of a data file (`prompt`, and `a` and `b` for a comparison), or an Item; else a sample.
+        answers: What agents' models say, by agent; who is not named gives neutral answers of the form asked for.
+        cassette: Recorded calls whose answers come in place of `answers`; with the fit `exact`, of all.
+        fit: How recorded calls have to fit.
+        parameters: Values of the scenario's parameters, or of its parts by path.
+        changes: `PATH=VALUE` each, as of --set.
+        models: Models that replace the scenario's own: alias to provider/model; `*` stands for all. None is called:
+            they tell families apart.
+        seed: For everything that is left to chance.
+        clock: Of agents and log; left out, one that stands still.
+        number: The item's place in its data set, from 0.
+
+    Raises:
+        DeclarationError: the scenario, the item or the answers are wrong: all problems that were found.
+        CassetteMiss: a call is made that the cassette has no answer to.
+    """
+    made = _planned(scenario, parameters or {}, changes, models)
+    rows: Row = item if item is not None else sample(made.scenario)[0]
+    recorded = _cassette(cassette)
+    return await _played(made, item_of(rows, made.scenario, number), number, answers, recorded, fit, seed, clock)
+
+
+async def rehearse_all(
+    scenario: str | Path | Scenario | Plan,
+    *,
+    items: Iterable[Row] | None = None,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    answers: Answers | None = None,
+    cassette: str | Path | Cassette | None = None,
+    fit: Fit = "exact",
+    parameters: Mapping[str, Any] | None = None,
+    changes: Sequence[str] = (),
+    models: Mapping[str, str] | None = None,
+    seed: int = 0,
+    clock: Clock | None = None,
+) -> list[Rehearsal]:
+    """Play a scenario for several items, one after another; lists of answers begin anew with each. See `rehearse`.
+
+    Args:
+        scenario: As of `rehearse`.
+        items: Rows or Items.
+        data: A data file, in place of items.
+        limit: The most rows of it.
+        answers: As of `rehearse`.
+        cassette: As of `rehearse`.
+        fit: As of `rehearse`.
+        parameters: As of `rehearse`.
+        changes: As of `rehearse`.
+        models: As of `rehearse`.
+        seed: As of `rehearse`.
+        clock: As of `rehearse`.
+
+    Raises:
+        DeclarationError: as `rehearse`; both items and data are named, or the file cannot be read.
+        CassetteMiss: as `rehearse`.
+    """
+    if items is not None and data is not None:
+        raise DeclarationError("items and data are two ways to say the same: name one of them")
+    made = _planned(scenario, parameters or {}, changes, models)
+    rows: Iterable[Row]
+    if data is not None:
+        rows = open_dataset(Path(data), comparison=made.scenario.takes == "comparison", limit=limit)
+    else:
+        rows = items if items is not None else sample(made.scenario)
+    found = [item_of(row, made.scenario, number) for number, row in enumerate(rows)]
+    recorded = _cassette(cassette)
+    return [await _played(made, item, number, answers, recorded, fit, seed, clock) for number, item in enumerate(found)]
+
+
+async def _played(
+    made: Plan,
+    item: Item,
+    number: int,
+    answers: Answers | None,
+    cassette: Cassette | None,
+    fit: Fit,
+    seed: int,
+    clock: Clock | None,
+) -> Rehearsal:
+    time = clock or ManualClock()
+    ledger = Ledger(time)
+    system = ActorSystem(ledger, clock=time, seed=seed, intercept=ledger.deliver)
+    prompter = Prompter(system, ledger, item, answers, _speakers(made, answers))
+    system.models = NoModels() if cassette is not None and fit == "exact" else prompter
+    stage = Stage(made, system, seed, cassette=cassette, fit=fit)
+    due = stage.due(number, item, None)
+    end: End | None = None
+    stopped: RunStopping | None = None
+    try:
+        end = await stage.play(due)
+    except RunStopping as error:
+        stopped = error
+    prompter.tell()
+    if end is None:
+        error = f"{type(stopped).__name__}: {stopped}"
+    else:
+        error = None if isinstance(end, ItemFinished) else f"{end.cause.error}: {end.cause.reason}"
+    return Rehearsal(
+        scenario=made.scenario.scenario,
+        item=item,
+        status="stopped" if end is None else "done" if error is None else "failed",
+        outcome=end,
+        error=error,
+        turns=tuple(ledger.spoken),
+        agents=tuple(made.profiles),
+        unused=prompter.unused,
+        log=ledger,
+        noted=tuple(ledger.facts),
+        told={agent: tuple(heard) for agent, heard in ledger.told.items()},
+        conversation=due.conversation,
+    )
+
+
+def _planned(
+    scenario: str | Path | Scenario | Plan,
+    parameters: Mapping[str, Any],
+    changes: Sequence[str],
+    models: Mapping[str, str] | None,
+) -> Plan:
+    """Return the plan of a scenario.
+
+    Raises:
+        DeclarationError: all that is wrong with it; it is a sweep; or judges would label what their family wrote.
+    """
+    if isinstance(scenario, Plan):
+        if parameters or changes or models:
+            raise DeclarationError("a plan is ready: parameters, changes and models belong to what it is made from")
+        made = scenario
+    else:
+        declared, source = _declared(scenario, parameters, changes)
+        if isinstance(declared, Sweep):
+            plays = ", ".join(dict.fromkeys(leg.play for leg in declared.sweep))
+            raise DeclarationError(f"{declared.scenario} is a sweep: rehearse a scenario that it plays: {plays}")
+        made = plan(declared, source=source, models=models)
+    if made.unasked:
+        raise DeclarationError(made.unasked)
+    return made
+
+
+def _declared(
+    scenario: str | Path | Scenario, parameters: Mapping[str, Any], changes: Sequence[str]
+) -> tuple[Document, Source]:
+    if isinstance(scenario, Scenario):
+        source = Source(scenario.scenario, scenario.document())
+        if not parameters and not changes:
+            return scenario, source
+    elif "\n" in str(scenario):
+        source = read(str(scenario), "scenario.yaml")
+    else:
+        chosen = [f"{name}={_yaml(value)}" for name, value in parameters.items()]
+        return load(str(scenario), changes=[*changes, *chosen])
+    return validate(_changed(source, parameters, changes)), source
+
+
+def _changed(source: Source, parameters: Mapping[str, Any], changes: Sequence[str]) -> Source:
+    """Return a document with what was chosen in its place."""
+    parts = [change.partition("=") for change in changes]
+    for path, equals, text in parts:
+        if not equals:
+            raise DeclarationError(f"changes are PATH=VALUE, as in judging.scale=5, not {path!r}")
+        set_value(source.document, path, read(f"value: {text}", path).document["value"], path)
+    for path, value in parameters.items():
+        set_value(source.document, path, value, path)
+    return source
+
+
+def _yaml(value: object) -> str:
+    import json  # noqa: PLC0415
+
+    return json.dumps(value)
+
+
+def _cassette(cassette: str | Path | Cassette | None) -> Cassette | None:
+    return FileCassette.read(Path(cassette)) if isinstance(cassette, (str, Path)) else cassette
+
+
+def _speakers(made: Plan, answers: Answers | None) -> dict[str, str]:
+    """Return for each agent the key of `answers` that speaks for it: its own name, a group's, or `*`.
+
+    Raises:
+        DeclarationError: a key is the name of nobody.
+    """
+    if answers is None or callable(answers):
+        return {}
+    agents, scenario = tuple(made.profiles), made.scenario
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key in answers:
+        if key == EVERYBODY or key in agents:
+            continue
+        members = _members(key, made)
+        if not members:
+            known = (*agents, *scenario.groups, *scenario.agents, EVERYBODY)
+            problems.append(Problem(f"answers: unknown agent {key!r}{nearest(key, known)}"))
+        for agent in members:
+            found.setdefault(agent, key)
+    if problems:
+        raise DeclarationError(problems)
+    found |= {agent: agent for agent in agents if agent in answers}
+    if EVERYBODY in answers:
+        found = {**dict.fromkeys(agents, EVERYBODY), **found}
+    return found
+
+
+def _members(name: str, made: Plan) -> tuple[str, ...]:
+    """Return the agents for whom a name stands: a group's, or that of an agent of which there are several."""
+    scenario, agents = made.scenario, tuple(made.profiles)
+    if name in scenario.groups:
+        several = [_members(member, made) or (member,) for member in scenario.groups[name]]
+        return tuple(agent for each in several for agent in each if agent in agents)
+    if name in scenario.agents:
+        return tuple(agent for agent in agents if agent.startswith(f"{name}-"))
+    return ()
