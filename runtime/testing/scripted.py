@@ -14,7 +14,7 @@ Script = Callable[[ModelCall], Answer | Awaitable[Answer]]
 def as_reply(call: ModelCall, text: str = "Because it is so.", number: float = 5) -> str:
     """Return an answer of the form a call asks for: every text field `text`, every number `number`, free text as is.
 
-    A number is at most what the form allows, of several words the last one stands, nothing is true, lists have one part.
+    A number is at most what a form allows; of several words it is the last one; nothing is true; lists have one part.
     """
     if call.answer is None:
         return text

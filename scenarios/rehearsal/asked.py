@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ...protocols.comparing import DraftsCompared, DraftScored
 from ...protocols.debate import ArgumentMade
+from ...protocols.errors import ModelError
 from ...protocols.generation import DraftWritten
 from ...protocols.items import Item
 from ...protocols.jury import VoteCast
 from ...protocols.messages import Command, Fact
-from ...protocols.errors import ModelError
 from ...protocols.models import ChatMessage, Completion, ModelCall
 from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
 from ...protocols.review import FeedbackGiven

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,18 +21,26 @@ EVERYBODY = "*"
 class _Part:
     """What one key of `answers` says, and what became of it."""
 
-    lines: Lines
+    line: Line | Teller = None
+    """What is always said; none where it is neutral, or one of the list's."""
+    listed: tuple[Line | Teller, ...] | None = None
+    """What is said one after another."""
     taken: dict[str, int] = field(default_factory=dict[str, int])
     """Of a list: how many answers each agent has had."""
+    fields: Mapping[str, object] | None = None
+    """What is always said where it fits what is asked for."""
     fitted: bool = False
-    """Of a mapping that is always the same: whether it has ever fitted what was asked for."""
-    forms: set[str] = field(default_factory=set[str])
-    """Of such a mapping: the fields of what was asked for."""
+    """Whether these fields have ever fitted."""
+    known: set[str] = field(default_factory=set[str])
+    """The fields that were asked for."""
 
-    @property
-    def listed(self) -> "Sequence[Line | Teller] | None":
-        lines = self.lines
-        return lines if isinstance(lines, Sequence) and not isinstance(lines, str) else None
+
+def _part(lines: Lines) -> _Part:
+    if isinstance(lines, Mapping):
+        return _Part(fields=cast("Mapping[str, object]", lines))
+    if isinstance(lines, Sequence) and not isinstance(lines, str):
+        return _Part(listed=tuple(cast("Sequence[Line | Teller]", lines)))
+    return _Part(cast("Line | Teller", lines))
 
 
 class Prompter:
@@ -59,7 +67,7 @@ class Prompter:
         self._names = names
         self._teller: Teller | None = answers if callable(answers) else None
         given: Mapping[str, Lines] = {} if answers is None or callable(answers) else answers
-        self._parts = {key: _Part(lines) for key, lines in given.items()}
+        self._parts = {key: _part(lines) for key, lines in given.items()}
         self._numbers: dict[str, int] = {}
         self._model = ScriptedModel(self._say)
 
@@ -84,30 +92,26 @@ class Prompter:
         if self.broken is not None:
             raise self.broken
         for key, part in self._parts.items():
-            if isinstance(part.lines, Mapping) and part.forms and not part.fitted:
-                odd = [name for name in part.lines if name not in part.forms]
-                hint = nearest(odd[0], part.forms) if odd else "; no form has all of these fields"
-                self.wrong.append(Problem(f"answers of {key}: unknown field {(odd or [*part.lines])[0]!r}{hint}"))
+            if part.fields and part.known and not part.fitted:
+                odd = [name for name in part.fields if name not in part.known]
+                hint = nearest(odd[0], part.known) if odd else "; no form has all of these fields"
+                self.wrong.append(Problem(f"answers of {key}: unknown field {(odd or [*part.fields])[0]!r}{hint}"))
         if self.wrong:
             raise DeclarationError(list(dict.fromkeys(self.wrong)))
 
     async def _say(self, call: ModelCall) -> Answer:
         asked = self._asked(call)
         part = self._parts.get(self._names.get(asked.agent, ""))
-        if self._teller is None and part is None:
-            return asked.reply()
-        line: Line | Teller
-        if part is None:
-            line = self._teller
-        elif part.listed is not None:
-            line = self._next(part, part.listed, asked)
-        else:
-            line = cast("Line | Teller", part.lines)
+        line = self._teller
+        if part is not None and part.fields is not None:
+            part.known.update(asked.fields)
+            fits = part.fields.keys() <= set(asked.fields)
+            part.fitted = part.fitted or fits
+            line = part.fields if fits and asked.fields else None
+        elif part is not None:
+            line = part.line if part.listed is None else self._next(part, part.listed, asked)
         told = await self._told(line, asked)
-        if isinstance(told, Mapping):
-            always = part if part is not None and told is part.lines else None
-            return self._formed(told, asked, always)
-        return _answer(told, asked)
+        return self._formed(told, asked) if isinstance(told, Mapping) else _answer(told, asked)
 
     def _asked(self, call: ModelCall) -> Asked:
         address, _ = self._system.asking[id(call)]
@@ -116,7 +120,7 @@ class Prompter:
         number = self._numbers[agent] = self._numbers.get(agent, 0) + 1
         return Asked(agent, word_of(command), command.round, number, self._item, call)
 
-    def _next(self, part: _Part, lines: "Sequence[Line | Teller]", asked: Asked) -> "Line | Teller":
+    def _next(self, part: _Part, lines: Sequence[Line | Teller], asked: Asked) -> Line | Teller:
         taken = part.taken.get(asked.agent, 0)
         part.taken[asked.agent] = taken + 1
         if taken < len(lines):
@@ -125,12 +129,12 @@ class Prompter:
         what = f"{asked.agent} has {there}, and is asked for another: {asked.wanted} in round {asked.round}"
         raise self._refused(what)
 
-    async def _told(self, line: "Line | Teller", asked: Asked) -> Line:
+    async def _told(self, line: Line | Teller, asked: Asked) -> Line:
         if not callable(line) or isinstance(line, type):
             return line
         try:
             told = line(asked)
-            return await cast("Awaitable[Line]", told) if inspect.isawaitable(told) else cast("Line", told)
+            return await told if inspect.isawaitable(told) else told
         except ModelError as error:
             return error
         except FellowshipError:
@@ -139,15 +143,9 @@ class Prompter:
             self.broken = self.broken or error
             raise
 
-    def _formed(self, given: Mapping[str, object], asked: Asked, always: _Part | None) -> str:
+    def _formed(self, given: Mapping[str, object], asked: Asked) -> str:
         """Return fields as JSON, with neutral values in those that are not given."""
         known = asked.fields
-        fits = set(given) <= set(known) and bool(known)
-        if always is not None:
-            always.fitted = always.fitted or fits
-            always.forms.update(known)
-            if not fits:
-                return asked.reply()
         if not known:
             fields = ", ".join(given)
             what = f"{asked.agent} is asked for free text ({asked.wanted} in round {asked.round}), not for {fields}"
@@ -163,7 +161,7 @@ class Prompter:
         return DeclarationError(what)
 
 
-def _answer(line: "Line | Callable[..., object]", asked: Asked) -> Answer:
+def _answer(line: Line, asked: Asked) -> Answer:
     match line:
         case None:
             return asked.reply()

@@ -7,18 +7,20 @@ from pydantic import ValidationError
 
 from ...protocols.errors import DeclarationError, nearest
 from ...protocols.identity import ItemId
-from ...protocols.items import Candidate, HumanVote, Item, Turn
+from ...protocols.items import Candidate, HumanVote, Item, Slot, Turn
 from ..conversations import turns_of
 from ..spec import Each, Scenario, within
 
 FIELDS = ("id", "prompt", "a", "b", "model_a", "model_b", "history", "reference", "choices", "human")
 """Of a row; everything else is metadata."""
 
+SLOTS: tuple[Slot, Slot] = ("a", "b")
+
 COMPARISONS: tuple[dict[str, Any], ...] = (
     {
         "id": "tea",
         "prompt": "How do I keep iced tea from going cloudy?",
-        "a": "Let it cool to room temperature before you put it into the fridge; a splash of boiling water clears it again.",
+        "a": "Let it cool to room temperature before it goes into the fridge; a splash of boiling water clears it.",
         "b": "Use less tea.",
     },
     {
@@ -39,6 +41,8 @@ INSTRUCTIONS: tuple[dict[str, Any], ...] = (
     {"id": "sky", "prompt": "Explain to a child of eight why the sky is blue."},
     {"id": "haiku", "prompt": "Write a haiku about rain."},
 )
+VALUES = ("the first of them", "the second")
+"""Of a column that an `each` goes through."""
 QUESTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "exact": (
         {"id": "australia", "prompt": "What is the capital of Australia?", "reference": "Canberra"},
@@ -80,7 +84,7 @@ def sample(scenario: Scenario) -> tuple[dict[str, Any], ...]:
     columns = [
         step.of.removeprefix("data.") for step in steps if isinstance(step.of, str) and step.of.startswith("data.")
     ]
-    return tuple({**row, **dict.fromkeys(columns, ["the first of them", "the second"])} for row in rows[scenario.takes])
+    return tuple({**row, **{name: list(VALUES) for name in columns}} for row in rows[scenario.takes])
 
 
 def item_of(row: "Mapping[str, Any] | Item", scenario: Scenario, number: int) -> Item:
@@ -98,7 +102,7 @@ def item_of(row: "Mapping[str, Any] | Item", scenario: Scenario, number: int) ->
             raise DeclarationError(
                 f"{place} has no {name!r}, and {scenario.scenario} takes {_a(scenario.takes)}{nearest(name, row)}"
             )
-    slots = [slot for slot in ("a", "b") if row.get(slot) is not None]
+    slots: list[Slot] = [slot for slot in SLOTS if row.get(slot) is not None]
     human = row.get("human")
     try:
         return Item(

@@ -14,7 +14,6 @@ from ...protocols.messages import Fact
 from ...protocols.models import ChatMessage
 from ...protocols.pairing import PairsMade
 from ...runtime.log.memory import MemoryLog
-from ..transcript import transcript
 from .asked import Prompt, word_for
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class _Turn(NamedTuple):
 
 
 class Spoken(_Turn):
-    """Something said: equal to the tuple of who said it, its word, and whom they had been told of since they spoke last.
+    """Something said: equal to the tuple of who said it, its word, and whom they had heard since they spoke last.
 
     Speakers stand in order of delivery, one for each thing that they said; what says nothing, such as a vote that could
     not be read, is not told.
@@ -198,6 +197,7 @@ class Rehearsal:
         from rich.console import Console  # noqa: PLC0415 - for those who look
 
         from ..trace import fold  # noqa: PLC0415 - as above
+        from ..transcript import transcript  # noqa: PLC0415 - as above
 
         reader = cast("LogReader", self.log)  # of which it takes the events only
         console = Console(width=WIDTH, color_system=None, force_terminal=False)
@@ -213,7 +213,7 @@ class Rehearsal:
             raise DeclarationError(f"{self.scenario} has no agent {agent!r}{nearest(agent, self.agents)}")
 
     def __repr__(self) -> str:
-        words = [self.status]
+        words: list[str] = [self.status]
         words += [f"verdict {self.verdict}"] if self.verdict else []
         words += [f"answer {self.answer!r}"] if self.answer is not None else []
         words += [f"{len(self.pairs)} pairs"] if self.pairs else []

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...protocols.errors import DeclarationError, Problem, RunStopping, nearest
 from ...protocols.items import Item
-from ...protocols.lifecycle import ItemFinished
+from ...protocols.lifecycle import ItemFailed
 from ...protocols.ports import Clock
 from ...runtime.recording import Cassette, FileCassette, Fit
 from ...runtime.system import ActorSystem, NoModels
@@ -139,16 +139,17 @@ async def _played(
     except RunStopping as error:
         stopped = error
     prompter.tell()
+    why: str | None = None
     if end is None:
-        error = f"{type(stopped).__name__}: {stopped}"
-    else:
-        error = None if isinstance(end, ItemFinished) else f"{end.cause.error}: {end.cause.reason}"
+        why = f"{type(stopped).__name__}: {stopped}"
+    elif isinstance(end, ItemFailed):
+        why = f"{end.cause.error}: {end.cause.reason}"
     return Rehearsal(
         scenario=made.scenario.scenario,
         item=item,
-        status="stopped" if end is None else "done" if error is None else "failed",
+        status="stopped" if end is None else "done" if why is None else "failed",
         outcome=end,
-        error=error,
+        error=why,
         turns=tuple(ledger.spoken),
         agents=tuple(made.profiles),
         unused=prompter.unused,
