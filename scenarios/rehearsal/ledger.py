@@ -1,7 +1,7 @@
 """What is noted of a conversation while it is held: who said what, having been told what."""
 
 from collections import defaultdict
-from typing import Any, cast
+from typing import Any
 
 from ...protocols.hearing import Heard
 from ...protocols.identity import WHOLE_RUN, Address, ConversationId
@@ -41,7 +41,7 @@ class Ledger(MemoryLog):
         """Take an event, note what it is, and return its sequence."""
         sequence = super().append(message, sender=sender, conversation=conversation, cause=cause, recipients=recipients)
         if isinstance(message, Command):
-            command = cast("Command[Any]", message)  # of whatever it wants
+            command: Command[Any] = message  # pyright: ignore[reportUnknownVariableType]  # of whatever it wants
             for agent in recipients:
                 self.commands[agent] = command
                 self._asked[sequence] = (command, len(self.told[agent]))

@@ -4,7 +4,6 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from ...protocols.errors import DeclarationError, FellowshipError, ModelError, Problem, nearest
 from ...protocols.items import Item
@@ -37,10 +36,10 @@ class _Part:
 
 def _part(lines: Lines) -> _Part:
     if isinstance(lines, Mapping):
-        return _Part(fields=cast("Mapping[str, object]", lines))
+        return _Part(fields=lines)  # pyright: ignore[reportUnknownArgumentType]  # it widens what it narrows
     if isinstance(lines, Sequence) and not isinstance(lines, str):
-        return _Part(listed=tuple(cast("Sequence[Line | Teller]", lines)))
-    return _Part(cast("Line | Teller", lines))
+        return _Part(listed=tuple(lines))  # pyright: ignore[reportUnknownArgumentType]  # as above
+    return _Part(lines)
 
 
 class Prompter:
@@ -102,7 +101,7 @@ class Prompter:
     async def _say(self, call: ModelCall) -> Answer:
         asked = self._asked(call)
         part = self._parts.get(self._names.get(asked.agent, ""))
-        line = self._teller
+        line: Line | Teller = self._teller
         if part is not None and part.fields is not None:
             part.known.update(asked.fields)
             fits = part.fields.keys() <= set(asked.fields)
