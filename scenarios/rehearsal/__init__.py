@@ -3,15 +3,19 @@
 from .asked import Answers, Asked, Line, Prompt, Unreadable
 from .props import sample
 from .rehearsal import Paired, Rehearsal, Spoken, Told
-from .rehearse import rehearse, rehearse_all
+from .rehearse import How, Row, rehearse, rehearse_all
+from .room import RehearsalRoom
 
 __all__ = [
     "Answers",
     "Asked",
+    "How",
     "Line",
     "Paired",
     "Prompt",
     "Rehearsal",
+    "RehearsalRoom",
+    "Row",
     "Spoken",
     "Told",
     "Unreadable",

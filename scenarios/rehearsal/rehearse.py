@@ -1,8 +1,9 @@
 """Rehearsing: a scenario is played through the real conductor and the real agents; only the models are not real."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from ...protocols.errors import DeclarationError, Problem, RunStopping, nearest
 from ...protocols.items import Item
@@ -12,7 +13,7 @@ from ...runtime.recording import Cassette, FileCassette, Fit
 from ...runtime.system import ActorSystem, NoModels
 from ...runtime.testing.clock import ManualClock
 from ..datasets import open_dataset
-from ..loading import load, set_value, validate
+from ..loading import load, set_part, validate
 from ..planning import plan
 from ..source import Source, read
 from ..spec import Document, Scenario, Sweep
@@ -25,46 +26,49 @@ from .props import item_of, sample
 from .rehearsal import Rehearsal
 
 Row = Mapping[str, Any] | Item
+"""What a rehearsal is about: as a row of a data file, or an Item."""
+
+
+class How(TypedDict, total=False):
+    """How a rehearsal goes; all of it may be left out."""
+
+    answers: Answers | None
+    """What agents' models say, by agent; who is not named gives neutral answers of the form asked for."""
+    cassette: str | Path | Cassette | None
+    """Recorded calls, whose answers come in place of models'; with the fit `exact`, of all."""
+    fit: Fit
+    """How recorded calls have to fit: `exact` if left out."""
+    parameters: Mapping[str, Any]
+    """Values of the scenario's parameters, or of its parts by path."""
+    changes: Sequence[str]
+    """`PATH=VALUE` each, as of --set."""
+    models: Mapping[str, str]
+    """Models that replace the scenario's own: alias to provider/model; `*` stands for all. None of them is called: they
+    tell families apart."""
+    seed: int
+    """For everything that is left to chance: 0 if left out."""
+    clock: Clock
+    """Of agents and log; left out, one that stands still."""
 
 
 async def rehearse(
-    scenario: str | Path | Scenario | Plan,
-    *,
-    item: Row | None = None,
-    answers: Answers | None = None,
-    cassette: str | Path | Cassette | None = None,
-    fit: Fit = "exact",
-    parameters: Mapping[str, Any] | None = None,
-    changes: Sequence[str] = (),
-    models: Mapping[str, str] | None = None,
-    seed: int = 0,
-    clock: Clock | None = None,
-    number: int = 0,
+    scenario: str | Path | Scenario | Plan, *, item: Row | None = None, number: int = 0, **how: Unpack[How]
 ) -> Rehearsal:
     """Play a scenario for one item, in memory, and return what was said to whom.
 
     Args:
         scenario: A library scenario's name, a file, the YAML text itself, a Scenario, or a plan.
         item: A row as of a data file (`prompt`, and `a` and `b` for a comparison), or an Item; else a sample.
-        answers: What agents' models say, by agent; who is not named gives neutral answers of the form asked for.
-        cassette: Recorded calls whose answers come in place of `answers`; with the fit `exact`, of all.
-        fit: How recorded calls have to fit.
-        parameters: Values of the scenario's parameters, or of its parts by path.
-        changes: `PATH=VALUE` each, as of --set.
-        models: Models that replace the scenario's own: alias to provider/model; `*` stands for all. None is called:
-            they tell families apart.
-        seed: For everything that is left to chance.
-        clock: Of agents and log; left out, one that stands still.
         number: The item's place in its data set, from 0.
+        how: See `How`.
 
     Raises:
         DeclarationError: the scenario, the item or the answers are wrong: all problems that were found.
         CassetteMiss: a call is made that the cassette has no answer to.
     """
-    made = _planned(scenario, parameters or {}, changes, models)
-    rows: Row = item if item is not None else sample(made.scenario)[0]
-    recorded = _cassette(cassette)
-    return await _played(made, item_of(rows, made.scenario, number), number, answers, recorded, fit, seed, clock)
+    made = _planned(scenario, how)
+    row = item if item is not None else sample(made.scenario)[0]
+    return await _played(made, item_of(row, made.scenario, number), number, _cassette(how.get("cassette")), how)
 
 
 async def rehearse_all(
@@ -73,30 +77,16 @@ async def rehearse_all(
     items: Iterable[Row] | None = None,
     data: str | Path | None = None,
     limit: int | None = None,
-    answers: Answers | None = None,
-    cassette: str | Path | Cassette | None = None,
-    fit: Fit = "exact",
-    parameters: Mapping[str, Any] | None = None,
-    changes: Sequence[str] = (),
-    models: Mapping[str, str] | None = None,
-    seed: int = 0,
-    clock: Clock | None = None,
+    **how: Unpack[How],
 ) -> list[Rehearsal]:
-    """Play a scenario for several items, one after another; lists of answers begin anew with each. See `rehearse`.
+    """Play a scenario for several items, one after another; lists of answers begin anew with each.
 
     Args:
         scenario: As of `rehearse`.
-        items: Rows or Items.
+        items: Rows or Items; where there is no data either, three samples.
         data: A data file, in place of items.
         limit: The most rows of it.
-        answers: As of `rehearse`.
-        cassette: As of `rehearse`.
-        fit: As of `rehearse`.
-        parameters: As of `rehearse`.
-        changes: As of `rehearse`.
-        models: As of `rehearse`.
-        seed: As of `rehearse`.
-        clock: As of `rehearse`.
+        how: See `How`.
 
     Raises:
         DeclarationError: as `rehearse`; both items and data are named, or the file cannot be read.
@@ -104,27 +94,19 @@ async def rehearse_all(
     """
     if items is not None and data is not None:
         raise DeclarationError("items and data are two ways to say the same: name one of them")
-    made = _planned(scenario, parameters or {}, changes, models)
+    made = _planned(scenario, how)
     rows: Iterable[Row]
     if data is not None:
         rows = open_dataset(Path(data), comparison=made.scenario.takes == "comparison", limit=limit)
     else:
         rows = items if items is not None else sample(made.scenario)
     found = [item_of(row, made.scenario, number) for number, row in enumerate(rows)]
-    recorded = _cassette(cassette)
-    return [await _played(made, item, number, answers, recorded, fit, seed, clock) for number, item in enumerate(found)]
+    cassette = _cassette(how.get("cassette"))
+    return [await _played(made, item, number, cassette, how) for number, item in enumerate(found)]
 
 
-async def _played(
-    made: Plan,
-    item: Item,
-    number: int,
-    answers: Answers | None,
-    cassette: Cassette | None,
-    fit: Fit,
-    seed: int,
-    clock: Clock | None,
-) -> Rehearsal:
+async def _played(made: Plan, item: Item, number: int, cassette: Cassette | None, how: How) -> Rehearsal:
+    answers, fit, seed, clock = how.get("answers"), how.get("fit", "exact"), how.get("seed", 0), how.get("clock")
     time = clock or ManualClock()
     ledger = Ledger(time)
     system = ActorSystem(ledger, clock=time, seed=seed, intercept=ledger.deliver)
@@ -160,23 +142,21 @@ async def _played(
     )
 
 
-def _planned(
-    scenario: str | Path | Scenario | Plan,
-    parameters: Mapping[str, Any],
-    changes: Sequence[str],
-    models: Mapping[str, str] | None,
-) -> Plan:
+def _planned(scenario: str | Path | Scenario | Plan, how: How) -> Plan:
     """Return the plan of a scenario.
 
     Raises:
         DeclarationError: all that is wrong with it; it is a sweep; or judges would label what their family wrote.
     """
+    parameters, changes, models = how.get("parameters") or {}, how.get("changes") or (), how.get("models")
     if isinstance(scenario, Plan):
         if parameters or changes or models:
             raise DeclarationError("a plan is ready: parameters, changes and models belong to what it is made from")
         made = scenario
     else:
-        declared, source = _declared(scenario, parameters, changes)
+        declared, source = _declared(
+            scenario, [*changes, *(f"{name}={json.dumps(parameters[name])}" for name in parameters)]
+        )
         if isinstance(declared, Sweep):
             plays = ", ".join(dict.fromkeys(leg.play for leg in declared.sweep))
             raise DeclarationError(f"{declared.scenario} is a sweep: rehearse a scenario that it plays: {plays}")
@@ -186,37 +166,18 @@ def _planned(
     return made
 
 
-def _declared(
-    scenario: str | Path | Scenario, parameters: Mapping[str, Any], changes: Sequence[str]
-) -> tuple[Document, Source]:
+def _declared(scenario: str | Path | Scenario, changes: Sequence[str]) -> tuple[Document, Source]:
     if isinstance(scenario, Scenario):
         source = Source(scenario.scenario, scenario.document())
-        if not parameters and not changes:
+        if not changes:
             return scenario, source
     elif "\n" in str(scenario):
         source = read(str(scenario), "scenario.yaml")
     else:
-        chosen = [f"{name}={_yaml(value)}" for name, value in parameters.items()]
-        return load(str(scenario), changes=[*changes, *chosen])
-    return validate(_changed(source, parameters, changes)), source
-
-
-def _changed(source: Source, parameters: Mapping[str, Any], changes: Sequence[str]) -> Source:
-    """Return a document with what was chosen in its place."""
-    parts = [change.partition("=") for change in changes]
-    for path, equals, text in parts:
-        if not equals:
-            raise DeclarationError(f"changes are PATH=VALUE, as in judging.scale=5, not {path!r}")
-        set_value(source.document, path, read(f"value: {text}", path).document["value"], path)
-    for path, value in parameters.items():
-        set_value(source.document, path, value, path)
-    return source
-
-
-def _yaml(value: object) -> str:
-    import json  # noqa: PLC0415
-
-    return json.dumps(value)
+        return load(str(scenario), changes=changes)
+    for change in changes:
+        set_part(source.document, change)
+    return validate(source), source
 
 
 def _cassette(cassette: str | Path | Cassette | None) -> Cassette | None:
