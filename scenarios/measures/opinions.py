@@ -43,7 +43,7 @@ class Debate:
     possible: int | None = None
     """How many opinions there are to choose from: three verdicts, or a question's choices. None: any number."""
     values: tuple[str, ...] = ()
-    """These, where they are the same for all items."""
+    """These, where all items have the same, or at least the same places: the first choice of each question is A."""
     said: tuple[tuple[str, ...], ...] = ()
     """The arguments of each round of them; of a debate without arguments, the answers of each wave."""
     beside: int = 0
