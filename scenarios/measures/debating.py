@@ -65,7 +65,7 @@ class Debates(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    debates: tuple[Debating, ...]
+    ways: tuple[Debating, ...]
     """One for each way in which items were played, and sort of opinions."""
     methods: dict[str, str] = METHODS
     """How intervals and figures are found, by what they are of."""
@@ -134,7 +134,7 @@ class Debated:
             for (variant, sort), found in self._found.items()
             if found.talked
         ]
-        return Debates(debates=_adjusted(debates)) if debates else None
+        return Debates(ways=_adjusted(debates)) if debates else None
 
 
 def debating(debates: Iterable[Debate]) -> Debates | None:
