@@ -28,7 +28,7 @@ def in_short(found: Debates) -> tuple[Table, ...]:
     """Return what a terminal shows: wave by wave, or, of several ways, a row each."""
     if len(found.ways) > 1:
         return (_ways(found),)
-    (way,) = found.ways
+    way = found.ways[0]
     tables = [_waves(way, "")]
     if way.recovered is not None and way.waves > 1:
         tables.append(_before_after(way.recovered, ""))
@@ -85,8 +85,10 @@ def _ways(found: Debates) -> Table:
         for way in found.ways
     )
     notes = [
-        "agreement: of pairs of agents, in the first wave and in the last. changed: of opinions, from wave to wave. "
-        "right: what most agents hold, in an item's first wave and its last. p: McNemar's, adjusted by Holm.",
+        (
+            "agreement: of pairs of agents, in the first wave and in the last. changed: of opinions, from wave to wave. "
+            "right: what most agents hold, in an item's first wave and its last. p: McNemar's, adjusted by Holm."
+        ),
     ]
     if any(way.waves == 1 for way in found.ways):
         notes.append(f"Of ways with one wave: {ONE_WAVE}")
@@ -123,8 +125,10 @@ def _waves(way: Debating, of: str) -> Table:
         for number, each in way.converged.waves.items()
     )
     notes = (
-        f"agree: mean share of pairs of agents who hold the same. changed: of opinions, from the same agent's "
-        f"{way.sort} before. right: what most agents hold, of items whose truth is known.",
+        (
+            f"agree: mean share of pairs of agents who hold the same. changed: of opinions, from the same agent's "
+            f"{way.sort} before. right: what most agents hold, of items whose truth is known."
+        ),
         way.why or "Later waves may be of fewer items, and of harder ones, where debates end early.",
         *_left_out(way),
     )
@@ -141,7 +145,7 @@ def _left_out(way: Debating) -> Iterator[str]:
             "come to."
         )
     if way.of_parts:
-        yield f"In no wave: {count(way.of_parts)} opinions asked for inside an `each`, which are about different things."
+        yield f"In no wave: {count(way.of_parts)} opinions asked for inside an `each`: they are of different things."
 
 
 def _diversity(way: Debating, of: str) -> Table:
@@ -176,10 +180,11 @@ def _before_after(found: Recovered, of: str) -> Table:
         *((agent, *_compared(each)) for agent, each in found.agents.items()),
     )
     notes = [
-        "Of items whose truth is known and that have two waves or more: what people's majority says, or the known "
-        "answer. "
-        "rescued: wrong in the first wave, right in the last. lost: the other way round. p: McNemar's exact test; of "
-        "agents adjusted by Holm.",
+        (
+            "Of items whose truth is known and that have two waves or more: what people's majority says, or the known "
+            "answer. rescued: wrong in the first wave, right in the last. lost: the other way round. p: McNemar's exact test; of "
+            "agents adjusted by Holm."
+        ),
     ]
     for word, items in (("Rescued", found.rescued), ("Lost", found.lost)):
         if items:
@@ -231,8 +236,10 @@ def _moved(found: Swayed, agents: tuple[str, ...], of: str) -> Iterator[Table]:
     rows = tuple(_pair(each) for each in found.moved[:PAIRS])
     more = len(found.moved) - PAIRS
     notes = (
-        "toward, elsewhere: where the two had differed. away: where they had agreed. net: toward less away. followed: "
-        "toward, of differed.",
+        (
+            "toward, elsewhere: where the two had differed. away: where they had agreed. net: toward less away. followed: "
+            "toward, of differed."
+        ),
         *((f"{count(more)} pairs more are in --json.",) if more > 0 else ()),
     )
     columns = ("speaker", "listener", "differed", "toward", "elsewhere", "agreed", "away", "net", "followed", "95 %")
@@ -271,8 +278,10 @@ def _consensus(way: Debating, of: str) -> Table:
     )
     mean = found.waves
     notes = (
-        "All whose opinion could be read, two or more, hold the same for the first time. given up again: of items with a "
-        "wave after it.",
+        (
+            "All whose opinion could be read, two or more, hold the same for the first time. given up again: of items with "
+            "a wave after it."
+        ),
         *(() if mean is None else (f"Mean, where it came about: {mean.value:.2f} waves {interval(mean.ci, 2)}.",)),
     )
     return Table(f"Waves until consensus{of}", ("consensus", "items", "share", "95 %"), rows, notes=notes)
