@@ -28,7 +28,7 @@ def in_short(found: Debates) -> tuple[Table, ...]:
     """Return what a terminal shows: wave by wave, or, of several ways, a row each."""
     if len(found.ways) > 1:
         return (_ways(found),)
-    way = found.ways[0]
+    way = next(iter(found.ways))
     tables = [_waves(way, "")]
     if way.recovered is not None and way.waves > 1:
         tables.append(_before_after(way.recovered, ""))
@@ -86,7 +86,7 @@ def _ways(found: Debates) -> Table:
     )
     notes = [
         (
-            "agreement: of pairs of agents, in the first wave and in the last. changed: of opinions, from wave to wave. "
+            "agreement: of pairs of agents, in the first wave and in the last. changed: of opinions. "
             "right: what most agents hold, in an item's first wave and its last. p: McNemar's, adjusted by Holm."
         ),
     ]
@@ -182,8 +182,8 @@ def _before_after(found: Recovered, of: str) -> Table:
     notes = [
         (
             "Of items whose truth is known and that have two waves or more: what people's majority says, or the known "
-            "answer. rescued: wrong in the first wave, right in the last. lost: the other way round. p: McNemar's exact test; of "
-            "agents adjusted by Holm."
+            "answer. rescued: wrong in the first wave, right in the last. lost: the other way round. p: McNemar's "
+            "exact test; of agents adjusted by Holm."
         ),
     ]
     for word, items in (("Rescued", found.rescued), ("Lost", found.lost)):
@@ -237,8 +237,8 @@ def _moved(found: Swayed, agents: tuple[str, ...], of: str) -> Iterator[Table]:
     more = len(found.moved) - PAIRS
     notes = (
         (
-            "toward, elsewhere: where the two had differed. away: where they had agreed. net: toward less away. followed: "
-            "toward, of differed."
+            "toward, elsewhere: where the two had differed. away: where they had agreed. net: toward less away. "
+            "followed: toward, of differed."
         ),
         *((f"{count(more)} pairs more are in --json.",) if more > 0 else ()),
     )
@@ -279,8 +279,8 @@ def _consensus(way: Debating, of: str) -> Table:
     mean = found.waves
     notes = (
         (
-            "All whose opinion could be read, two or more, hold the same for the first time. given up again: of items with "
-            "a wave after it."
+            "All whose opinion could be read, two or more, hold the same for the first time. given up again: of "
+            "items with a wave after it."
         ),
         *(() if mean is None else (f"Mean, where it came about: {mean.value:.2f} waves {interval(mean.ci, 2)}.",)),
     )
