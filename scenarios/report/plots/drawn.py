@@ -92,7 +92,7 @@ def _frontiers(report: Report) -> Iterator[Plot]:
 
 def _waves(report: Report) -> Iterator[Plot]:
     ways = () if report.debates is None else report.debates.ways
-    known = [each for each in ways if any(wave.agreement is not None for wave in each.converged.waves.values())]
+    known = [each for each in ways if each.waves > 1]
     if known:
         shown = known[:MOST_GROUPS]
         about = (
