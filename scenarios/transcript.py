@@ -71,13 +71,8 @@ def _turn(turn: Turn, outcome: ItemFinished | None) -> RenderableType:
     number = Text(f"\n{turn.sequence:>5} ", style="dim")
     if not isinstance(message, SPOKEN):
         words = remark(turn.speaker, message)
-        if (
-            isinstance(message, DecisionMade)
-            and outcome is not None
-            and message.answer is not None
-            and message.answer == outcome.answer
-        ):
-            words += rightness(outcome.correct)
+        if isinstance(message, DecisionMade) and message.answer is not None and outcome is not None:
+            words += rightness(outcome.correct) if message.answer == outcome.answer else ""
         return number.append(plain(words), style="bold not dim")
     head = number.append(plain(turn.speaker), style="bold green not dim")
     head.append(f" {_did(message)}", style="not bold")
