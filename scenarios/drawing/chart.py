@@ -167,6 +167,7 @@ class _Walk:
             hearing=tuple(self._hearing(step)),
             remarks=tuple(remarks.of_asking(step, hearing=aloud)),
             instructions=remarks.shortened(step.instructions),
+            one=step.assign is not None,
         )
         for number in self._lanes.numbers(step.agents):
             self._said = _merged(self._said, {number: (step.wanted,)})

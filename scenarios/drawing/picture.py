@@ -47,6 +47,8 @@ class Turn:
     hearing: tuple[Hearing, ...]
     remarks: tuple[str, ...]
     instructions: str = ""
+    one: bool = False
+    """Whether only one of them is asked."""
 
 
 @dataclass(frozen=True, slots=True)

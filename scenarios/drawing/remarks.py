@@ -50,7 +50,7 @@ def of_asking(step: AskStep, *, hearing: bool) -> Iterator[str]:
     if step.wanted == "ballot":
         yield of_judging(step.judging)
     elif step.wanted == "feedback":
-        yield f"with a score of {step.judging.scale}"
+        yield f"with a score out of {step.judging.scale}"
     elif step.wanted == "answer" and step.judging.confidence:
         yield "with confidence"
     if step.until is not None:
@@ -77,7 +77,7 @@ def _graph(graph: spec.Graph) -> str:
 
 def of_judging(judging: Judging) -> str:
     """Return how ballots are cast, in words."""
-    words = [judging.strategy if judging.strategy == "direct" else f"{judging.strategy}, of {judging.scale}"]
+    words = [judging.strategy if judging.strategy == "direct" else f"{judging.strategy}, out of {judging.scale}"]
     if judging.orders != "ab":
         words.append({"ba": "b first", "both": "both orders", "random": "random order"}[judging.orders])
     if judging.orders == "both" and judging.reconcile != "tie":
@@ -166,4 +166,4 @@ def _jury(jury: Jury, told: Told) -> Iterator[str]:
 
 def _excluded(step: PickStep | PairStep) -> Iterator[str]:
     if any(set(judges) != set(step.jury.judges) for judges in step.eligible.values()):
-        yield "not every judge judges every draft"
+        yield "not every judge for every draft"
