@@ -131,6 +131,8 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
     may = choosable(source_of(scenario))
     if may:
         terminal.out().print(terminal.parameters(may))
+    for problem in plan.warnings:
+        terminal.err().print(Text(f"mind: {problem}", style="yellow"), soft_wrap=True)
     for problem in plan.unasked:
         terminal.err().print(Text(f"not played unless asked for: {problem}", style="yellow"), soft_wrap=True)
 

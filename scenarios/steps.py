@@ -113,6 +113,7 @@ class DecideStep:
     ties: Literal["tie", "first", "random"] = "tie"
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     of: Literal["ballot", "answer"] = "ballot"
+    """What is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,10 @@ class Plan:
     flow: tuple[Step, ...]
     unasked: tuple[Problem, ...] = ()
     """Why it is not played, though nothing in it is wrong: judges would label what their own family wrote."""
+    warnings: tuple[Problem, ...] = ()
+    """What is right and played, and yet better known: judges would judge what their own family wrote, among others."""
+    families: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of what family each agent's model is."""
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
@@ -225,6 +230,11 @@ class Swept:
     def unasked(self) -> tuple[Problem, ...]:
         """Return why it is not played, though nothing in it is wrong."""
         return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.unasked))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is right and played, and yet better known."""
+        return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.warnings))
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
