@@ -100,8 +100,8 @@ class UnknownName(DeclarationError):
 class NameTaken(DeclarationError):
     """A name that something else has."""
 
-    def __init__(self, sort: str, name: str) -> None:
-        super().__init__(f"there is a {sort} named {name!r} already")
+    def __init__(self, sort: str, name: str, owner: str = "") -> None:
+        super().__init__(f"there is a {sort} named {name!r} already{f': {owner}' if owner else ''}")
 
 
 class ExecutionError(FellowshipError):
