@@ -26,6 +26,7 @@ FellowshipError
   ├ UnreadAnswer            an agent's answer could not be read, further requests included
   ├ ItemTimedOut            an item took longer than it may
   ├ NothingToDecide         no vote, draft or fact that the step needs
+  ├ PluginFailed            what a plugin brings broke, or did not return what it is there for
   ├ AgentUnavailable        the agent has stopped, or is recused
   ├ Unanswered              a letter was handled and nothing was said in answer
   ├ AskCycle                agents wait for one another in a ring
@@ -244,6 +245,10 @@ class ItemTimedOut(ExecutionError):
 
 class NothingToDecide(ExecutionError):
     """A step found none of the facts that it needs."""
+
+
+class PluginFailed(ExecutionError):
+    """What a plugin brings broke, or did not return what it is there for."""
 
 
 class AgentUnavailable(ExecutionError):
