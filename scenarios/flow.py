@@ -14,7 +14,7 @@ from ..protocols.jury import VoteCast
 from ..protocols.messages import Fact
 from ..protocols.review import FeedbackGiven
 from ..protocols.sparing import WORD, Decided
-from ..protocols.stopping import FED_BY, Condition
+from ..protocols.stopping import Condition
 from ..protocols.topology import EVERYONE, NOBODY, WORDS, speakers
 from . import spec
 from .contest import Contest
@@ -275,9 +275,9 @@ class Flow:
         except DeclarationError as error:
             self._wrong(str(error), where)
             return None
-        fed = FED_BY[condition.name]
-        if fed not in self._seen.maybe.union(*self._around):
-            self._wrong(f"{key}: {condition.name} needs {fed}, and none is asked for", where)
+        if condition.fed_by and not condition.fed_by & self._seen.maybe.union(*self._around):
+            needed = " or ".join(sorted(condition.fed_by, reverse=True))
+            self._wrong(f"{key}: {condition.name} needs {needed}, and none is asked for", where)
         return condition
 
     # ends

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ..protocols.aggregation import RULES
 from ..protocols.errors import DeclarationError
 from ..protocols.sparing import FORESEEABLE, WORD
-from ..protocols.stopping import FED_BY, Condition
+from ..protocols.stopping import Condition
 from . import spec
 from .source import Path
 
@@ -65,7 +65,7 @@ def _is_of_votes(condition: str) -> bool:
     if condition.strip() == WORD:
         return False
     try:
-        return FED_BY[Condition.from_str(condition).name] == "ballot"
+        return "ballot" in Condition.from_str(condition).fed_by
     except DeclarationError:  # which is told where it stands
         return False
 

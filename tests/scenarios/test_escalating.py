@@ -244,7 +244,7 @@ async def test_a_run_that_goes_on_under_another_condition_keeps_what_it_does_not
         (
             "  - {ask: [one, two], for: ballot}\n  - when",
             "  - {ask: [one, two], for: argument}\n  - when",
-            "9:5: when: disagreement needs ballot, and none is asked for",
+            "9:5: when: disagreement needs ballot or answer, and none is asked for",
         ),
         (
             "  - {ask: [one, two], for: ballot}\n  - when: disagreement",

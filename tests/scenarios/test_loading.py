@@ -217,7 +217,7 @@ def test_a_right_file_about_drafts_is_planned() -> None:
         ("hears: writer}", "hears: writer, apart: true}", "13:53: apart means nothing for a step that asks for feedback"),
         ("score >= 9", "scor >= 9", "11:13: unknown condition 'scor >= 9'; did you mean 'score'?"),
         ("without-gain >= 2", "without-gain", "11:25: 'without-gain' is a quantity: compare it with a number, as in 'without-gain >= 1'"),
-        ("without-gain >= 2", "consensus", "11:25: until: consensus needs ballot, and none is asked for"),
+        ("without-gain >= 2", "consensus", "11:25: until: consensus needs ballot or answer, and none is asked for"),
         ("[score >= 9, without-gain >= 2]", "[]", "11:5: until must not be empty"),
         ("- {ask: writer, for: draft}\n", "- {pair: workflow, by: judge}\n  - {ask: writer, for: draft}\n", "9:5: nothing to make pairs of: no draft is asked for before this step"),
         ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: workflow, by: judge}\n", "10:5: nothing to make pairs of: no feedback is asked for before this step"),
