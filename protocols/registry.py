@@ -43,7 +43,7 @@ class Registry(Generic[ThingT]):
             if name in self._things:
                 raise NameTaken(self.sort, name)
         more = Registry(self.sort, {**self._things, **added})
-        more._owners.update(self._owners)  # noqa: SLF001 - its own class
+        more._owners.update(self._owners)
         return more
 
     def add(self, name: str, thing: ThingT, owner: str) -> None:

@@ -22,6 +22,7 @@ from .console import (
     models_of,
     plainly,
     plan_of,
+    plugged,
     print_json,
 )
 from .options import PlayOptions, carry_out, plays
@@ -51,6 +52,7 @@ class WhichTurn(StrEnum):
 
 @app.command()
 @plainly
+@plugged
 @plays
 def run(
     options: PlayOptions,
@@ -112,6 +114,7 @@ def run(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def retry(
     options: PlayOptions,
@@ -133,6 +136,7 @@ def retry(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def fork(
     options: PlayOptions,
@@ -160,6 +164,7 @@ def fork(
 
 @app.command()
 @plainly
+@plugged
 def replay(
     run: Run,
     out: Annotated[

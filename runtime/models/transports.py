@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import cast
 
 from ...protocols.registry import Registry
 from .endpoints import PROVIDERS, Endpoint, Provider, split
@@ -47,6 +48,5 @@ async def opened(name: str, stack: AsyncExitStack, *, proxied: bool, stream: boo
     """
     made = TRANSPORTS[name](proxied=proxied, stream=stream)
     if isinstance(made, AbstractAsyncContextManager):
-        entered: Transport = await stack.enter_async_context(made)
-        return entered
+        return await stack.enter_async_context(cast("AbstractAsyncContextManager[Transport]", made))
     return made

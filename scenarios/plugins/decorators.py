@@ -39,8 +39,7 @@ def role(name: str, about: str = "") -> Callable[[RoleT], RoleT]:
     def brought(made: RoleT) -> RoleT:
         from ...agents import Agent, Prompt
 
-        if not isinstance(made, type) or not issubclass(made, Agent):
-            place.refuse("it goes before a subclass of fellowship.agents.Agent, such as one of Juror")
+        place.before_a(made, Agent, "a subclass of fellowship.agents.Agent, such as one of Juror")
         if not made.gives:
             place.refuse("its class says in `gives` which facts it gives, and this one gives none")
         if not isinstance(getattr(made, "prompt", None), Prompt):
@@ -73,8 +72,7 @@ def _fact(place: Place, made: "type[Fact]") -> Brought | None:
     from ...protocols.events import KINDS, known_kinds
     from ...protocols.messages import Fact
 
-    if not isinstance(made, type) or not issubclass(made, Fact):
-        place.refuse("a fact is a subclass of fellowship.protocols.messages.Fact")
+    place.before_a(made, Fact, "a subclass of fellowship.protocols.messages.Fact")
     kind = made.model_fields["kind"].default
     if not isinstance(kind, str):
         place.refuse(f'{made.__name__} says what it is: kind: Literal["some_word"] = "some_word"')
@@ -244,7 +242,7 @@ def pick(
 
         def picked(drafts: Any, scores: Scores) -> Any:  # noqa: ANN401 - as of Pick
             try:
-                found: object = yield from function(drafts, scores)
+                found = cast("object", (yield from function(drafts, scores)))
             except Exception as error:
                 raise place.failed(error) from error
             if found not in drafts:
@@ -346,9 +344,11 @@ def transport(name: str, *, provider: str | None = None, about: str = "") -> Cal
     place = Place("transport", name)
 
     def brought(made: ClassT) -> ClassT:
-        send = getattr(made, "send", None)
-        if not isinstance(made, type) or not inspect.iscoroutinefunction(send):
-            place.refuse("it goes before a class with `async def send(self, endpoint, call, tier, hear=None)`")
+        words = "a class with `async def send(self, endpoint, call, tier, hear=None)`"
+        place.before_a(made, object, words)
+        send: object = getattr(made, "send", None)
+        if not inspect.iscoroutinefunction(send):
+            place.refuse(f"it goes before {words}")
         if [*inspect.signature(send).parameters][1:] != ["endpoint", "call", "tier", "hear"]:
             place.refuse("its `send` takes endpoint, call, tier and hear, by these names")
         options = {"proxied", "stream"} & {*inspect.signature(made).parameters}

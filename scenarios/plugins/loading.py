@@ -167,7 +167,9 @@ def _of_module(file: str) -> Plugin:
     name = Path(file).name
     if name not in _loaded:
         path = Path(file)
-        _loaded[name] = Plugin(name, file, packaged=False, digest=_digest([path.read_bytes()] if path.is_file() else []))
+        _loaded[name] = Plugin(
+            name, file, packaged=False, digest=_digest([path.read_bytes()] if path.is_file() else [])
+        )
     return _loaded[name]
 
 

@@ -33,6 +33,11 @@ class Place:
         """Raise the DeclarationError that says why, and where."""
         raise DeclarationError([Problem(f"{self._what} {self.name!r}: {why}", self.file, self.line)])
 
+    def before_a(self, thing: object, base: type, words: str) -> None:
+        """Refuse what is no subclass of a class; `words` say what it goes before."""
+        if not isinstance(thing, type) or not issubclass(thing, base):
+            self.refuse(f"it goes before {words}")
+
     def takes(self, function: object, *counts: int, what: str) -> int:
         """Return how many arguments a function takes, one of these counts; `what` they are is told where it is not."""
         if not callable(function) or isinstance(function, type):

@@ -1,54 +1,33 @@
 """Where each sort of thing is registered. Modules are loaded by the plugin that brings something to them."""
 
 # ruff: noqa: PLC0415 - see above
+from importlib import import_module
 from typing import Any
 
-from ...protocols.errors import DeclarationError, NameTaken
+from ...protocols.errors import NameTaken
 from ...protocols.registry import OWN, Registry
 from .plugin import Brought, Sort
 
+_PLACES: dict[Sort, tuple[str, str]] = {
+    "exporter": ("scenarios.preferences.exporters", "EXPORTERS"),
+    "fact": ("protocols.events", "KINDS"),
+    "measure": ("scenarios.measures.plugged", "MEASURES"),
+    "pick": ("protocols.selection", "PICKS"),
+    "predicate": ("protocols.stopping", "PREDICATES"),
+    "quantity": ("protocols.stopping", "QUANTITIES"),
+    "role": ("agents", "ROLES"),
+    "rule": ("protocols.aggregation", "RULES"),
+    "transport": ("runtime.models.transports", "TRANSPORTS"),
+}
+"""Module and name of each registry; a provider comes with its transport, and has none."""
+_ROOT = __name__.removesuffix(".scenarios.plugins.sorts")
 
-def registry_of(sort: Sort) -> Registry[Any]:  # noqa: PLR0911 - a table whose modules are loaded one by one
-    """Return the registry of a sort; a provider has none."""
-    match sort:
-        case "role":
-            from ...agents import ROLES
 
-            return ROLES
-        case "fact":
-            from ...protocols.events import KINDS
-
-            return KINDS
-        case "predicate":
-            from ...protocols.stopping import PREDICATES
-
-            return PREDICATES
-        case "quantity":
-            from ...protocols.stopping import QUANTITIES
-
-            return QUANTITIES
-        case "rule":
-            from ...protocols.aggregation import RULES
-
-            return RULES
-        case "pick":
-            from ...protocols.selection import PICKS
-
-            return PICKS
-        case "measure":
-            from ..measures.plugged import MEASURES
-
-            return MEASURES
-        case "exporter":
-            from ..preferences.exporters import EXPORTERS
-
-            return EXPORTERS
-        case "transport":
-            from ...runtime.models.transports import TRANSPORTS
-
-            return TRANSPORTS
-        case "provider":
-            raise DeclarationError("a provider comes with its transport")
+def registry_of(sort: Sort) -> Registry[Any]:
+    """Return the registry of a sort, provider apart."""
+    module, name = _PLACES[sort]
+    found: Registry[Any] = getattr(import_module(f"{_ROOT}.{module}"), name)
+    return found
 
 
 def register(brought: Brought, owner: str) -> None:

@@ -6,19 +6,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from ...protocols.errors import DeclarationError, FellowshipError, PluginFailed
+from ...protocols.pairing import Data
 from ...protocols.registry import Registry
 from .candidates import Candidates, why_dropped
-from .exported import FORMATS, Data, Options
+from .exported import FORMATS, Options
 from .pair import Pair
 from .splits import Splits
 from .spool import Spool
 
+LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 RESERVED = (*FORMATS, "ratings")
 """Names of the package's own formats."""
 
@@ -157,9 +159,9 @@ def _rows(exporter: Exporter, pairs: Iterable[Pair], part: Path, to: Path) -> in
             if not isinstance(row, dict):
                 raise exporter.wrong(row, "a row, which is a dict")
             try:
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY))
+                file.write(orjson.dumps(cast("object", row), option=LINE))
             except orjson.JSONEncodeError as error:
-                raise exporter.wrong(row, f"a row that JSON can say: {error}") from error
+                raise exporter.wrong(cast("object", row), f"a row that JSON can say: {error}") from error
             written += 1
     part.replace(to)
     return written
@@ -169,13 +171,17 @@ def _said(exporter: Exporter, pairs: Iterable[Pair]) -> Iterator[object]:
     """Return what an exporter yields; an error of its own says whose it is."""
     try:
         found: object = exporter.function(pairs)
-        if not isinstance(found, Iterable):
-            raise exporter.wrong(found, "rows: it yields a dict for each")
-        yield from found
+        yield from _iterable(exporter, found)
     except (FellowshipError, OSError):
         raise
     except Exception as error:
         raise exporter.failed(error) from error
+
+
+def _iterable(exporter: Exporter, found: object) -> Iterable[object]:
+    if not isinstance(found, Iterable):
+        raise exporter.wrong(found, "rows: it yields a dict for each")
+    return cast("Iterable[object]", found)
 
 
 def _own_files(exporter: Exporter, pairs: Iterable[Pair], folder: Path, to: Path) -> tuple[str, ...]:

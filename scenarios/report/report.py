@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -14,6 +14,7 @@ from ..measures.agreement import agreement
 from ..measures.bias import Bias, bias
 from ..measures.distribution import Distribution, distributions
 from ..measures.encounters import encounters, readable
+from ..measures.plugged import Measured, all_measured
 from ..measures.rank import Ranking, rank
 from ..measures.reference import reference_of
 from ..measures.winrate import WinRates, win_rates
@@ -69,6 +70,8 @@ class Report(Frozen):
     """Scores and verdicts, by rater."""
     missing: tuple[str, ...]
     """What is not in this report, and why."""
+    plugins: tuple[Measured, ...] = ()
+    """What measures of plugins say."""
 
     @property
     def raters(self) -> tuple[str, ...]:
@@ -100,7 +103,8 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         LogError: the log is damaged.
     """
     if not path.is_dir():
-        return report(read_ratings(path), reference, data=str(path))
+        read = read_ratings(path)
+        return _with_plugins(report(read, reference, data=str(path)), ratings=read)
     if not (path / LOG).is_file():
         raise DeclarationError(f"{path} is not a run: it has no {LOG}{runs_in(path)}")
     with LogReader(path / LOG) as log:
@@ -109,12 +113,25 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives", "").removesuffix("s")
             why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
-            return _without_votes(facts, (), f"No figures of raters: {why}.")
+            return _with_plugins(_without_votes(facts, (), f"No figures of raters: {why}."), run=log)
         played = played_of(record)
         ratings = Ratings.of(run_ratings(log), str(path))
-    if not len(ratings):
-        return _without_votes(facts, played, "No figures of raters: no item has an outcome yet.")
-    return report(ratings, reference, played=played, facts=facts, data=facts.data)
+        if not len(ratings):
+            why = "No figures of raters: no item has an outcome yet."
+            return _with_plugins(_without_votes(facts, played, why), run=log)
+        found = report(ratings, reference, played=played, facts=facts, data=facts.data)
+        return _with_plugins(found, ratings=ratings, run=log)
+
+
+def _with_plugins(found: Report, *, ratings: Ratings | None = None, run: LogReader | None = None) -> Report:
+    """Return a report with what measures of plugins say of the ratings and of the run, where there are any."""
+    sources: dict[Literal["ratings", "run"], object] = {}
+    if ratings is not None:
+        sources["ratings"] = ratings
+    if run is not None:
+        sources["run"] = run
+    said = all_measured(sources)
+    return found.model_copy(update={"plugins": said}) if said else found
 
 
 def report(
