@@ -279,24 +279,32 @@ class Condition:
         del waiting  # who they are decides nothing
         return self.met(said, standing) and (self.name not in OF_SEVERAL or len(latest(said, standing.key)) > 1)
 
-    def bounds_problem(self, highest: Mapping[str, float] | None = None) -> str | None:
-        """Return why it could as well be left out: that it never holds, or always; None where it may go either way.
+    def never(self, highest: Mapping[str, float] | None = None) -> str | None:
+        """Return why it can never hold; None where it can.
 
         Args:
             highest: The greatest value of quantities that have one here: of score and margin the scale, of round the
                 number of rounds.
         """
+        least, most, span = self._range(highest)
+        never = self.comparison is not None and _outside(self.comparison, self.threshold, least, most)
+        return f"{self.text.strip()} never holds: {self.name} is {span}" if never else None
+
+    def always(self, highest: Mapping[str, float] | None = None) -> str | None:
+        """Return why it holds whatever is said; None where it need not. The argument is that of `never`."""
+        least, most, span = self._range(highest)
+        opposite = _OPPOSITES.get(self.comparison or "", "")
+        always = bool(opposite) and _outside(opposite, self.threshold, least, most)
+        return f"{self.text.strip()} always holds: {self.name} is {span}" if always else None
+
+    def _range(self, highest: Mapping[str, float] | None) -> tuple[float, float | None, str]:
+        """Return what the quantity can be, at the least and at the most, and both in words."""
         if self.comparison is None:
-            return None
+            return 0.0, None, ""
         least, most = QUANTITIES[self.name].range
         known = (highest or {}).get(self.name)
         most = known if most is None else most if known is None else min(known, most)
-        span = f"from {least:g}" if most is None else f"from {least:g} to {most:g}"
-        if _outside(self.comparison, self.threshold, least, most):
-            return f"{self.text.strip()} never holds: {self.name} is {span}"
-        if _outside(_OPPOSITES[self.comparison], self.threshold, least, most):
-            return f"{self.text.strip()} always holds: {self.name} is {span}"
-        return None
+        return least, most, f"from {least:g}" if most is None else f"from {least:g} to {most:g}"
 
 
 _OPPOSITES = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "!="}

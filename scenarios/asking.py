@@ -316,7 +316,10 @@ class Asking:
         steps = spec.within(ground.scenario.flow)
         scales = [step.scale for step in steps if isinstance(step, spec.Ask) and step.scale is not None]
         scale = float(max([ground.scenario.judging.scale, *scales]))
-        never = condition.bounds_problem({"score": scale, "margin": scale, "round": float(ground.rounds)})
+        highest = {"score": scale, "margin": scale, "round": float(ground.rounds)}
+        never, always = condition.never(highest), condition.always(highest)
         if never is not None:
-            self._wrong(f"{key}: {text.strip()} {never}", where)
+            self._wrong(f"{key}: {never}", where)
+        elif always is not None:
+            ground.problems.warn(f"{ground.using}{key}: {always}", where)
         return condition

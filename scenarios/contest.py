@@ -54,12 +54,12 @@ class Contest:
         ground = self._ground
         if step.exclude is not None and not judges:
             self._wrong("exclude means nothing here: no judge is named in `by`", (*at, "exclude"))
+        own = {name: name for name in (*writers, *judges)}
+        kin = {"own": own, "model": ground.models, "family": ground.families}.get(step.exclude or "", {})
         found: Eligible = {}
         for one, other in combinations_with_replacement(writers, 2):
-            kin = {"own": lambda name: name, "model": ground.models.get, "family": ground.families.get}
-            of = kin.get(step.exclude or "", lambda _: None)
-            theirs = {of(one), of(other)} - {None}
-            found[frozenset({one, other})] = tuple(name for name in judges if of(name) not in theirs)
+            theirs = {kin.get(one), kin.get(other)} - {None}
+            found[frozenset({one, other})] = tuple(name for name in judges if kin.get(name) not in theirs)
         alone = [sorted(pair) for pair, able in found.items() if judges and not able and len(pair) == 2]
         if alone:
             names = " and ".join(alone[0])
@@ -95,7 +95,8 @@ class Contest:
         among = self._ground.named(step.among, (*at, "among"), written)
         for name in among:
             if name not in written:
-                self._wrong(f"{name!r} writes no draft before this step", (*at, "among"))
+                where = self._ground.placed(name, step.among, (*at, "among"))
+                self._wrong(f"{name!r} writes no draft before this step", where)
         return among
 
     def _jury(self, step: spec.Pick | spec.Pair, at: Path) -> Jury:
@@ -109,9 +110,9 @@ class Contest:
         for name in judges:
             role = ground.roles.get(name)
             if role is not None and DraftsCompared not in role.gives:
-                able, number = ", ".join(self._able()), (step.by or ()).index(name) if name in (step.by or ()) else 0
-                hint = f"; {able} can" if able else ""
-                self._wrong(f"{name!r} is a {ground.role(name)} and compares no drafts{hint}", (*at, "by", number))
+                able = ", ".join(self._able())
+                what = f"{name!r} is a {ground.role(name)} and compares no drafts{f'; {able} can' if able else ''}"
+                self._wrong(what, ground.placed(name, step.by, (*at, "by")))
         ground.seen.judges.update(judges)
         rule = ground.problems.resolved(RULES, step.rule, (*at, "rule"))
         if rule is not None and rule.needs_scores and judging.strategy == "direct":

@@ -1,22 +1,19 @@
 """The steps of a scenario, resolved and proven: what each needs must have been asked for on every way to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 from ..agents import Agent
-from ..protocols.aggregation import RULES
 from . import spec
 from .asking import Asking
 from .cast import Cast
 from .contest import Contest
+from .deciding import Deciding
 from .fanning import fanned
 from .foresight import Rest
 from .ground import Ground
 from .problems import Problems
 from .source import Path
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
-
-META = "meta-judge"
 
 
 class Flow:
@@ -42,6 +39,7 @@ class Flow:
         self._ground = Ground(cast, cast.scope, roles, families, models, problems)
         self._asking = Asking(self._ground)
         self._contest = Contest(self._ground)
+        self._deciding = Deciding(self._ground, self._asking)
         self.branches: dict[str, tuple[str, ...]] = {}
         """The agents that branches played together have, by the agent they have them in place of."""
 
@@ -199,68 +197,11 @@ class Flow:
             self._wrong(f"{verb} is not for branches that are played together: it follows the `each`", at)
         match step:
             case spec.Decide():
-                yield from self._decide(step, at, place, rest)
+                yield from self._deciding.plan(step, at, place, rest)
             case spec.Pick():
                 yield from self._pick(step, at, place)
             case spec.Pair():
                 yield from self._pair(step, at, place)
-
-    def _decide(self, step: spec.Decide, at: Path, place: str, rest: Rest) -> Iterator[AskStep | DecideStep]:
-        ground = self._ground
-        rule = ground.problems.resolved(RULES, step.decide, (*at, "decide"))
-        wanted: Literal["ballot", "answer"] = "answer" if ground.scenario.takes == "question" else "ballot"
-        among = None if step.among is None else ground.named(step.among, (*at, "among"))
-        if among is None and ground.using:
-            among = ground.scope.everyone
-        voters = ground.seen.asked.get(wanted, set())
-        for name in among if among is not None and step.among is not None else ():
-            if name not in voters:
-                self._wrong(f"{name!r} gives no {wanted} before this step", (*at, "among"))
-        if wanted not in ground.seen.facts:
-            self._wrong(f"nothing to decide: {ground.missing(wanted)}", at)
-        elif rule is not None:
-            if rule.needs_scores and "direct" in ground.seen.strategies:
-                self._wrong(f"{step.decide} needs scores, and strategy: direct gives none", (*at, "decide"))
-            if wanted == "answer" and not rule.takes_answers:
-                self._wrong(f"{step.decide} is for scores of two candidates, not for answers", (*at, "decide"))
-            if rule.needs_confidence and not ground.seen.confident:
-                self._wrong(f"{step.decide} needs confidence: say confidence: true", (*at, "decide"))
-        weights = self._weights(step, at, among or tuple(voters))
-        if step.decide == META:
-            yield from self._meta(step, at, place, rest, tuple(among or sorted(voters)))
-            among = ground.named([step.by], (*at, "by")) if step.by else among
-        elif step.by is not None:
-            self._wrong(f"by is for {META}, and this step decides by {step.decide}", (*at, "by"))
-        if rule is not None:
-            yield DecideStep(place, step.decide, rule, among, step.ties, weights, wanted)
-
-    def _weights(self, step: spec.Decide, at: Path, voters: Sequence[str]) -> dict[str, float]:
-        """Return what each agent's vote counts, where that is said."""
-        ground = self._ground
-        if step.weights and step.decide != "weighted":
-            self._wrong(f"weights are for weighted, and this step decides by {step.decide}", (*at, "weights"))
-        elif step.decide == "weighted" and not step.weights:
-            self._wrong("weighted needs weights: say whose vote counts what", at)
-        found: dict[str, float] = {}
-        for name, weight in step.weights.items():
-            for member in ground.named([name], (*at, "weights", name), voters):
-                found[member] = weight
-                if member not in voters:
-                    self._wrong(f"{member!r} has no vote in this decision", (*at, "weights", name))
-            if weight < 0:
-                self._wrong(f"a weight is 0 or more, not {weight:g}", (*at, "weights", name))
-        return found
-
-    def _meta(self, step: spec.Decide, at: Path, place: str, rest: Rest, voters: tuple[str, ...]) -> Iterator[AskStep]:
-        """Plan the asking of the one who hears the votes, and whose vote is the verdict."""
-        if step.by is None:
-            self._wrong(f"{META} needs `by`: who hears the votes and decides", at)
-            return
-        if step.by in voters:
-            self._wrong(f"{step.by!r} would hear its own vote: name another one", (*at, "by"))
-        wanted = "answer" if self._ground.scenario.takes == "question" else "ballot"
-        asked = spec.Ask.model_validate({"ask": step.by, "for": wanted, "hears": voters or "everyone"})
-        yield self._asking.plan(asked, at, f"{place}.by", rest)
 
     def _pick(self, step: spec.Pick, at: Path, place: str) -> Iterator[PickStep]:
         ground = self._ground

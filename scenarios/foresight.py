@@ -29,12 +29,17 @@ def decision_after(rest: Rest, at: Path) -> spec.Decide | str:
             return f"its votes also enter another decision, at {_dotted(path)}"
     if found is None:
         return "no `decide` follows"
-    if found[0].among is not None or found[0].ties != "tie" or found[0].by is not None:
+    return _unforeseen(found[0]) or found[0]
+
+
+def _unforeseen(step: spec.Decide) -> str | None:
+    """Return why it is not known before the last vote what a decision comes to; None where it can be."""
+    if step.among is not None or step.ties != "tie":
         return "the `decide` that follows says whose votes count, or what a split comes to"
-    rule = found[0].decide
-    if rule in RULES and rule not in FORESEEABLE:
-        return f"what {rule} comes to is known after the last vote only; {', '.join(FORESEEABLE)} can be foreseen"
-    return found[0]
+    if step.decide in RULES and step.decide not in FORESEEABLE:
+        known = ", ".join(FORESEEABLE)
+        return f"what {step.decide} comes to is known after the last vote only; {known} can be foreseen"
+    return None
 
 
 def _in_between(step: spec.Step, path: Path, *, around: bool) -> str | None:

@@ -147,6 +147,13 @@ class Ground:
                     found.append(member)
         return tuple(found)
 
+    def placed(self, name: str, names: Sequence[str] | None, path: Path) -> Path:
+        """Return where, among names, an agent or a group that it is of stands."""
+        for number, each in enumerate(names or ()):
+            if name in (self.scope.resolved(each) or ()):
+                return (*path, number)
+        return path
+
     def writers(self) -> tuple[str, ...]:
         """Return who has written drafts, on some way."""
         wrote = self.seen.asked.get("draft", set()) | self.seen.asked.get("answer", set())

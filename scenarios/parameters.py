@@ -122,7 +122,7 @@ def _bound(part: object) -> set[str]:
 
 
 def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems, bound: set[str]) -> object:
-    """Return a part of a document with every parameter in its place."""
+    """Return a part of a document with every parameter in its place; `bound` names stand for themselves."""
     if isinstance(part, dict):
         mapping = cast("dict[str, object]", part)
         return {key: _filled(value, values, (*at, key), problems, bound) for key, value in mapping.items()}
@@ -135,12 +135,9 @@ def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems, 
     whole = _USED.fullmatch(part)
     if whole is None:
         return _USED.sub(lambda use: _words(use, values), part)
-    if whole[1] not in values:
-        if whole[1] in bound:
-            return part
+    if whole[1] not in values and whole[1] not in bound:
         problems.add(f"unknown parameter {whole[1]!r}{nearest(whole[1], values)}", at)
-        return part
-    return values[whole[1]]
+    return values.get(whole[1], part)
 
 
 def _spread(value: object, was: object) -> list[object]:

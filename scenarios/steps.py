@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..agents import Agent, Persona, Profile
 from ..protocols.aggregation import Rule
+from ..protocols.answering import Answers
 from ..protocols.errors import Problem
 from ..protocols.items import Item
 from ..protocols.judging import Judging
@@ -182,6 +183,11 @@ class Plan:
         """Return the models it needs, each once."""
         return tuple(dict.fromkeys(profile.settings for profile in self.profiles.values()))
 
+    @property
+    def answers(self) -> frozenset[Answers]:
+        """Return in which ways answers to questions are compared."""
+        return frozenset({self.scenario.answers})
+
     def of(self, item: Item) -> "Plan":
         """Return the plan that an item is played by: this one."""
         del item
@@ -240,6 +246,11 @@ class Swept:
     def models(self) -> tuple[ModelSettings, ...]:
         """Return the models it needs, each once."""
         return tuple(dict.fromkeys(model for variant in self.variants.values() for model in variant.plan.models))
+
+    @property
+    def answers(self) -> frozenset[Answers]:
+        """Return in which ways answers to questions are compared."""
+        return frozenset(variant.plan.scenario.answers for variant in self.variants.values())
 
     def of(self, item: Item) -> Plan:
         """Return the plan that an item is played by."""

@@ -8,10 +8,12 @@ import orjson
 
 from ...protocols.errors import DeclarationError
 from ...runtime.log import LogReader
+from ..debates import debates_of
 from ..directory import LOG, runs_in
 from ..measures.agreed import Agreement, Settings
 from ..measures.agreement import agreement
 from ..measures.bias import Bias, bias
+from ..measures.debating import Debates
 from ..measures.distribution import Distribution, distributions
 from ..measures.encounters import encounters, readable
 from ..measures.rank import Ranking, rank
@@ -56,6 +58,8 @@ class Report(Frozen):
     """Of a sweep: judge, jury and debate by model."""
     groups: tuple[Group, ...]
     """Juries that stored votes allow."""
+    debates: Debates | None
+    """Of a run in which agents hear one another before they give an opinion; else None."""
     paper: Paper | None
     """What the paper found on the same data; None where the data are not known to be its own."""
     agreement: Agreement | None
@@ -109,12 +113,12 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives", "").removesuffix("s")
             why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
-            return _without_votes(facts, (), f"No figures of raters: {why}.")
-        played = played_of(record)
+            return _without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log))
+        played, debates = played_of(record), debates_of(log)
         ratings = Ratings.of(run_ratings(log), str(path))
     if not len(ratings):
-        return _without_votes(facts, played, "No figures of raters: no item has an outcome yet.")
-    return report(ratings, reference, played=played, facts=facts, data=facts.data)
+        return _without_votes(facts, played, "No figures of raters: no item has an outcome yet.", debates)
+    return report(ratings, reference, played=played, facts=facts, data=facts.data, debates=debates)
 
 
 def report(
@@ -124,6 +128,7 @@ def report(
     played: tuple[Played, ...] = (),
     facts: RunFacts | None = None,
     data: str | None = None,
+    debates: Debates | None = None,
 ) -> Report:
     """Return the report of ratings; see `report_of`.
 
@@ -133,6 +138,7 @@ def report(
         played: The ways in which a run has played every item.
         facts: What is known of that run.
         data: The path of the data set, which may say that it is one of the paper's.
+        debates: What the run's debates come to.
     """
     held = reference_of(ratings, reference)
     name = None if held is None else held.name
@@ -151,6 +157,7 @@ def report(
         strategies=by_strategy(played, ratings, found.raters) if swept else (),
         contests=contests(played, ratings, name, found.raters, groups) if swept and name is not None else (),
         groups=groups,
+        debates=debates,
         paper=paper_on(data),
         agreement=found,
         bias=bias(ratings, name),
@@ -161,7 +168,7 @@ def report(
     )
 
 
-def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str) -> Report:
+def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str, debates: Debates | None) -> Report:
     return Report(
         source=facts.status.run,
         items=0,
@@ -173,6 +180,7 @@ def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str) -> Rep
         strategies=(),
         contests=(),
         groups=(),
+        debates=debates,
         paper=None,
         agreement=None,
         bias=None,

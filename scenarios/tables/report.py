@@ -7,7 +7,7 @@ from ..measures.bias import Bias
 from ..measures.distribution import Bar
 from ..measures.estimate import Estimate
 from ..report.report import Report
-from . import contest
+from . import contest, debating
 from .agreement import agreement_tables
 from .bias import bias as bias_tables
 from .jury import jury_tables
@@ -32,6 +32,7 @@ def sections(report: Report) -> tuple[Section, ...]:
         *_paper(report),
         *_agreement(report),
         *_juries(report),
+        *_debates(report),
         *_bias(report),
         *_models(report),
         *_scores(report),
@@ -162,6 +163,16 @@ def _juries(report: Report) -> Iterator[Section]:
         "The best of many on the same items looks better than it is; out of bag is what to expect of new items.",
     )
     yield Section("juries", "Juries", lead, summary, summary, details)
+
+
+def _debates(report: Report) -> Iterator[Section]:
+    if report.debates is not None:
+        lead = (
+            "What agents hold when they are asked, and asked again after they have heard one another.",
+            "Moves to what somebody said are moves after it: no figure here tells cause.",
+        )
+        tables = debating.in_short(report.debates)
+        yield Section("debates", "Debates", lead, tables, tables, debating.further_tables(report.debates))
 
 
 def _bias(report: Report) -> Iterator[Section]:

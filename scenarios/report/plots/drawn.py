@@ -10,6 +10,7 @@ from .confusions import confusions
 from .forest import Line, forest
 from .frontier import frontiers
 from .histograms import histograms
+from .waves import waves
 
 MOST = 24
 """Raters in a plot; the tables have all."""
@@ -21,6 +22,7 @@ def plots(report: Report) -> dict[str, tuple[Plot, ...]]:
     return {
         "agreement": (*_kappas(report), *_confusions(report)),
         "juries": tuple(_frontiers(report)),
+        "debates": tuple(_waves(report)),
         "bias": tuple(_flips(report)),
         "scores": tuple(_histograms(report)),
     }
@@ -86,6 +88,19 @@ def _frontiers(report: Report) -> Iterator[Plot]:
             f"{_cut(len(groups), len(shown))}"
         )
         yield frontiers("frontier", "Cost and kappa of juries", about, shown)
+
+
+def _waves(report: Report) -> Iterator[Plot]:
+    ways = () if report.debates is None else report.debates.ways
+    known = [each for each in ways if each.waves > 1]
+    if known:
+        shown = known[:MOST_GROUPS]
+        about = (
+            "How many pairs of agents hold the same, and on how many items what most of them hold is right, each time "
+            f"they are asked, with 95 % intervals.{_cut(len(known), len(shown))}"
+        )
+        panels = [(each.variant or f"{len(each.agents)} agents", each) for each in shown]
+        yield waves("waves", "Agreement and accuracy, wave by wave", about, panels)
 
 
 def _flips(report: Report) -> Iterator[Plot]:
