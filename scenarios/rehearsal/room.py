@@ -11,7 +11,7 @@ import anyio
 from ..spec import Scenario
 from ..steps import Plan
 from .rehearsal import Rehearsal
-from .rehearse import How, Row, rehearse, rehearse_all
+from .staging import How, Row, rehearse, rehearse_all
 
 Playbook = str | Path | Scenario | Plan
 """A library scenario's name, a file, the YAML text itself, a Scenario, or a plan."""
