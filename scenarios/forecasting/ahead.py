@@ -45,6 +45,7 @@ async def forecast(
     *,
     lengths: Lengths | None = None,
     seed: int = 0,
+    most_calls: int = MOST_CALLS,
 ) -> Forecast:
     """Return what playing a plan for all items will take; no model is asked, and nothing is written.
 
@@ -54,6 +55,7 @@ async def forecast(
         at: Prices, limits, and what a call takes.
         lengths: How long answers are taken to be; none for what is typical.
         seed: For everything that is left to chance, as of a run.
+        most_calls: Simulated calls after which no further play begins.
     """
     lengths = lengths or Lengths()
     plans = {name: variant.plan for name, variant in plan.variants.items()} if isinstance(plan, Swept) else {"": plan}
@@ -66,7 +68,7 @@ async def forecast(
         items=min(len(sample.spread), plays),
         plays=max(1, plays // max(1, min(len(sample.spread), plays))),
         tempers=TEMPERS if len(plans) == 1 else TEMPERS[:1],
-        calls=max(1, MOST_CALLS // len(plans)),
+        calls=max(1, most_calls // len(plans)),
     )
     found: dict[str, Totals] = {}
     seen: dict[str, Seen] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -63,17 +64,10 @@ def time_s(asked: Loads, rows: Sequence[int], limits: Limits, latency_s: float) 
         latency_s: What a call takes.
     """
     in_a_row: dict[End, float] = {"least": min(rows), "expected": fmean(rows), "greatest": max(rows)}
-    found = {
-        end: max(
-            latency_s * in_a_row[end],
-            *(
-                duration
-                for (model, _), load in asked[end].items()
-                for duration in _durations(model, load, limits, latency_s)
-            ),
-        )
-        for end in ENDS
-    }
+    found: dict[End, float] = {}
+    for end in ENDS:
+        each = (_durations(model, load, limits, latency_s) for (model, _), load in asked[end].items())
+        found[end] = max([latency_s * in_a_row[end], *chain.from_iterable(each)])
     return Figures(least=found["least"], expected=found["expected"], greatest=found["greatest"])
 
 
