@@ -13,12 +13,14 @@ from dotenv import find_dotenv, load_dotenv
 from . import play_commands
 from .commands import (
     agreement,
+    asking,
     bias,
     export,
     health,
     jury,
     measure,
     new,
+    plan,
     plugins,
     rank,
     report,
@@ -54,6 +56,7 @@ DIFFERENT = 1
 __all__ = [
     "agreement",
     "app",
+    "asking",
     "bias",
     "export",
     "health",
@@ -61,6 +64,7 @@ __all__ = [
     "main",
     "measure",
     "new",
+    "plan",
     "play_commands",
     "plugins",
     "rank",
