@@ -33,8 +33,8 @@ def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
 def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
     """Return a page with the diagram, as GitHub and others show it."""
     names = ", ".join(dict.fromkeys(picture.name for picture in pictures))
-    abouts = "\n\n".join(dict.fromkeys(clean(picture.about) for picture in pictures if picture.about))
-    return f"# {names}\n\n{abouts}{'\n\n' if abouts else ''}```mermaid\n{mermaid(pictures, theme=theme)}```\n"
+    abouts = dict.fromkeys(f"{clean(picture.about)}\n\n" for picture in pictures if picture.about)
+    return f"# {names}\n\n{''.join(abouts)}```mermaid\n{mermaid(pictures, theme=theme)}```\n"
 
 
 def _said(text: str) -> str:
@@ -50,15 +50,15 @@ def _spelled(match: re.Match[str]) -> str:
 class _Diagram:
     def __init__(self, picture: Picture, prefix: str) -> None:
         self.picture = picture
-        self._ids = [f"{prefix}{number}" for number in range(1, len(picture.lanes) + 1)]
+        self._ids = [f"{prefix}{number}" for number in range(1, len(picture.columns) + 1)]
         self.all = self._over(range(len(self._ids)))
 
     def participants(self, *, boxed: bool) -> Iterator[str]:
         if boxed:
             yield f"box transparent {_said(self.picture.title)}"
-        for name, lane in zip(self._ids, self.picture.lanes, strict=True):
-            more = (lane.role if lane.role != lane.title else "", *lane.about)
-            yield f"participant {name} as {BREAK.join(_said(line) for line in (lane.title, *more) if line)}"
+        for name, column in zip(self._ids, self.picture.columns, strict=True):
+            more = (column.role if column.role != column.title else "", *column.about)
+            yield f"participant {name} as {BREAK.join(_said(line) for line in (column.title, *more) if line)}"
         if boxed:
             yield "end"
 
@@ -73,30 +73,30 @@ class _Diagram:
                 case Frame():
                     yield from self._frame(row)
 
-    def _over(self, lanes: Sequence[int]) -> str:
+    def _over(self, columns: Sequence[int]) -> str:
         """Return the outermost of some participants: a note spans what is between."""
-        ends = (min(lanes), max(lanes))
-        return ",".join(dict.fromkeys(self._ids[lane] for lane in ends))
+        ends = (min(columns), max(columns))
+        return ",".join(dict.fromkeys(self._ids[column] for column in ends))
 
     def _note(self, voices: Sequence[Voice]) -> str:
         """Return a note over one who speaks."""
-        lane = voices[0].lane
-        return f"Note over {self._ids[lane]}: {BREAK.join(_said(voice.text) for voice in voices)}"
+        column = voices[0].column
+        return f"Note over {self._ids[column]}: {BREAK.join(_said(voice.text) for voice in voices)}"
 
     def _turn(self, turn: Turn) -> Iterator[str]:
-        lanes = [voice.lane for voice in turn.voices]
+        columns = [voice.column for voice in turn.voices]
         for hearing in turn.hearing:
             yield from self._heard(hearing)
         quoted = f"“{turn.instructions}”" if turn.instructions else ""
         told = [*filter(None, (_joined(turn.remarks), quoted))]
         if len(turn.voices) == 1:
-            yield f"Note over {self._ids[lanes[0]]}: {BREAK.join(_said(line) for line in (turn.voices[0].text, *told))}"
+            yield f"Note over {self._ids[columns[0]]}: {BREAK.join(_said(line) for line in (turn.voices[0].text, *told))}"
             return
         if told:
-            yield f"Note over {self._over(lanes)}: {BREAK.join(map(_said, told))}"
+            yield f"Note over {self._over(columns)}: {BREAK.join(map(_said, told))}"
         for before, voice in zip((None, *turn.voices), turn.voices, strict=False):
             if before is not None and turn.chained and turn.aloud:
-                yield f"{self._ids[before.lane]}->>{self._ids[voice.lane]}: {_said(before.text)}"
+                yield f"{self._ids[before.column]}->>{self._ids[voice.column]}: {_said(before.text)}"
             yield self._note((voice,))
 
     def _heard(self, hearing: Hearing) -> Iterator[str]:
