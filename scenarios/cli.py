@@ -11,7 +11,7 @@ import typer
 from dotenv import find_dotenv, load_dotenv
 
 from . import play_commands
-from .commands import agreement, bias, export, health, jury, rank, report, reproduce, transfer, versus, winrate
+from .commands import agreement, bias, draw, export, health, jury, rank, report, reproduce, transfer, versus, winrate
 from .console import (
     DONE,
     WITH_FAILURES,
@@ -38,6 +38,7 @@ __all__ = [
     "agreement",
     "app",
     "bias",
+    "draw",
     "export",
     "health",
     "jury",

@@ -211,8 +211,8 @@ class _Walk:
         for column, speakers in sorted(listening.items()):
             by_heard.setdefault(tuple(sorted(speakers)), []).append(column)
         for speakers, listeners in by_heard.items():
-            facts = dict.fromkeys(fact for column in speakers for fact in (*said.get(column, ()), *self._said.get(column, ())))
-            yield Hearing(speakers, tuple(listeners), tuple(facts))
+            known = _merged(self._said, said)
+            yield Hearing(speakers, tuple(listeners), tuple(known.get(column, ()) for column in speakers))
 
 
 def _branched(name: str, own: Mapping[str, tuple[str, ...]], branch: int) -> str:

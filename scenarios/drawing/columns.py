@@ -132,7 +132,10 @@ class Columns:
 
     def _alike(self, name: str) -> object:
         profile = self._profile(name)
-        return None if profile is None else repr(replace(profile, name=""))
+        if profile is None:
+            return None
+        one_of_several = profile.settings.model_copy(update={"sample": None})
+        return repr(replace(profile, name="", settings=one_of_several))
 
     def _of_personas(self) -> Iterator[_Family]:
         for scenario in (self._plan.scenario, *self._plan.scenario.used.values()):

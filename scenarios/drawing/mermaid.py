@@ -1,18 +1,23 @@
 """A picture as a sequence diagram of Mermaid."""
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
-from .picture import Bar, Frame, Hearing, Picture, Row, Turn, Voice
+from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme
 from .text import clean
 
-_OURS = str.maketrans({each: f"#{ord(each)};" for each in "#;<>{}%\\`\"$&"})
+_OURS = str.maketrans({each: f"#{ord(each)};" for each in '#;<>{}%\\`"$&'})
 """What means something to Mermaid, or to the page around it, as the entities that it takes for the characters."""
 _WORD = re.compile(r"\b(end)\b", re.IGNORECASE)
 """A word that Mermaid takes for its own, wherever it stands."""
 _WRAP = re.compile(r"^((?:no)?wrap):", re.IGNORECASE)
 BREAK = "<br/>"
+LONGEST = 48
+"""Characters of a line in a note."""
+MOST_ARROWS = 3
+"""Of one step; more are a note."""
 
 
 def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
@@ -42,6 +47,11 @@ def _said(text: str) -> str:
     return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", clean(text).translate(_OURS)))
 
 
+def _lines(*texts: str) -> str:
+    """Return texts, each on lines of its own, as they may stand in a note: Mermaid breaks none."""
+    return BREAK.join(_said(line) for text in texts if text for line in textwrap.wrap(clean(text), LONGEST))
+
+
 def _spelled(match: re.Match[str]) -> str:
     word = match[1]
     return f"#{ord(word[0])};{word[1:]}"
@@ -58,7 +68,7 @@ class _Diagram:
             yield f"box transparent {_said(self.picture.title)}"
         for name, column in zip(self._ids, self.picture.columns, strict=True):
             more = (column.role if column.role != column.title else "", *column.about)
-            yield f"participant {name} as {BREAK.join(_said(line) for line in (column.title, *more) if line)}"
+            yield f"participant {name} as {_lines(column.title, *more)}"
         if boxed:
             yield "end"
 
@@ -68,7 +78,7 @@ class _Diagram:
                 case Turn():
                     yield from self._turn(row)
                 case Bar():
-                    yield f"Note over {self.all}: {BREAK.join(map(_said, filter(None, (row.text, _joined(row.remarks)))))}"
+                    yield f"Note over {self.all}: {_lines(row.text, _joined(row.remarks))}"
                     yield from (self._note((voice,)) for voice in row.voices)
                 case Frame():
                     yield from self._frame(row)
@@ -88,29 +98,34 @@ class _Diagram:
         for hearing in turn.hearing:
             yield from self._heard(hearing)
         quoted = f"“{turn.instructions}”" if turn.instructions else ""
-        told = [*filter(None, (_joined(turn.remarks), quoted))]
+        told = (_joined(turn.remarks), quoted)
         if len(turn.voices) == 1:
-            yield f"Note over {self._ids[columns[0]]}: {BREAK.join(_said(line) for line in (turn.voices[0].text, *told))}"
+            yield f"Note over {self._ids[columns[0]]}: {_lines(turn.voices[0].text, *told)}"
             return
-        if told:
-            yield f"Note over {self._over(columns)}: {BREAK.join(map(_said, told))}"
+        if any(told):
+            yield f"Note over {self._over(columns)}: {_lines(*told)}"
         for before, voice in zip((None, *turn.voices), turn.voices, strict=False):
             if before is not None and turn.chained and turn.aloud:
                 yield f"{self._ids[before.column]}->>{self._ids[voice.column]}: {_said(before.text)}"
             yield self._note((voice,))
 
     def _heard(self, hearing: Hearing) -> Iterator[str]:
-        facts = _said(", ".join(hearing.facts)) or "heard"
-        if hearing.later:
-            facts = f"{facts}, from the second round on"
-        arrow = "-->>" if hearing.later else "->>"
-        if len(hearing.heard) > 1 and hearing.heard == hearing.by:
-            yield f"Note over {self._over(hearing.by)}: all hear one another: {facts}"
+        """Return an arrow from each who is heard to each who hears; of many, a note."""
+        late = ", from the second round on" if hearing.later else ""
+        arrows = [
+            (speaker, facts, listener)
+            for speaker, facts in zip(hearing.heard, hearing.facts, strict=True)
+            for listener in hearing.by
+            if listener != speaker or hearing.heard == hearing.by
+        ]
+        if len(arrows) > MOST_ARROWS:
+            facts = ", ".join(dict.fromkeys(fact for _, facts, _ in arrows for fact in facts))
+            told = f"{_who(hearing, self.picture.columns)}: {facts}{late}"
+            yield f"Note over {self._over((*hearing.heard, *hearing.by))}: {_lines(told)}"
             return
-        for speaker in hearing.heard:
-            for listener in hearing.by:
-                if listener != speaker or hearing.heard == hearing.by:
-                    yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {facts}"
+        arrow = "-->>" if hearing.later else "->>"
+        for speaker, facts, listener in arrows:
+            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {_said(', '.join(facts) + late)}"
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         first, *others = frame.parts
@@ -122,6 +137,18 @@ class _Diagram:
             yield f"else {'' if part.title == 'else' else _said(part.title)}".rstrip()
             yield from (f"    {line}" for line in self.rows(part.rows))
         yield "end"
+
+
+def _who(hearing: Hearing, columns: Sequence[Column]) -> str:
+    """Return in words who hears whom."""
+    if len(hearing.by) == len(columns) and set(hearing.heard) == set(hearing.by):
+        return "all hear one another"
+    others = ", ".join(columns[number].title for number in hearing.heard if number not in hearing.by)
+    listeners = ", ".join(columns[number].title for number in hearing.by)
+    if set(hearing.by) <= set(hearing.heard):
+        return f"{listeners} hear one another{f' and {others}' if others else ''}"
+    speakers = ", ".join(columns[number].title for number in hearing.heard)
+    return f"{listeners} {'hears' if len(hearing.by) == 1 else 'hear'} {speakers}"
 
 
 def _joined(remarks: Sequence[str]) -> str:

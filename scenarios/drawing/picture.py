@@ -29,8 +29,8 @@ class Hearing:
     heard: tuple[int, ...]
     by: tuple[int, ...]
     """Where a column is heard and hears, each of it hears the others, and itself it knows."""
-    facts: tuple[str, ...]
-    """The kinds of facts that were said by those heard."""
+    facts: tuple[tuple[str, ...], ...]
+    """The kinds of facts that each of those heard has stated."""
     later: bool = False
     """Whether there is something to hear from the second round on only."""
 

@@ -158,7 +158,9 @@ class _Sheet:
         """Draw a line from dots on the columns of those heard to arrows on the columns of those who hear."""
         canvas, both = self._canvas, set(hearing.heard) & set(hearing.by)
         dots = [self._middles[column] + shift - (ASIDE if column in both else 0) for column in hearing.heard]
-        ends = [(self._middles[column] + shift + (ASIDE if column in both else 0), tops[column]) for column in hearing.by]
+        ends = [
+            (self._middles[column] + shift + (ASIDE if column in both else 0), tops[column]) for column in hearing.by
+        ]
         along = sorted((*dots, *(x for x, _ in ends)))
         kind = "rail later" if hearing.later else "rail"
         canvas.line(((along[0], y), (along[-1], y)), kind)
