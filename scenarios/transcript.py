@@ -23,7 +23,7 @@ from ..protocols.lifecycle import (
     LetterUndelivered,
     OutcomeSetAside,
 )
-from ..protocols.messages import Message
+from ..protocols.messages import Fact, Message
 from ..protocols.models import EMBEDDED
 from ..protocols.pairing import PairsMade
 from ..protocols.review import FeedbackGiven
@@ -139,6 +139,8 @@ def _remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for e
             return f"{message.agent} is recused"
         case LetterUndelivered():
             return f"Dead letter {message.letter} to {message.to}: {message.reason}"
+        case Fact() if words := message.said():
+            return f"{speaker}: {message.kind}: {words}"
         case _:
             return f"{speaker}: {message.kind}"
 
