@@ -32,6 +32,7 @@ from .commands import (
 )
 from .console import (
     DONE,
+    GIVEN_FIRST,
     WITH_FAILURES,
     WRONG_USE,
     AsJson,
@@ -122,7 +123,8 @@ def _root(
     ] = False,
     plugin: Plugins = None,
 ) -> None:
-    del version, plugin  # its callback, and every command, have seen to it
+    del version  # its callback has seen to it
+    GIVEN_FIRST.set(tuple(plugin or ()))
 
 
 @app.command("list")
