@@ -339,7 +339,7 @@ def shares_in(part: object) -> list[dict[str, float | list[float] | None]]:
     return [each for inner in part for each in shares_in(inner)] if isinstance(part, (list, tuple)) else []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(talks())
 def test_every_figure_lies_in_its_bounds_and_in_its_interval(debates: list[Debate]) -> None:
     found = debating(debates)
@@ -354,7 +354,7 @@ def test_every_figure_lies_in_its_bounds_and_in_its_interval(debates: list[Debat
         assert n
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(talks())
 def test_what_a_pair_comes_to_sums_to_the_listeners_changes_after_hearing(debates: list[Debate]) -> None:
     found = debating(debates)
@@ -393,7 +393,7 @@ def renamed(found: Debates, names: Mapping[str, str]) -> dict[tuple[str, str], t
     }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(talks(), st.permutations(AGENTS))
 def test_other_names_for_agents_permute_who_moved_whom_and_change_nothing_else(
     debates: list[Debate], order: Sequence[str]
