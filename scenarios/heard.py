@@ -73,7 +73,8 @@ class Talk:
     """What a conversation has come to so far."""
 
     played: Played
-    item: dict[str, Any]
+    opened: dict[str, Any]
+    """The first fact of it."""
     variant: str
     _asked: dict[int, _Asked] = field(default_factory=dict[int, _Asked])
     """By the sequence of the command."""
@@ -110,6 +111,12 @@ class Talk:
         if asked is not None and event.kind in ("vote_cast", "draft_written", "argument_made"):
             asked.fact, asked.kind, asked.body = event.sequence, event.kind, content
 
+    @property
+    def item(self) -> dict[str, Any]:
+        """Return what it is about."""
+        item: dict[str, Any] = self.opened["item"]
+        return item
+
     def debates(self, key: Key) -> Iterator[Debate]:
         """Return the debate, as one of ballots and one of answers where there were both; none without opinions."""
         answered = [asked for asked in self._asked.values() if asked.fact]
@@ -123,6 +130,7 @@ class Talk:
             truth, values = self._known(sort, key)
             yield Debate(
                 item=str(self.item["id"]).removeprefix(f"{self.variant}/" if self.variant else ""),
+                number=self.opened["number"],
                 variant=self.variant,
                 sort=sort,
                 waves=waves,

@@ -180,6 +180,30 @@ def test_a_jury_that_never_talks_has_no_section_on_debates(tmp_path: Path) -> No
     assert json.loads(fellowship("report", tmp_path / "r", "--json").stdout)["debates"] is None
 
 
+def test_a_judge_alone_who_rules_after_each_round_of_others_has_changes_and_no_agreement(tmp_path: Path) -> None:
+    flow = """
+flow:
+  - repeat: 2
+    do:
+      - {ask: [pro, con], for: argument, order: in-turn, hears: everyone}
+      - {ask: judge, for: ballot, hears: everyone}
+  - {decide: unique-mode}
+gives: verdict
+"""
+    agents = "agents: {pro: {role: debater}, con: {role: debater}, judge: {role: debater}}"
+    (tmp_path / "s.yaml").write_text(f"scenario: s\ntakes: comparison\nmodels: {{m: acme/m}}\n{agents}{flow}")
+    scenario, source = load(str(tmp_path / "s.yaml"))
+    made = plan(scenario, source=source)
+    anyio.run(partial(play, made, items(2), tmp_path / "r", Settings(client=ScriptedModel())))
+    result = fellowship("report", tmp_path / "r", "--json", "--html", tmp_path / "r.html")
+    assert result.exit_code == 0, result.stderr
+    (way,) = json.loads(result.stdout)["debates"]["ways"]
+    assert (way["agents"], way["waves"], way["recovered"]) == (["judge"], 2, None)
+    assert way["converged"]["waves"]["2"]["agreement"] is None
+    assert (way["swayed"]["changed"]["share"]["value"], way["swayed"]["changed"]["share"]["n"]) == (0.0, 2)
+    assert "truth not known" in (tmp_path / "r.html").read_text()
+
+
 # Logs by hand: what cannot be played as it is wanted.
 
 TALK = ConversationId("i~1")

@@ -46,6 +46,7 @@ def debate(
     ballot = sort == "ballot"
     return Debate(
         item=item,
+        number=int(item) if item.isdigit() else int.from_bytes(item.encode()[:6]),
         variant=variant,
         sort=sort,
         waves=tuple(found),
@@ -271,7 +272,7 @@ def test_words_of_a_round_are_as_far_apart_as_their_runs_of_five_words() -> None
 
 def test_a_debate_with_one_wave_says_that_there_is_nothing_to_compare_and_what_to_do() -> None:
     heard = tuple(Opinion(name, "a", {"z": None}) for name in "xy")
-    found = one([Debate("i", "", "ballot", (heard,), truth="a", possible=3, values=VERDICTS)])
+    found = one([Debate("i", 0, "", "ballot", (heard,), truth="a", possible=3, values=VERDICTS)])
     assert found.swayed is None
     assert found.why is not None
     assert "inside the `repeat`" in found.why
@@ -304,7 +305,7 @@ def test_a_swing_of_scores_is_told_where_verdicts_stay() -> None:
         (Opinion("x", "a", {"y": "b"}, scores=scores, confidence=sure),)
         for scores, sure in (((8, 2), 0.5), ((6, 5), 1))
     )
-    found = one([Debate("i", "", "ballot", waves, possible=3, values=VERDICTS)])
+    found = one([Debate("i", 0, "", "ballot", waves, possible=3, values=VERDICTS)])
     assert found.swayed is not None
     changed = found.swayed.changed
     assert changed.share is not None
@@ -402,6 +403,7 @@ def test_other_names_for_agents_permute_who_moved_whom_and_change_nothing_else(
     others = [
         Debate(
             item=each.item,
+            number=each.number,
             variant="",
             sort="ballot",
             waves=tuple(
@@ -428,3 +430,20 @@ def test_other_names_for_agents_permute_who_moved_whom_and_change_nothing_else(
     assert theirs is not None
     assert mine.conformity == theirs.conformity
     assert mine.changed == theirs.changed
+
+
+def test_figures_are_the_same_in_whatever_order_items_came_to_their_end() -> None:
+    rng = np.random.default_rng(8)
+    debates = [
+        debate(
+            *({agent: str(rng.choice(list(VERDICTS))) for agent in "xyz"} for _ in range(3)),
+            item=str(number),
+            truth=str(rng.choice(list(VERDICTS))),
+            variant=f"way {number % 2}",
+        )
+        for number in range(24)
+    ]
+    found, again = debating(debates), debating(debates[::-1])
+    assert found is not None
+    assert found == again
+    assert [way.variant for way in found.ways] == ["way 0", "way 1"]
