@@ -11,6 +11,8 @@ from .measures.opinions import Debate, Opinion, Sort, Wave
 
 VERDICTS = ("a", "b", "tie")
 PAIR = 2
+META = ".by"
+"""How the place ends at which a meta-judge is asked."""
 SORTS: dict[str, Sort] = {"vote_cast": "ballot", "draft_written": "answer"}
 
 Key = Callable[[str, Answers, Sequence[str]], str | None]
@@ -217,11 +219,13 @@ class Talk:
         return key(answer, self.played.answers, tuple(self.item.get("choices", ())))
 
     def _over(self, given: Sequence[_Given]) -> set[int]:
-        """Return opinions given once, in a step of one's own, over two or more of another step: those of a chair."""
+        """Return opinions of a meta-judge, and those given once, in a step of their own, over two of another."""
         times = Counter(each.asked.agent for each in given)
         sizes = Counter(each.block for each in given)
         found: set[int] = set()
         for each in given:
+            if each.asked.step.endswith(META):
+                found.add(each.asked.command)
             if times[each.asked.agent] == 1 and sizes[each.block] == 1:
                 before = [
                     other.block

@@ -204,6 +204,17 @@ gives: verdict
     assert "truth not known" in (tmp_path / "r.html").read_text()
 
 
+def test_a_meta_judges_vote_is_in_no_wave_of_those_whom_it_judges(tmp_path: Path) -> None:
+    text = ROUNDS.replace("flow:", "  chair: {role: judge, model: judge}\nflow:")
+    text = text.replace("- {decide: unique-mode}", "- {decide: meta-judge, by: chair}")
+    (tmp_path / "s.yaml").write_text(text)
+    scenario, source = load(str(tmp_path / "s.yaml"))
+    made = plan(scenario, source=source)
+    anyio.run(partial(play, made, items(2), tmp_path / "r", Settings(client=ScriptedModel())))
+    (way,) = json.loads(fellowship("report", tmp_path / "r", "--json").stdout)["debates"]["ways"]
+    assert (way["agents"], way["waves"], way["beside"]) == (list(AGENTS), 3, 2)
+
+
 # Logs by hand: what cannot be played as it is wanted.
 
 TALK = ConversationId("i~1")
