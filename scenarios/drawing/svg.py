@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .canvas import LARGE, LINE, PLAIN, SMALL, Canvas
-from .picture import Bar, Frame, Hearing, Column, Picture, Row, Turn, Voice
+from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme, role_class
 from .text import packed, width, wrapped
 
