@@ -1,7 +1,6 @@
 """The command draw: a picture of a scenario's flow."""
 
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,8 @@ import typer
 from ..console import Changes, Models, ScenarioName, app, plainly, plan_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..drawing.picture import Picture
 
 
@@ -61,7 +62,7 @@ def draw(
 
 
 def _writer(to: Path | None, written_as: Format | None) -> "Callable[[tuple[Picture, ...], Theme], str]":
-    """Return what writes pictures as it is asked for; raises DeclarationError where that is not known, or is two things."""
+    """Return what writes pictures as it is asked for; raises DeclarationError where that is unknown, or two things."""
     from ...protocols.errors import DeclarationError, nearest
     from ..drawing.mermaid import markdown, mermaid
     from ..drawing.svg import svg

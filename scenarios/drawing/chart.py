@@ -21,7 +21,7 @@ from ..steps import (
 )
 from . import remarks
 from .columns import Columns
-from .picture import Bar, Frame, Hearing, Part, Picture, Row, Turn, Voice
+from .picture import TIMES, Bar, Frame, Hearing, Part, Picture, Row, Turn, Voice
 
 Ears = dict[str, dict[str, bool]]
 """Whom each agent listens to; True: from the second round on only."""
@@ -89,7 +89,6 @@ class _Walk:
         return tuple(map(self._row, steps))
 
     def _row(self, step: Step) -> Row:
-        told = self._columns.told
         match step:
             case AskStep():
                 return self._turn(step)
@@ -99,6 +98,12 @@ class _Walk:
                 return self._when(step)
             case EachStep():
                 return self._each(step)
+            case _:
+                return self._bar(step)
+
+    def _bar(self, step: DecideStep | PickStep | PairStep) -> Bar:
+        told = self._columns.told
+        match step:
             case DecideStep():
                 text = f"decide: {step.name}" if step.of == "ballot" else f"decide on an answer: {step.name}"
                 return Bar(text, tuple(remarks.of_decision(step, told)))
@@ -182,7 +187,7 @@ class _Walk:
             columns.sort()
         for column, several in groupby(columns):
             count = len(tuple(several))
-            yield Voice(column, step.wanted if count == 1 or step.assign else f"{step.wanted} ×{count}")
+            yield Voice(column, step.wanted if count == 1 or step.assign else f"{step.wanted} {TIMES}{count}")
 
     def _hearing(self, step: AskStep) -> Iterator[Hearing]:
         """Return who of those asked hears what was said before the step."""
@@ -206,13 +211,13 @@ class _Walk:
         listening = {column: speakers for column, speakers in heard.items() if speakers}
         with_self = {frozenset(speakers | {column}) for column, speakers in listening.items()}
         if len(listening) > 1 and len(with_self) == 1 and set(listening) == set(asked):
-            listening = dict.fromkeys(listening, set(next(iter(with_self))))
+            listening = {column: {*speakers, column} for column, speakers in listening.items()}
         by_heard: dict[tuple[int, ...], list[int]] = {}
         for column, speakers in sorted(listening.items()):
             by_heard.setdefault(tuple(sorted(speakers)), []).append(column)
-        for speakers, listeners in by_heard.items():
-            known = _merged(self._said, said)
-            yield Hearing(speakers, tuple(listeners), tuple(known.get(column, ()) for column in speakers))
+        known = _merged(self._said, said)
+        for several, listeners in by_heard.items():
+            yield Hearing(several, tuple(listeners), tuple(known.get(column, ()) for column in several))
 
 
 def _branched(name: str, own: Mapping[str, tuple[str, ...]], branch: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ...agents import Profile
 from .. import spec
 from ..steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
-from .picture import Column
+from .picture import TIMES, Column
 
 MOST = 7
 """Columns; of more, those of several personas and those of a group are drawn as one, too."""
@@ -103,7 +103,7 @@ class Columns:
 
     def _unite(self, family: _Family) -> None:
         if len({self._root(name) for name in family.members}) > 1 and self._inseparable(family.members):
-            self._titles[self._join(family.members)] = f"{family.name} ×{len(family.members)}"
+            self._titles[self._join(family.members)] = f"{family.name} {TIMES}{len(family.members)}"
 
     def _unite_branches(self) -> None:
         """Put the agents that each branch has of its own into the column of those they stand for."""

@@ -21,7 +21,7 @@ MOST_ARROWS = 3
 
 
 def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
-    """Return pictures as one diagram; of several, each has its participants in a box, and its rows after the others'."""
+    """Return pictures as one diagram; of several, each has its participants in a box, and its rows in turn."""
     lines = [] if theme == "auto" else [f'%%{{init: {{"theme": "{"dark" if theme == "dark" else "default"}"}}}}%%']
     lines.append("sequenceDiagram")
     several = len(pictures) > 1
@@ -124,8 +124,8 @@ class _Diagram:
             yield f"Note over {self._over((*hearing.heard, *hearing.by))}: {_lines(told)}"
             return
         arrow = "-->>" if hearing.later else "->>"
-        for speaker, facts, listener in arrows:
-            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {_said(', '.join(facts) + late)}"
+        for speaker, stated, listener in arrows:
+            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {_said(', '.join(stated) + late)}"
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         first, *others = frame.parts

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+"""Before how many of a kind there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -19,7 +22,7 @@ class Voice:
 
     column: int
     text: str
-    """The kind of fact, and how many of a column state one: `ballot`, `answer ×5`."""
+    """The kind of fact, and how many of a column state one: `ballot`, or `answer`, times five."""
 
 
 @dataclass(frozen=True, slots=True)
