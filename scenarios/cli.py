@@ -11,7 +11,22 @@ import typer
 from dotenv import find_dotenv, load_dotenv
 
 from . import play_commands
-from .commands import agreement, bias, export, health, jury, new, rank, report, reproduce, transfer, versus, winrate
+from .commands import (
+    agreement,
+    bias,
+    export,
+    health,
+    jury,
+    measure,
+    new,
+    plugins,
+    rank,
+    report,
+    reproduce,
+    transfer,
+    versus,
+    winrate,
+)
 from .console import (
     DONE,
     WITH_FAILURES,
@@ -19,12 +34,14 @@ from .console import (
     AsJson,
     Changes,
     Models,
+    Plugins,
     Run,
     ScenarioName,
     app,
     log_of,
     plainly,
     plan_of,
+    plugged,
     print_json,
 )
 
@@ -42,8 +59,10 @@ __all__ = [
     "health",
     "jury",
     "main",
+    "measure",
     "new",
     "play_commands",
+    "plugins",
     "rank",
     "report",
     "reproduce",
@@ -95,8 +114,9 @@ def _root(
             allow_from_autoenv=False,  # FELLOWSHIP_VERSION may well be set, to a version
         ),
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
-    del version  # its callback has seen to it
+    del version, plugin  # its callback, and every command, have seen to it
 
 
 @app.command("list")
@@ -116,6 +136,7 @@ def list_scenarios(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's w
 
 @app.command()
 @plainly
+@plugged
 def check(scenario: ScenarioName, model: Models = None, change: Changes = None) -> None:
     """Check a scenario, without calling anything: every problem with file, line and column."""
     from rich.text import Text
@@ -267,15 +288,18 @@ def bench(
 
 @app.command()
 @plainly
+@plugged
 def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's id.")] = None) -> None:
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
     from . import terminal
+    from .commands.plugins import tell_missing
     from .outcomes import Fold, in_order, open_items
     from .trace import find, fold
     from .transcript import transcript
 
     with LogReader(log_of(run)) as log:
+        tell_missing(log)
         if item is None:
             outcomes = list(in_order(Fold(log).outcomes()))
             ended = {outcome.item for outcome in outcomes}

@@ -22,6 +22,7 @@ from .console import (
     models_of,
     plainly,
     plan_of,
+    plugged,
     print_json,
 )
 from .options import PlayOptions, carry_out, plays
@@ -51,6 +52,7 @@ class WhichTurn(StrEnum):
 
 @app.command()
 @plainly
+@plugged
 @plays
 def run(
     options: PlayOptions,
@@ -114,6 +116,7 @@ def run(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def retry(
     options: PlayOptions,
@@ -135,6 +138,7 @@ def retry(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def fork(
     options: PlayOptions,
@@ -162,6 +166,7 @@ def fork(
 
 @app.command()
 @plainly
+@plugged
 def replay(
     run: Run,
     out: Annotated[

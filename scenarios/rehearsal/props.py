@@ -91,5 +91,5 @@ def item_of(row: Mapping[str, Any] | Item, scenario: Scenario, number: int) -> I
     cells, takes = dict(row), scenario.takes
     shape = next((shape for shape in SHAPES if shape.fits(cells, takes)), None)
     answers = (scenario.answers,) if takes == "question" else ()
-    mapping = shape.mapping if shape is not None else {}
+    mapping: Mapping[str, str] = shape.mapping if shape is not None else {}
     return Dataset(Path("item"), mapping, takes, shape=shape, answers=answers).item(cells, number + 1)

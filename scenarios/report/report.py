@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -16,6 +16,7 @@ from ..measures.bias import Bias, bias
 from ..measures.debating import Debates
 from ..measures.distribution import Distribution, distributions
 from ..measures.encounters import encounters, readable
+from ..measures.plugged import Measured, all_measured
 from ..measures.rank import Ranking, rank
 from ..measures.reference import reference_of
 from ..measures.winrate import WinRates, win_rates
@@ -73,6 +74,8 @@ class Report(Frozen):
     """Scores and verdicts, by rater."""
     missing: tuple[str, ...]
     """What is not in this report, and why."""
+    plugins: tuple[Measured, ...] = ()
+    """What measures of plugins say."""
 
     @property
     def raters(self) -> tuple[str, ...]:
@@ -104,7 +107,8 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         LogError: the log is damaged.
     """
     if not path.is_dir():
-        return report(read_ratings(path), reference, data=str(path))
+        read = read_ratings(path)
+        return _with_plugins(report(read, reference, data=str(path)), ratings=read)
     if not (path / LOG).is_file():
         raise DeclarationError(f"{path} is not a run: it has no {LOG}{runs_in(path)}")
     with LogReader(path / LOG) as log:
@@ -113,12 +117,25 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives", "").removesuffix("s")
             why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
-            return _without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log))
+            return _with_plugins(_without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log)), run=log)
         played, debates = played_of(record), debates_of(log)
         ratings = Ratings.of(run_ratings(log), str(path))
-    if not len(ratings):
-        return _without_votes(facts, played, "No figures of raters: no item has an outcome yet.", debates)
-    return report(ratings, reference, played=played, facts=facts, data=facts.data, debates=debates)
+        if not len(ratings):
+            why = "No figures of raters: no item has an outcome yet."
+            return _with_plugins(_without_votes(facts, played, why, debates), run=log)
+        found = report(ratings, reference, played=played, facts=facts, data=facts.data, debates=debates)
+        return _with_plugins(found, ratings=ratings, run=log)
+
+
+def _with_plugins(found: Report, *, ratings: Ratings | None = None, run: LogReader | None = None) -> Report:
+    """Return a report with what measures of plugins say of the ratings and of the run, where there are any."""
+    sources: dict[Literal["ratings", "run"], object] = {}
+    if ratings is not None:
+        sources["ratings"] = ratings
+    if run is not None:
+        sources["run"] = run
+    said = all_measured(sources)
+    return found.model_copy(update={"plugins": said}) if said else found
 
 
 def report(

@@ -11,6 +11,7 @@ from . import contest, debating
 from .agreement import agreement_tables
 from .bias import bias as bias_tables
 from .jury import jury_tables
+from .plugged import measured_tables
 from .rank import rank_tables
 from .run_facts import facts, spend
 from .section import Section
@@ -37,8 +38,16 @@ def sections(report: Report) -> tuple[Section, ...]:
         *_models(report),
         *_scores(report),
         *_spend(report),
+        *_plugins(report),
     ]
     return tuple(found)
+
+
+def _plugins(report: Report) -> Iterator[Section]:
+    tables = measured_tables(report.plugins)
+    if tables:
+        lead = ("Measures that plugins have brought; what they say is theirs.",)
+        yield Section("plugins", "Measures of plugins", lead, tables, tables)
 
 
 def _strategies(report: Report) -> Iterator[Section]:
