@@ -231,9 +231,7 @@ async def _outcome(stage: _Stage, forms: set[str], row: Mapping[str, Any], more:
     answers: Answers = {"*": fields}
     played = await rehearse(stage.plan, item=row, answers=answers)
     facts = {"verdict": played.verdict, "answer": played.answer, "correct": played.correct}
-    known = [
-        f"    assert played.{name} == {value!r}".replace("'", '"') for name, value in facts.items() if value is not None
-    ]
+    known = [_asserted(name, value) for name, value in facts.items() if value is not None]
     if not known or played.status != "done":
         return []
     item = f", item={json.dumps(row, ensure_ascii=False)}" if "answer" in forms else ""
@@ -249,9 +247,7 @@ async def _outcome(stage: _Stage, forms: set[str], row: Mapping[str, Any], more:
 async def _failing(stage: _Stage, agent: str, more: str) -> list[str]:
     """Return the lines of a test of what becomes of an item where a model cannot be asked."""
     played = await rehearse(stage.plan, answers={agent: RateLimited(REFUSED)})
-    said = (
-        f'    played = fellowship_scenario.play(SCENARIO, answers={{{_words(agent)}: RateLimited("{REFUSED}")}}{more})'
-    )
+    answers = f'{{{_words(agent)}: RateLimited("{REFUSED}")}}'
     told = "fails_the_item" if played.status == "failed" else "is_done_without"
     return [
         "",

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ..console import AsJson, app, plainly, print_json
+from ..console import AsJson, app, plainly, plugged, print_json
 
 
 @app.command("new")
 @plainly
+@plugged
 def new(
     name: Annotated[str, typer.Argument(help="Its name: small letters, digits, - and _.", show_default=False)],
     like: Annotated[str, typer.Option(help="A library scenario or a file to begin with; no sweep.")] = "debate",

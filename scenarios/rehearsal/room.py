@@ -45,6 +45,8 @@ class RehearsalRoom:
         for name in ("data", "cassette"):
             if name in how:
                 how[name] = self._beside(how[name])
+        if "plugins" in how:
+            how["plugins"] = [self._beside(file) for file in how["plugins"]]
         if "items" in how or "data" in how:
             return await rehearse_all(scenario, **how)
         return await rehearse(scenario, **how)
