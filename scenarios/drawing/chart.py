@@ -211,7 +211,9 @@ class _Walk:
         for lane, speakers in sorted(listening.items()):
             by_heard.setdefault(tuple(sorted(speakers)), []).append(lane)
         for speakers, listeners in by_heard.items():
-            facts = dict.fromkeys(fact for lane in speakers for fact in (*said.get(lane, ()), *self._said.get(lane, ())))
+            facts = dict.fromkeys(
+                fact for lane in speakers for fact in (*said.get(lane, ()), *self._said.get(lane, ()))
+            )
             yield Hearing(speakers, tuple(listeners), tuple(facts))
 
 
