@@ -161,9 +161,7 @@ class _Talk:
             lambda problem: agent.once_more(dialogue, problem, form.shape),
         )
 
-    def _scored(
-        self, scores: tuple[float, float], reason: str, requests: int, replies: tuple[Reply, ...]
-    ) -> Ballot:
+    def _scored(self, scores: tuple[float, float], reason: str, requests: int, replies: tuple[Reply, ...]) -> Ballot:
         sure = [share for reply in replies if (share := confidence_of(reply)) is not None]
         return Ballot(
             order=self._order,

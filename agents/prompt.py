@@ -108,7 +108,9 @@ def variables(role: type[object], block: str) -> frozenset[str]:
     Of a role of several hats: what all of them that have the block give it. Empty where the role has no such block.
     """
     kinds = [kind for kind in _hats(role) if any(block in prompt for prompt in _own(kind))]
-    given = [frozenset(getattr(kind, "every", ())) | getattr(kind, "fills", {}).get(block, frozenset()) for kind in kinds]
+    given = [
+        frozenset(getattr(kind, "every", ())) | getattr(kind, "fills", {}).get(block, frozenset()) for kind in kinds
+    ]
     return frozenset.intersection(*given) if given else frozenset()
 
 
