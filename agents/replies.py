@@ -9,12 +9,13 @@ import re
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from ..protocols.errors import ExecutionError
 from ..protocols.judging import Verdict
 from ..protocols.models import AnswerSchema, Completion
 
+Share = Annotated[float, Field(ge=0, le=1)]
 THOUGHT = re.compile(r"\A<think>.*?</think>\s*", re.DOTALL)
 """What a reasoning model thinks before its answer, where the endpoint leaves it in."""
 FENCED = re.compile(r"\A```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
@@ -26,11 +27,23 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class DirectReply(Reply):
-    """Which of two answers is better."""
+class Reasoned(Reply):
+    """Something with a reason, which comes first."""
 
     reason: str
     """Why, in a few sentences."""
+
+
+class SureOfIt(Reasoned):
+    """Between reason and verdict or scores: how sure it is."""
+
+    confidence: Share
+    """How sure you are."""
+
+
+class DirectReply(Reasoned):
+    """Which of two answers is better."""
+
     verdict: Literal["A", "B", "tie"]
     """The better answer, or tie."""
 
@@ -41,15 +54,13 @@ class DirectReply(Reply):
         return verdicts[self.verdict]
 
 
-class IndependentReply(Reply):
+class IndependentReply(Reasoned):
     """How good one answer is."""
 
-    reason: str
-    """Why, in a few sentences."""
     score: float
 
 
-class CombinedReply(Reply):
+class CombinedReply(Reasoned):
     """How good two answers are."""
 
     reason: str
@@ -66,6 +77,60 @@ class FeedbackReply(Reply):
     feedback: str
     """What to change."""
     score: float
+
+
+class ApprovalReply(Reply):
+    """Whether it is enough."""
+
+    reason: str
+    """Why it is enough, or what is still wrong."""
+    approved: bool
+
+
+class CriteriaReply(Reply):
+    """What is to be judged by."""
+
+    criteria: tuple[str, ...]
+
+    @field_validator("criteria")
+    @classmethod
+    def _worded(cls, criteria: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(criterion.strip() for criterion in criteria):
+            raise ValueError("one of them is empty")
+        return tuple(criterion.strip() for criterion in criteria)
+
+
+class Worked(Reply):
+    """Something that is worked out, step by step, before it is said."""
+
+    reasoning: str
+    """How you come to the answer, step by step."""
+
+
+class SureOfWork(Worked):
+    """Between the reasoning and the answer: how sure it is."""
+
+    confidence: Share
+    """How sure you are."""
+
+
+class AnswerReply(Worked):
+    """The answer to a question."""
+
+    answer: str
+    """The answer alone."""
+
+    @field_validator("answer")
+    @classmethod
+    def _worded(cls, answer: str) -> str:
+        if not answer.strip():
+            raise ValueError("it is empty")
+        return answer.strip()
+
+
+def confidence_of(reply: Reply) -> float | None:
+    """Return how sure a reply is, from 0 to 1; None where that was not asked for."""
+    return reply.confidence if isinstance(reply, SureOfIt | SureOfWork) else None
 
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -141,33 +206,68 @@ def _hint(part: dict[str, Any]) -> str:
         return " | ".join(json.dumps(word) for word in part["enum"])
     if "maximum" in part:
         return f"<number from {part['minimum']:g} to {part['maximum']:g}>"
+    if part.get("type") == "boolean":
+        return "true | false"
+    if part.get("type") == "array":
+        return f'["<{part["description"].rstrip(".")}>", … at most {part["maxItems"]} of them]'
     return f'"<{part.get("description", part["type"]).rstrip(".")}>"'
 
 
-def _scored(reply: type[ReplyT], scale: int, *fields: str) -> type[ReplyT]:
+def _scored(reply: type[ReplyT], scale: int, *fields: str, sure: tuple[type[Reply], ...] = ()) -> type[ReplyT]:
+    """Return a reply with scores within the scale; `sure` brings a confidence, after its reason."""
     bounded: dict[str, Any] = {field: (Annotated[float, Field(ge=0, le=scale)], ...) for field in fields}
-    return create_model(reply.__name__, __base__=reply, **bounded)
+    return create_model(reply.__name__, __base__=(reply, *sure), **bounded)
+
+
+def _sure(*, confidence: bool) -> tuple[str, tuple[type[Reply], ...]]:
+    """Return what is added to the name of a form and to its bases where a confidence is wanted."""
+    return ("_with_confidence", (SureOfIt,)) if confidence else ("", ())
 
 
 @cache
-def direct_form() -> Form[DirectReply]:
+def direct_form(*, confidence: bool = False) -> Form[DirectReply]:
     """Return the form of a direct comparison."""
-    return Form("verdict", DirectReply)
+    more, sure = _sure(confidence=confidence)
+    return Form(f"verdict{more}", _scored(DirectReply, 1, sure=sure) if sure else DirectReply)
 
 
 @cache
-def independent_form(scale: int) -> Form[IndependentReply]:
+def independent_form(scale: int, *, confidence: bool = False) -> Form[IndependentReply]:
     """Return the form of a score from 0 to scale."""
-    return Form(f"score_of_{scale}", _scored(IndependentReply, scale, "score"))
+    more, sure = _sure(confidence=confidence)
+    return Form(f"score_of_{scale}{more}", _scored(IndependentReply, scale, "score", sure=sure))
 
 
 @cache
-def combined_form(scale: int) -> Form[CombinedReply]:
+def combined_form(scale: int, *, confidence: bool = False) -> Form[CombinedReply]:
     """Return the form of two scores from 0 to scale."""
-    return Form(f"scores_of_{scale}", _scored(CombinedReply, scale, "score_a", "score_b"))
+    more, sure = _sure(confidence=confidence)
+    return Form(f"scores_of_{scale}{more}", _scored(CombinedReply, scale, "score_a", "score_b", sure=sure))
 
 
 @cache
 def feedback_form(scale: int) -> Form[FeedbackReply]:
     """Return the form of a review with a score from 0 to scale."""
     return Form(f"feedback_of_{scale}", _scored(FeedbackReply, scale, "score"))
+
+
+@cache
+def approval_form() -> Form[ApprovalReply]:
+    """Return the form of an approval."""
+    return Form("approval", ApprovalReply)
+
+
+@cache
+def criteria_form(most: int) -> Form[CriteriaReply]:
+    """Return the form of one to so many criteria."""
+    length = Field(min_length=1, max_length=most, description="One criterion, in a few words.")
+    bounded: dict[str, Any] = {"criteria": (Annotated[tuple[str, ...], length], ...)}
+    return Form(f"criteria_up_to_{most}", create_model("CriteriaReply", __base__=CriteriaReply, **bounded))
+
+
+@cache
+def answer_form(*, confidence: bool = False) -> Form[AnswerReply]:
+    """Return the form of an answer to a question."""
+    if not confidence:
+        return Form("answer", AnswerReply)
+    return Form("answer_with_confidence", create_model("AnswerReply", __base__=(AnswerReply, SureOfWork)))

@@ -28,7 +28,7 @@ def write(path: Path, count: int) -> None:
 
 async def one(port: str, data: str) -> None:
     """Be one run, in a process of its own."""
-    todo = open_dataset(Path(data), comparison=True)
+    todo = open_dataset(Path(data), takes="comparison")
     with tempfile.TemporaryDirectory() as folder:
         spent = await fellowship(judging(), Server(port), todo, Path(folder) / "run", IN_FLIGHT)
     report(wall_s=spent.wall_s, cpu_s=spent.cpu_s)

@@ -79,7 +79,7 @@ async def main(count: int, repetitions: int) -> None:
         data, more = written(folder / "data.jsonl", count), written(folder / "more.jsonl", count + 1)
         model = Stopping(count - count // 100)
         left = await play(
-            judging(), open_dataset(data, comparison=True), folder / "run", Settings(client=model, watch=model.watch)
+            judging(), open_dataset(data, takes="comparison"), folder / "run", Settings(client=model, watch=model.watch)
         )
         for _ in range(repetitions):
             for name, rows in zip(found, (data, more), strict=True):

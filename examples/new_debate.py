@@ -22,5 +22,5 @@ debate = Scenario(
 )
 
 if __name__ == "__main__":
-    data = open_dataset(Path(__file__).parent / "pairs.jsonl", comparison=True, limit=1)
+    data = open_dataset(Path(__file__).parent / "pairs.jsonl", takes="comparison", limit=1)
     print(anyio.run(play, plan(debate), data, Path(mkdtemp()) / "run").model_dump_json(indent=2))

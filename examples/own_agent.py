@@ -34,7 +34,7 @@ verse = Scenario(
 )
 
 if __name__ == "__main__":
-    data = open_dataset(Path(__file__).parent / "data.jsonl", comparison=False, limit=1)
+    data = open_dataset(Path(__file__).parent / "data.jsonl", takes="instruction", limit=1)
     made = plan(verse, roles=ROLES.extended(poet=Poet))
     status = anyio.run(play, made, data, Path(mkdtemp()) / "run")
     print(f"{status.done} done, {Poet.asked} asked")

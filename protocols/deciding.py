@@ -2,38 +2,57 @@
 
 from collections.abc import Sequence
 
-from .aggregation import RULES
+from .aggregation import RULES, Ties
 from .judging import Verdict
 
 SETTLING = ("unique-mode", "majority")
 """Rules of which it is known before the last vote. Scores of jurors to come have no bound here."""
 
 
-def decided(name: str, verdicts: Sequence[Verdict], remaining: int) -> bool:
+def decided(name: str, verdicts: Sequence[Verdict], remaining: int, *, ties: Ties = "tie") -> bool:
     """Whether a rule comes to the same verdict whatever the remaining votes are: a, b, tie or unread, each of them.
 
-    True with nothing remaining; False before that for rules that weigh scores.
+    True with nothing remaining; False before that for rules that weigh scores, confidence or agents.
 
     Args:
         name: The aggregation rule.
-        verdicts: The votes that were cast, unread ones among them.
+        verdicts: The votes that were cast, in order, unread ones among them.
         remaining: How many are still to come.
+        ties: What a split comes to.
 
     Raises:
         UnknownName: there is no such rule.
         ValueError: fewer than none remain.
     """
-    rule = RULES[name]
+    RULES[name]  # or there is none of that name
     if remaining < 0:
         raise ValueError(f"{remaining} votes cannot remain")
     if remaining == 0:
         return True
-    a, b, tie = (verdicts.count(verdict) for verdict in ("a", "b", "tie"))
-    if name not in SETTLING or rule.needs_scores or a + b + tie == 0:
+    read: list[Verdict] = [verdict for verdict in verdicts if verdict != "unread"]
+    if name not in SETTLING or not read:
         return False
+    if ties != "tie":
+        return _winner_settled(read, remaining, first=ties == "first")
+    a, b, tie = (read.count(verdict) for verdict in ("a", "b", "tie"))
     if name == "majority":
         return _majority_settled(a, b, a + b + tie, remaining)
     return _mode_settled(a, b, tie, remaining)
+
+
+def _winner_settled(read: Sequence[Verdict], remaining: int, *, first: bool) -> bool:
+    """Whether one verdict stays in front, or level with others where it was voted `first`.
+
+    Where a split does not come to a tie, majority and unique mode are the same: the most votes win, or nobody has won.
+    """
+    order: list[Verdict] = list(dict.fromkeys((*read, "a", "b", "tie")))
+    counts = [read.count(verdict) for verdict in order]
+    leader = counts.index(max(counts))  # of several the one voted first
+    return all(
+        counts[leader] - count > remaining - (first and leader < place)
+        for place, count in enumerate(counts)
+        if place != leader
+    )
 
 
 def _mode_settled(a: int, b: int, tie: int, remaining: int) -> bool:

@@ -26,6 +26,7 @@ FellowshipError
   ├ UnreadAnswer            an agent's answer could not be read, further requests included
   ├ ItemTimedOut            an item took longer than it may
   ├ NothingToDecide         no vote, draft or fact that the step needs
+  ├ PluginFailed            what a plugin brings broke, or did not return what it is there for
   ├ AgentUnavailable        the agent has stopped, or is recused
   ├ Unanswered              a letter was handled and nothing was said in answer
   ├ AskCycle                agents wait for one another in a ring
@@ -100,8 +101,8 @@ class UnknownName(DeclarationError):
 class NameTaken(DeclarationError):
     """A name that something else has."""
 
-    def __init__(self, sort: str, name: str) -> None:
-        super().__init__(f"there is a {sort} named {name!r} already")
+    def __init__(self, sort: str, name: str, owner: str = "") -> None:
+        super().__init__(f"there is a {sort} named {name!r} already{f': {owner}' if owner else ''}")
 
 
 class ExecutionError(FellowshipError):
@@ -244,6 +245,10 @@ class ItemTimedOut(ExecutionError):
 
 class NothingToDecide(ExecutionError):
     """A step found none of the facts that it needs."""
+
+
+class PluginFailed(ExecutionError):
+    """What a plugin brings broke, or did not return what it is there for."""
 
 
 class AgentUnavailable(ExecutionError):

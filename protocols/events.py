@@ -49,6 +49,7 @@ from .moderation import (
     WriteSummary,
 )
 from .pairing import PairsMade
+from .registry import Registry
 from .review import FeedbackGiven, GiveFeedback
 from .solving import GiveAnswer
 
@@ -104,6 +105,10 @@ LoggedMessage = Annotated[
 """Everything the package itself writes to a log."""
 
 
+KINDS: Registry[type[Message]] = Registry("kind of message", {})
+"""Messages that plugins bring, by kind."""
+
+
 class UnknownBody(Message):
     """A message of a kind that this version, or this process, does not know; its body is kept as it was."""
 
@@ -130,8 +135,10 @@ class Event:
     """Seconds since the epoch."""
 
     def message(self) -> Message:
-        """Return the message; UnknownBody for a kind that is not the package's own."""
+        """Return the message; UnknownBody for a kind that is neither the package's own nor a plugin's."""
         if self.kind not in known_kinds():
+            if self.kind in KINDS:
+                return KINDS[self.kind].model_validate_json(self.body)
             return UnknownBody.model_validate({"kind": self.kind, "body": json.loads(self.body)})
         return _adapter().validate_json(self.body)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -19,7 +19,7 @@ from .review import FeedbackGiven
 class Selection:
     """Which drafts are set against one another."""
 
-    name: Literal["best-worst", "best-all", "consecutive", "all", "versions"]
+    name: Literal["best-worst", "best-all", "consecutive", "all", "versions", "consensus"]
     versions: tuple[int, int] | None = None
     """Of each writer, for `versions`."""
 
@@ -176,12 +176,17 @@ class _Vote:
     scale: int
     judging: Judging | None
     """How the two were compared; None where each was scored alone."""
+    confidence: float | None = None
+    """Mean over the ballots; None where one does not say."""
 
     @classmethod
     def of(cls, fact: DraftsCompared, *, swapped: bool) -> "_Vote":
+        sure = [ballot.confidence for ballot in fact.ballots if ballot.confidence is not None]
+        confidence = sum(sure) / len(sure) if sure and len(sure) == len(fact.ballots) else None
         if swapped:
-            return cls(MIRRORED[fact.verdict], fact.score_b, fact.score_a, fact.judging.scale, fact.judging)
-        return cls(fact.verdict, fact.score_a, fact.score_b, fact.judging.scale, fact.judging)
+            verdict = MIRRORED[fact.verdict]
+            return cls(verdict, fact.score_b, fact.score_a, fact.judging.scale, fact.judging, confidence)
+        return cls(fact.verdict, fact.score_a, fact.score_b, fact.judging.scale, fact.judging, confidence)
 
     @classmethod
     def alone(cls, first: DraftScored, second: DraftScored) -> "_Vote":
@@ -196,7 +201,7 @@ class _Vote:
         if self.score_a is None or self.score_b is None or scale == self.scale:
             return self
         scores = _scaled(self.score_a, self.scale, scale), _scaled(self.score_b, self.scale, scale)
-        return _Vote(self.verdict, *scores, scale, self.judging)
+        return replace(self, score_a=scores[0], score_b=scores[1], scale=scale)
 
 
 def _scaled(score: float, scale: int, to: int) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .aggregation import Rule
+from .aggregation import Rule, Ties
 from .deciding import SETTLING, decided
 from .jury import VoteCast
-from .stopping import Said
+from .opinions import Said
+from .stopping import START, Standing
 
 WORD = "decided"
 """What a scenario calls it."""
@@ -28,17 +29,26 @@ class Decided:
     rule: Rule
     scale: int
     """The best score that those who wait could give; the worst is 0."""
+    ties: Ties = "tie"
+    """What the decision makes of a split."""
+    among: tuple[str, ...] | None = None
+    """Whose votes it looks at; none: everyone's."""
 
     def __str__(self) -> str:
         return WORD
 
-    def enough(self, said: Said, waiting: Collection[str]) -> bool:
+    def enough(self, said: Said, waiting: Collection[str], standing: Standing = START) -> bool:
         """Whether nothing that those who wait may say could change the verdict."""
+        del standing  # it decides nothing
         last = {who: fact for who, fact in said if isinstance(fact, VoteCast)}
-        standing = [vote for who, vote in last.items() if who not in waiting]
-        if self.rule.needs_scores:
-            return _out_of_reach(standing, len(waiting) * self.scale)
-        return decided(self.name, [vote.verdict for vote in standing], len(waiting))
+        cast = [vote for who, vote in last.items() if who not in waiting and self._counts(who)]
+        remaining = sum(map(self._counts, waiting))
+        if self.name == "mean-score":
+            return _out_of_reach(cast, remaining * self.scale)
+        return decided(self.name, [vote.verdict for vote in cast], remaining, ties=self.ties)
+
+    def _counts(self, who: str) -> bool:
+        return self.among is None or who in self.among
 
 
 def _out_of_reach(votes: Sequence[VoteCast], reach: int) -> bool:

@@ -4,7 +4,7 @@ Topology is subscription: an agent listens to speakers, and what a speaker says 
 begins to listen late is caught up. While a round is blind, what is said is held back until the round closes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..protocols.hearing import Heard
@@ -18,6 +18,8 @@ class Utterance:
     sequence: int
     speaker: str
     fact: Fact
+    known_as: str | None = None
+    """What those who hear it are told of the speaker's name; none: the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,20 @@ class Delivery:
 
     def heard(self) -> Heard:
         """Return the letter's message."""
-        return Heard(speaker=self.utterance.speaker, fact=self.utterance.fact)
+        utterance = self.utterance
+        return Heard(speaker=utterance.speaker, fact=utterance.fact, known_as=utterance.known_as)
 
 
 class Bus:
     """Subscriptions of one conversation, and what was said so far."""
 
-    __slots__ = ("_heard", "_hears", "_held", "said")
+    __slots__ = ("_heard", "_hears", "_held", "masks", "said")
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []
         """Everything said, in order, and a blind round in that of its speakers; the flow of a scenario bounds it."""
+        self.masks: Mapping[str, str] = {}
+        """What those who speak now are known as to whoever hears it, where that is not their name."""
         self._hears: dict[str, tuple[str, ...]] = {}
         self._heard: dict[str, set[int]] = {}
         self._held: list[Utterance] | None = None
@@ -70,6 +75,7 @@ class Bus:
         Returns:
             What is to be delivered now; nothing while a round is blind.
         """
+        utterance.known_as = self.masks.get(utterance.speaker)
         self.said.append(utterance)
         if self._held is not None:
             self._held.append(utterance)

@@ -72,7 +72,9 @@ class AgentContext:
         if recall is not None:
             recalled = recall.answer(self._cell.address.agent, self._letter.sequence, self._round, call, self._append)
             if recalled is not None:
-                return _recalled(recalled)
+                known = _recalled(recalled)
+                self._conversation.spent.add(known)
+                return known
         system.asking[id(call)] = (self._cell.address, call)
         try:
             completion = await system.models.complete(call)
@@ -85,6 +87,7 @@ class AgentContext:
         finally:
             system.asking.pop(id(call), None)
         self._conversation.answered = True
+        self._conversation.spent.add(completion)
         await self._conversation.log.durable(self._log(_answered(call, completion, self._round), call))
         return completion
 

@@ -8,6 +8,7 @@ raised, or by AgentUnavailable.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
@@ -15,6 +16,7 @@ from ..protocols.errors import AgentUnavailable, AskCycle, Diverged, LogError, U
 from ..protocols.identity import CONDUCTOR, Address, ConversationId
 from ..protocols.lifecycle import AgentFailed, AgentRecused, Failure, HearingChanged, LetterUndelivered
 from ..protocols.messages import Command, Fact, Message, Stop
+from ..protocols.models import Completion
 from ..protocols.ports import Actor
 from .bus import Bus, Delivery, Utterance
 from .context import AgentContext
@@ -53,6 +55,23 @@ class Cell:
         self.rng: random.Random | None = None
 
 
+@dataclass(slots=True)
+class Spent:
+    """What the answers in a conversation have cost, those that were recalled included."""
+
+    calls: int = 0
+    tokens: int = 0
+    """Input and output."""
+    cost_usd: float = 0.0
+    """As far as endpoints have told it."""
+
+    def add(self, completion: Completion) -> None:
+        """Count an answer."""
+        self.calls += 1
+        self.tokens += completion.usage.input_tokens + completion.usage.output_tokens
+        self.cost_usd += completion.cost_usd or 0.0
+
+
 class Conversation:
     """An async context in which agents can be spoken to.
 
@@ -82,6 +101,7 @@ class Conversation:
         """Whether it was broken off, or has ended."""
         self.answered = False
         """Whether a model has answered anybody in it."""
+        self.spent = Spent()
         self._failure: Exception | None = None
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from ..protocols.errors import DeclarationError, FellowshipError, Problem
 from ..protocols.models import EMBEDDED, ModelSettings
@@ -22,11 +21,10 @@ from .models.budget import LONGEST_ANSWER, Budget, Purse, Reservation
 from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import Endpoint, resolve, split
-from .models.lean import LeanTransport
 from .models.pace import MINUTE_S
 from .models.prices import Price, PriceTable
 from .models.retries import Retries
-from .models.sdk import SdkTransport
+from .models.transports import opened, transport_of
 from .models.wire import Transport
 from .secrecy import Secrets, secrets_of
 from .system import ActorSystem
@@ -95,8 +93,8 @@ class Limits:
 class Access:
     """By which way models are reached."""
 
-    way: Literal["lean", "sdk"] = "lean"
-    """Straight over aiohttp, or through the openai client."""
+    way: str = "lean"
+    """Straight over aiohttp (lean), through the openai client (sdk), or a plugin's."""
     batch: bool = False
     """Whether calls go through the provider's Batch API."""
     stream: bool = False
@@ -240,12 +238,16 @@ class _Opening:
         endpoints = {settings: await self._endpoint(settings) for settings in models}
         for endpoint in endpoints.values():
             self._secrets.add(endpoint.key or "")
-        remote = [endpoint for endpoint in dict.fromkeys(endpoints.values()) if endpoint.weights is None]
-        transport = self._access.transport or await self._transport()
+        own = {endpoint: name for endpoint in endpoints.values() if (name := transport_of(endpoint)) is not None}
+        remote = [each for each in dict.fromkeys(endpoints.values()) if each.weights is None and each not in own]
+        transport = self._access.transport or await self._transport(self._access.way)
+        others = {name: await self._transport(name) for name in dict.fromkeys(own.values())}
         batches = await self._batches(remote) if self._access.batch and remote else None
         routes: dict[Endpoint, Route] = {}
         for endpoint in endpoints.values():
-            if endpoint not in routes and batches is not None and endpoint.weights is None:
+            if endpoint in own:
+                routes[endpoint] = routes.get(endpoint) or self._route(endpoint, others[own[endpoint]])
+            elif endpoint not in routes and batches is not None and endpoint.weights is None:
                 routes[endpoint] = self._batch_route(endpoint, batches)
             elif endpoint not in routes:
                 routes[endpoint] = self._route(endpoint, transport)
@@ -262,10 +264,8 @@ class _Opening:
             seed=seed,
         )
 
-    async def _transport(self) -> Transport:
-        make = SdkTransport if self._access.way == "sdk" else LeanTransport
-        transport = make(proxied=self._proxied, stream=self._access.stream)
-        return await self._stack.enter_async_context(transport)
+    async def _transport(self, name: str) -> Transport:
+        return await opened(name, self._stack, proxied=self._proxied, stream=self._access.stream)
 
     async def _cache(self) -> AnswerCache | None:
         path = self._access.cache

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .loading import library, load
     from .outcomes import Outcome, Status
     from .planning import plan
+    from .rehearsal import Rehearsal, rehearse, rehearse_all
     from .run import play
     from .settings import Progress, Settings
     from .spec import Agent, Ask, Decide, Failing, Pick, Repeat, Scenario, When
@@ -24,6 +25,7 @@ _PLACES = {
     "Pick": "spec",
     "Plan": "steps",
     "Progress": "settings",
+    "Rehearsal": "rehearsal",
     "Repeat": "spec",
     "Scenario": "spec",
     "Settings": "settings",
@@ -35,6 +37,8 @@ _PLACES = {
     "open_dataset": "datasets",
     "plan": "planning",
     "play": "run",
+    "rehearse": "rehearsal",
+    "rehearse_all": "rehearsal",
     "replay": "again",
     "retry": "again",
 }
@@ -49,6 +53,7 @@ __all__ = [
     "Pick",
     "Plan",
     "Progress",
+    "Rehearsal",
     "Repeat",
     "Scenario",
     "Settings",
@@ -60,6 +65,8 @@ __all__ = [
     "open_dataset",
     "plan",
     "play",
+    "rehearse",
+    "rehearse_all",
     "replay",
     "retry",
 ]

@@ -21,10 +21,11 @@ from ..runtime.log import LogReader, being_written
 from ..runtime.recording import RecordedRun, Sifted
 from ..runtime.tracing import logger
 from .cut import Cut
-from .directory import ABOUT, LOG, RESULTS, Earlier, compare, look_back, noted, prepare, refused
+from .directory import ABOUT, LOG, PLUGINS, RESULTS, Earlier, compare, look_back, noted, prepare, refused
 from .loading import set_part, validate
 from .outcomes import Outcome, Status, status, write_results
 from .planning import plan
+from .plugins.playing import prove_there
 from .run import carry_on
 from .settings import Settings
 from .source import Source
@@ -53,6 +54,7 @@ def played(
         DeclarationError: the log does not say what was played, or the changes are wrong.
     """
     record, name = _record(reader), f"the scenario of {reader.path.parent}"
+    prove_there(record.get("plugins", {}), json.loads(reader.meta(PLUGINS) or "{}"), str(reader.path.parent))
     if "variants" not in record:
         return _made(record, name, models, changes, roles)
     declared = validate(Source(name, record["scenario"]))

@@ -11,20 +11,41 @@ import typer
 from dotenv import find_dotenv, load_dotenv
 
 from . import play_commands
-from .commands import agreement, bias, export, health, jury, plan, rank, report, reproduce, transfer, versus, winrate
+from .commands import (
+    agreement,
+    asking,
+    bias,
+    draw,
+    export,
+    health,
+    jury,
+    measure,
+    new,
+    plan,
+    plugins,
+    rank,
+    report,
+    reproduce,
+    transfer,
+    versus,
+    winrate,
+)
 from .console import (
     DONE,
+    GIVEN_FIRST,
     WITH_FAILURES,
     WRONG_USE,
     AsJson,
     Changes,
     Models,
+    Plugins,
     Run,
     ScenarioName,
     app,
     log_of,
     plainly,
     plan_of,
+    plugged,
     print_json,
 )
 
@@ -37,13 +58,18 @@ DIFFERENT = 1
 __all__ = [
     "agreement",
     "app",
+    "asking",
     "bias",
+    "draw",
     "export",
     "health",
     "jury",
     "main",
+    "measure",
+    "new",
     "plan",
     "play_commands",
+    "plugins",
     "rank",
     "report",
     "reproduce",
@@ -95,8 +121,10 @@ def _root(
             allow_from_autoenv=False,  # FELLOWSHIP_VERSION may well be set, to a version
         ),
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
     del version  # its callback has seen to it
+    GIVEN_FIRST.set(tuple(plugin or ()))
 
 
 @app.command("list")
@@ -116,6 +144,7 @@ def list_scenarios(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's w
 
 @app.command()
 @plainly
+@plugged
 def check(scenario: ScenarioName, model: Models = None, change: Changes = None) -> None:
     """Check a scenario, without calling anything: every problem with file, line and column."""
     from rich.text import Text
@@ -132,6 +161,8 @@ def check(scenario: ScenarioName, model: Models = None, change: Changes = None) 
     may = choosable(source_of(scenario))
     if may:
         terminal.out().print(terminal.parameters(may))
+    for problem in plan.warnings:
+        terminal.err().print(Text(f"mind: {problem}", style="yellow"), soft_wrap=True)
     for problem in plan.unasked:
         terminal.err().print(Text(f"not played unless asked for: {problem}", style="yellow"), soft_wrap=True)
 
@@ -265,15 +296,18 @@ def bench(
 
 @app.command()
 @plainly
+@plugged
 def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's id.")] = None) -> None:
     """Show what was said about an item, or list a run's items."""
     from ..runtime.log import LogReader
     from . import terminal
+    from .commands.plugins import tell_missing
     from .outcomes import Fold, in_order, open_items
     from .trace import find, fold
     from .transcript import transcript
 
     with LogReader(log_of(run)) as log:
+        tell_missing(log)
         if item is None:
             outcomes = list(in_order(Fold(log).outcomes()))
             ended = {outcome.item for outcome in outcomes}

@@ -4,18 +4,35 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+from ..protocols.aggregation import Poll, poll
+from ..protocols.answering import key, right
 from ..protocols.debate import MakeArgument
 from ..protocols.errors import AgentUnavailable, NothingToDecide
 from ..protocols.generation import DraftWritten, WriteDraft
-from ..protocols.items import Item
-from ..protocols.judging import Order, Orders, Verdict
+from ..protocols.items import Item, Slot
+from ..protocols.judging import Order, Orders
 from ..protocols.jury import CastVote, VoteCast
-from ..protocols.lifecycle import AskingEnded, BranchTaken, ConditionMet, DecisionMade, ItemFinished
+from ..protocols.lifecycle import (
+    AgentsExcused,
+    AskingEnded,
+    BranchesOpened,
+    BranchTaken,
+    ConditionMet,
+    DecisionMade,
+    ItemFinished,
+)
 from ..protocols.messages import Command, Fact, named
+from ..protocols.moderation import AskQuestion, CriteriaProposed, GiveApproval, ProposeCriteria, WriteSummary
 from ..protocols.review import FeedbackGiven, GiveFeedback
+from ..protocols.solving import GiveAnswer
+from ..protocols.stopping import Standing
+from ..protocols.topology import neighbours
 from ..runtime.conversation import Conversation
+from . import spec
 from .drafts import Drafts
-from .steps import AskStep, DecideStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
+from .kin import excluded
+from .lanes import Lane
+from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 
 Answer = tuple[str, Fact | Exception | None]
 """Who was asked, and what it answered, what went wrong, or None where it is recused."""
@@ -24,19 +41,35 @@ Answer = tuple[str, Fact | Exception | None]
 class Conductor:
     """Plays a plan for one item. All it knows is what was said; the same facts lead to the same commands."""
 
-    def __init__(self, plan: Plan, item: Item, number: int, conversation: Conversation, seed: int) -> None:
+    def __init__(
+        self, plan: Plan, item: Item, number: int, conversation: Conversation, seed: int, turn: int | None = None
+    ) -> None:
+        """Begin with nothing said.
+
+        Args:
+            plan: What is played.
+            item: For which item.
+            number: Its place in the data set, from 0.
+            conversation: Where.
+            seed: For everything that is left to chance.
+            turn: Its place among the items, those of other variants apart: whose turn it is where agents take turns.
+        """
         self.culprit: str | None = None
         """The agent whose failure ended the conversation."""
         self._plan = plan
+        self._item = item
         self._number = number
+        self._turn = number if turn is None else turn
         self._conversation = conversation
         self._said: list[tuple[str, Fact]] = []
         self._decision: DecisionMade | None = None
-        self._drafts = Drafts(conversation, self._said, self._ask_all, self._orders)
+        self._drafts = Drafts(conversation, self._said, self._ask_all, self._orders, self._alike)
         self._in_hand: dict[str, int] = {}
         """The version that a writer is to revise next, where it need not be its last."""
         self._round = 1
         self._dice = f"{seed}/{item.id}"
+        self._masks: dict[str, str] = {}
+        """What those who speak anonymously are known as."""
 
     async def play(self, opened: int) -> ItemFinished:
         """Walk the whole flow and return the outcome; `opened` is the sequence of the item's first event.
@@ -44,77 +77,308 @@ class Conductor:
         Raises:
             ExecutionError: a step could not be carried out, or an agent failed.
         """
-        await self._walk(self._plan.flow, opened)
+        await self._walk(self._plan.flow, [Lane()], opened)
         decision, picked = self._decision, self._drafts.picked
-        if self._plan.scenario.gives == "pairs":
-            text = None if picked is None else picked.text
-            return ItemFinished(number=self._number, text=text, pairs=self._drafts.pairs)
-        if self._plan.scenario.gives == "draft":
-            if picked is None:
-                raise NothingToDecide("no draft was picked")
-            return ItemFinished(number=self._number, text=picked.text, pairs=self._drafts.pairs or None)
-        if decision is None:
-            raise NothingToDecide("no verdict was decided")
-        return ItemFinished(
-            number=self._number,
-            verdict=decision.verdict,
-            score_a=decision.score_a,
-            score_b=decision.score_b,
-        )
+        match self._plan.scenario.gives:
+            case "pairs":
+                text = None if picked is None else picked.text
+                return ItemFinished(number=self._number, text=text, pairs=self._drafts.pairs)
+            case "draft":
+                if picked is None:
+                    raise NothingToDecide("no draft was picked")
+                return ItemFinished(number=self._number, text=picked.text, pairs=self._drafts.pairs or None)
+            case "answer":
+                if decision is None:
+                    raise NothingToDecide("no answer was decided on")
+                return ItemFinished(
+                    number=self._number,
+                    answer=decision.answer,
+                    correct=self._is_right(decision.answer),
+                    pairs=self._drafts.pairs or None,
+                )
+            case "verdict":
+                if decision is None:
+                    raise NothingToDecide("no verdict was decided")
+                return ItemFinished(
+                    number=self._number,
+                    verdict=decision.verdict,
+                    score_a=decision.score_a,
+                    score_b=decision.score_b,
+                )
 
-    async def _walk(self, steps: Sequence[Step], cause: int) -> None:
+    def _is_right(self, answer: str | None) -> bool | None:
+        known = self._item.reference
+        if known is None:
+            return None
+        return answer is not None and right(answer, known, self._plan.scenario.answers, self._item.choices)
+
+    def _alike(self, answer: str) -> str | None:
+        """Return what tells an answer from others; None where it is none of the kind that is asked for."""
+        return key(answer, self._plan.scenario.answers, self._item.choices)
+
+    async def _walk(self, steps: Sequence[Step], lanes: Sequence[Lane], cause: int) -> None:
+        """Play steps in some branches, each step in all of them before the next."""
         for step in steps:
             match step:
                 case AskStep():
-                    await self._ask(step, cause)
+                    await self._ask(step, lanes, cause)
                 case RepeatStep():
-                    await self._repeat(step, cause)
+                    await self._repeat(step, lanes, cause)
                 case WhenStep():
-                    await self._when(step, cause)
+                    await self._when(step, lanes, cause)
+                case EachStep():
+                    await self._each(step, lanes, cause)
                 case DecideStep():
                     self._decide(step, cause)
                 case PickStep():
                     picked = await self._drafts.pick(step, self._round, cause)
                     self._in_hand[picked.writer] = picked.version
                 case PairStep():
-                    await self._drafts.pair(step, self._round, cause)
+                    decided = None if self._decision is None else self._decision.answer
+                    await self._drafts.pair(step, self._round, cause, decided)
 
-    async def _repeat(self, step: RepeatStep, cause: int) -> None:
-        outer = self._round
+    # ways
+
+    def _standing(self) -> Standing:
+        """Return how the conversation stands, for conditions."""
+        spent = self._conversation.spent
+        return Standing(self._round, spent.tokens, spent.calls, spent.cost_usd, key=self._alike)
+
+    async def _repeat(self, step: RepeatStep, lanes: Sequence[Lane], cause: int) -> None:
+        outer, going = self._round, list(lanes)
         for number in range(1, step.times + 1):
             self._round = number
-            await self._walk(step.steps, cause)
-            met = next((each for each in step.until if each.met(self._said)), None)
-            if met is not None and number < step.times:
-                self._conversation.record(ConditionMet(round=number, until=str(met)), cause=cause)
+            await self._walk(step.steps, going, cause)
+            if number == step.times or not step.until:
+                continue
+            standing, left = self._standing(), list[Lane]()
+            for lane in going:
+                said = lane.said(self._said)
+                met = next((each for each in step.until if each.met(said, standing)), None)
+                if met is None:
+                    left.append(lane)
+                else:
+                    ended = ConditionMet(round=number, until=str(met), branch=lane.label)
+                    self._conversation.record(ended, cause=cause)
+            going = left
+            if not going:
                 break
         self._round = outer
 
-    async def _when(self, step: WhenStep, cause: int) -> None:
-        holds = step.condition.met(self._said)
-        taken = BranchTaken(step=step.place, round=self._round, when=str(step.condition), holds=holds)
-        self._conversation.record(taken, cause=cause)
-        await self._walk(step.steps if holds else step.otherwise, cause)
+    async def _when(self, step: WhenStep, lanes: Sequence[Lane], cause: int) -> None:
+        standing = self._standing()
+        ways: dict[bool, list[Lane]] = {True: [], False: []}
+        for lane in lanes:
+            holds = step.condition.met(lane.said(self._said), standing)
+            ways[holds].append(lane)
+            taken = BranchTaken(
+                step=step.place, round=self._round, when=str(step.condition), holds=holds, branch=lane.label
+            )
+            self._conversation.record(taken, cause=cause)
+        for holds, steps in ((True, step.steps), (False, step.otherwise)):
+            if ways[holds]:
+                await self._walk(steps, ways[holds], cause)
 
-    async def _ask(self, step: AskStep, cause: int) -> None:
+    async def _each(self, step: EachStep, lanes: Sequence[Lane], cause: int) -> None:
+        opened: list[tuple[Lane, tuple[str, ...]]] = []
+        for lane in lanes:
+            values = self._values(step, lane)
+            taken = self._sampled(step, values)[: step.most]
+            left_out = len(values) - len(taken) if step.sample is None else 0
+            begun = BranchesOpened(step=step.place, round=self._round, each=step.name, values=taken, left_out=left_out)
+            self._conversation.record(begun, cause=cause)
+            opened.append((lane, taken))
+        if step.together:
+            branches = [branch for lane, values in opened for branch in lane.branched(step, values)]
+            await self._walk(step.steps, branches, cause)
+            return
+        for number in range(max(len(values) for _, values in opened)):
+            at = [lane.standing_at(step.name, values[number]) for lane, values in opened if number < len(values)]
+            await self._walk(step.steps, at, cause)
+
+    def _sampled(self, step: EachStep, values: tuple[str, ...]) -> tuple[str, ...]:
+        if step.sample is None or step.sample >= len(values):
+            return values
+        dice = random.Random(f"{self._dice}/each/{step.place}/{self._round}")  # noqa: S311 - not a secret
+        return tuple(values[place] for place in sorted(dice.sample(range(len(values)), step.sample)))
+
+    def _values(self, step: EachStep, lane: Lane) -> tuple[str, ...]:
+        """Return all that there is to go through; raises NothingToDecide where that is nothing."""
+        said = lane.said(self._said)
+        if isinstance(step.of, tuple):
+            return step.of
+        match step.of:
+            case "candidates":
+                return ("a", "b")
+            case "drafts":
+                last = {who: fact for who, fact in said if isinstance(fact, DraftWritten) and not fact.unread}
+                values = tuple(named(who, self._in_hand.get(who, fact.version)) for who, fact in last.items())
+            case "criteria":
+                proposed = [fact for _, fact in said if isinstance(fact, CriteriaProposed)]
+                values = proposed[-1].criteria if proposed else ()
+            case "data":
+                values = self._column(step.column or "")
+        if not values:
+            raise NothingToDecide(f"there is nothing to go through for ${step.name}: no {step.column or step.of}")
+        return values
+
+    def _column(self, column: str) -> tuple[str, ...]:
+        """Return the texts of a column of the data; raises NothingToDecide where it is no list of texts."""
+        found = self._item.metadata.get(column)
+        if isinstance(found, list) and found and all(isinstance(each, (str, int, float)) for each in found):
+            return tuple(map(str, found))
+        raise NothingToDecide(f"data.{column} of this item is no list of texts")
+
+    # asking
+
+    async def _ask(self, step: AskStep, lanes: Sequence[Lane], cause: int) -> None:
         conversation = self._conversation
-        turns = self._turns(step)
-        present = [name for name in turns if not conversation.unavailable(name)]
-        for name in present:
-            if name in step.hears:
-                await conversation.listen(name, step.hears[name], cause=cause)
-        ask = self._apart if step.apart else self._in_turn if step.in_turn or len(present) == 1 else self._together
-        if step.blind:
-            async with conversation.blind(turns):
-                answers = await ask(present, step, cause)
+        turns: list[tuple[Lane, list[str]]] = []
+        for lane in lanes:
+            names = [name for name in self._turns(step, lane, cause) if not conversation.unavailable(name)]
+            if step.hears:
+                await self._listen(step, lane, names, cause)
+            turns.append((lane, names))
+        everyone = [name for _, names in turns for name in names]
+        if step.anonymous:
+            self._mask(everyone)
+        if step.apart:
+            answers = await self._apart(everyone, step, lanes[0], cause)
+        elif step.blind or (len(lanes) > 1 and not step.in_turn):
+            async with conversation.blind(everyone):
+                answers = await self._in_batches(step, turns, cause, held=True)
         else:
-            answers = await ask(present, step, cause)
+            answers = await self._in_batches(step, turns, cause, held=False)
+        conversation.bus.masks = {}
         self._take(answers)
         for name, answer in answers:
             if isinstance(answer, DraftWritten):
                 self._in_hand.pop(name, None)
                 if step.apart:  # those who review next are told one of the versions, not all
                     self._in_hand[name] = answer.version
+
+    def _turns(self, step: AskStep, lane: Lane, cause: int) -> Sequence[str]:
+        """Return who is asked in a branch, in the order in which they are asked and heard."""
+        names = lane.own(step.agents)
+        if step.assign is not None:
+            turn = self._turn % len(names)
+            if step.assign == "random":
+                turn = self._chance("assign", step.place).randrange(len(names))
+            names = names[turn : turn + 1]
+        if step.exclude is not None:
+            names = self._without_excluded(step, lane, names, cause)
+        if not step.shuffled:
+            return names
+        return self._chance("turns", step.place, self._round).sample(names, len(names))
+
+    def _chance(self, *what: object) -> random.Random:
+        """Return chance by seed and item, the same for the same thing."""
+        return random.Random("/".join([self._dice, *map(str, what)]))  # noqa: S311 - not a secret
+
+    def _without_excluded(self, step: AskStep, lane: Lane, names: tuple[str, ...], cause: int) -> tuple[str, ...]:
+        """Return who may be asked about the candidates, or about a draft; raises NothingToDecide where nobody may."""
+        draft = None if step.on is None else lane.words(step.on)
+        writer = None if draft is None else draft.rpartition("/")[0]
+        out = [name for name in names if excluded(step.exclude, name, writer, self._plan, self._item)]
+        if not out:
+            return names
+        reason = f"exclude: {step.exclude}"
+        excused = AgentsExcused(step=step.place, round=self._round, agents=tuple(out), reason=reason)
+        self._conversation.record(excused, cause=cause)
+        left = tuple(name for name in names if name not in out)
+        if not left:
+            raise NothingToDecide(f"{reason} leaves nobody to ask for {step.wanted}")
+        return left
+
+    async def _listen(self, step: AskStep, lane: Lane, names: Sequence[str], cause: int) -> None:
+        """Let those who are asked listen to whom the step says."""
+        if isinstance(step.hears, spec.Graph):
+            graph, cast = step.hears, lane.own(step.agents)
+            dice = self._chance("graph", step.place)
+            centre = None if graph.centre is None else lane.own([graph.centre])[0]
+            hears = neighbours(graph.graph, cast, k=graph.k, centre=centre, rewired=graph.rewired, dice=dice)
+        else:
+            own = zip(lane.own(tuple(step.hears)), step.hears.values(), strict=True)
+            hears = {name: lane.own(speakers) for name, speakers in own}
+        for name in names:
+            if name in hears:
+                await self._conversation.listen(name, hears[name], cause=cause)
+
+    def _mask(self, names: Sequence[str]) -> None:
+        """Let nobody who hears these know who they are, the same ones by the same names all through."""
+        new = sorted({name for name in names if name not in self._masks})
+        for name in self._chance("masks", len(self._masks)).sample(new, len(new)):
+            self._masks[name] = f"Speaker {len(self._masks) + 1}"
+        self._conversation.bus.masks = {name: self._masks[name] for name in names}
+
+    async def _in_batches(
+        self, step: AskStep, turns: Sequence[tuple[Lane, list[str]]], cause: int, *, held: bool
+    ) -> list[Answer]:
+        """Ask all at once, or one of each branch after another; nobody after a failure, nor when it is enough.
+
+        Args:
+            step: What for.
+            turns: Who, in each branch.
+            cause: Sequence of what led to it.
+            held: Whether what is said is held back until the step is over.
+        """
+        if not step.in_turn:
+            return await self._together([(lane, name) for lane, names in turns for name in names], step, cause)
+        answers: list[Answer] = []
+        going = list(turns)
+        turn = 0
+        while going:
+            batch = [(lane, names[turn]) for lane, names in going if turn < len(names)]
+            if held or len(batch) < 2:
+                said = await self._together(batch, step, cause)
+            else:
+                async with self._conversation.blind([name for _, name in batch]):
+                    said = await self._together(batch, step, cause)
+            answers += said
+            turn += 1
+            if any(isinstance(answer, Exception) for _, answer in said):
+                break
+            going = [
+                (lane, names)
+                for lane, names in going
+                if turn < len(names) and not self._enough(step, lane, names[turn:], answers, cause)
+            ]
+        return answers
+
+    def _enough(self, step: AskStep, lane: Lane, waiting: Sequence[str], answers: Sequence[Answer], cause: int) -> bool:
+        """Whether those who wait in a branch need not be asked; notes it where it is so."""
+        if step.until is None:
+            return False
+        said = lane.said([*self._said, *((who, fact) for who, fact in answers if isinstance(fact, Fact))])
+        if not step.until.enough(said, waiting, self._standing()):
+            return False
+        ended = AskingEnded(
+            step=step.place,
+            round=self._round,
+            until=str(step.until),
+            wanted=step.wanted,
+            spared=tuple(waiting),
+            calls=len(waiting) * (step.judging.calls if step.wanted == "ballot" else 1),
+        )
+        self._conversation.record(ended, cause=cause)
+        return True
+
+    async def _together(self, jobs: Sequence[tuple[Lane, str]], step: AskStep, cause: int) -> list[Answer]:
+        if len(jobs) == 1:
+            lane, name = jobs[0]
+            return [(name, await self._answered(name, self._command(name, step, lane), cause))]
+        async with asyncio.TaskGroup() as asked:
+            tasks = [
+                asked.create_task(self._answered(name, self._command(name, step, lane), cause)) for lane, name in jobs
+            ]
+        return [(name, task.result()) for (_, name), task in zip(jobs, tasks, strict=True)]
+
+    async def _ask_all(self, names: Sequence[str], command: Command[Fact], cause: int) -> None:
+        """Ask agents together for the same, and add what they said."""
+        present = [name for name in names if not self._conversation.unavailable(name)]
+        async with asyncio.TaskGroup() as asked:
+            tasks = [asked.create_task(self._answered(name, command, cause)) for name in present]
+        self._take([(name, task.result()) for name, task in zip(present, tasks, strict=True)])
 
     def _take(self, answers: Sequence[Answer]) -> None:
         """Add answers to what was said; raises the first failure.
@@ -127,33 +391,25 @@ class Conductor:
                 raise answer
         self._said.extend((name, answer) for name, answer in answers if isinstance(answer, Fact))
 
-    async def _ask_all(self, names: Sequence[str], command: Command[Fact], cause: int) -> None:
-        """Ask agents together for the same, and add what they said."""
-        present = [name for name in names if not self._conversation.unavailable(name)]
-        async with asyncio.TaskGroup() as asked:
-            tasks = [asked.create_task(self._answered(name, command, cause)) for name in present]
-        self._take([(name, task.result()) for name, task in zip(present, tasks, strict=True)])
+    async def _answered(self, name: str, command: Command[Fact], cause: int) -> Fact | Exception | None:
+        """Return what an agent answers, what went wrong, or None where it is recused."""
+        try:
+            return await self._conversation.ask(name, command, cause=cause)
+        except AgentUnavailable as error:
+            return None if self._conversation.unavailable(name) and not self._conversation.stopped else error
+        except Exception as error:  # noqa: BLE001 - raised by the caller once all have answered
+            return error
 
-    def _turns(self, step: AskStep) -> Sequence[str]:
-        """Return the order in which agents are asked and heard."""
-        if not step.shuffled:
-            return step.agents
-        dice = random.Random(f"{self._dice}/turns/{step.place}/{self._round}")  # noqa: S311 - not a secret
-        return dice.sample(step.agents, len(step.agents))
+    # revising apart
 
-    async def _together(self, names: Sequence[str], step: AskStep, cause: int) -> list[Answer]:
-        async with asyncio.TaskGroup() as asked:
-            tasks = [asked.create_task(self._answer(name, step, cause)) for name in names]
-        return [(name, task.result()) for name, task in zip(names, tasks, strict=True)]
-
-    async def _apart(self, names: Sequence[str], step: AskStep, cause: int) -> list[Answer]:
+    async def _apart(self, names: Sequence[str], step: AskStep, lane: Lane, cause: int) -> list[Answer]:
         """Ask each writer for a draft for each feedback, one after another; nobody is asked after a failure."""
         answers: list[Answer] = []
         for name in names:
             onto = self._version_of(name)
             reviewers: list[str | None] = [*self._reviewers(name, onto)]
             for reviewer in reviewers or [None]:
-                command = WriteDraft(round=self._round, step=step.place, onto=onto, hearing=reviewer)
+                command = self._command(name, step, lane).model_copy(update={"onto": onto, "hearing": reviewer})
                 answers.append((name, await self._answered(name, command, cause)))
                 if isinstance(answers[-1][1], Exception):
                     return answers
@@ -181,82 +437,98 @@ class Conductor:
         ]
         return list(dict.fromkeys(fresh))
 
-    async def _in_turn(self, names: Sequence[str], step: AskStep, cause: int) -> list[Answer]:
-        """Ask one after another; nobody is asked after a failure, nor when it is enough."""
-        answers: list[Answer] = []
-        for number, name in enumerate(names, start=1):
-            answer = await self._answer(name, step, cause)
-            answers.append((name, answer))
-            if isinstance(answer, Exception):
-                break
-            waiting = tuple(names[number:])
-            if step.until is not None and waiting:
-                said = [*self._said, *((who, fact) for who, fact in answers if isinstance(fact, Fact))]
-                if step.until.enough(said, waiting):
-                    ended = AskingEnded(
-                        step=step.place,
-                        round=self._round,
-                        until=str(step.until),
-                        wanted=step.wanted,
-                        spared=waiting,
-                        calls=len(waiting) * (step.judging.calls if step.wanted == "ballot" else 1),
-                    )
-                    self._conversation.record(ended, cause=cause)
-                    break
-        return answers
+    def _in_hand_of_others(self, reviewer: str) -> str | None:
+        """Return the draft that a reviewer is to review, where it need not be the last one it has heard."""
+        heard = self._conversation.bus.hears(reviewer) or ()
+        drafts = [named(writer, version) for writer, version in self._in_hand.items() if writer in heard]
+        return drafts[0] if len(drafts) == 1 else None
 
-    async def _answer(self, name: str, step: AskStep, cause: int) -> Fact | Exception | None:
-        """Return what an agent answers, what went wrong, or None where it is recused."""
-        return await self._answered(name, self._command(name, step), cause)
+    # commands
 
-    async def _answered(self, name: str, command: Command[Fact], cause: int) -> Fact | Exception | None:
-        try:
-            return await self._conversation.ask(name, command, cause=cause)
-        except AgentUnavailable as error:
-            return None if self._conversation.unavailable(name) and not self._conversation.stopped else error
-        except Exception as error:  # noqa: BLE001 - raised by the caller once all have answered
-            return error
-
-    def _command(self, name: str, step: AskStep) -> Command[Fact]:
-        judging = step.judging
+    def _command(self, name: str, step: AskStep, lane: Lane) -> Command[Fact]:  # noqa: PLR0911 - one a word
+        judging, order = step.judging, self._orders(step.judging.orders)[0]
+        about = {"round": self._round, "step": step.place}
+        instructions, on = lane.words(step.instructions), lane.words(step.on)
         match step.wanted:
             case "draft":
-                return WriteDraft(round=self._round, step=step.place, onto=self._in_hand.get(name))
+                onto = self._in_hand.get(name)
+                return WriteDraft(**about, instructions=instructions, on=on, onto=onto)
+            case "answer":
+                return GiveAnswer(**about, instructions=instructions, on=on, confidence=judging.confidence)
             case "feedback":
-                draft = self._in_hand_of_others(name)
-                return GiveFeedback(round=self._round, step=step.place, scale=judging.scale, on=draft)
+                on = on or self._in_hand_of_others(name)
+                return GiveFeedback(**about, instructions=instructions, on=on, scale=judging.scale)
             case "argument":
-                order = self._orders(self._plan.scenario.judging.orders)[0]
-                return MakeArgument(round=self._round, step=step.place, order=order)
+                side: Slot | None = _slot(lane.words(step.side))
+                return MakeArgument(**about, instructions=instructions, on=on, order=order, side=side)
             case "ballot":
                 orders = self._orders(judging.orders)
-                return CastVote(round=self._round, step=step.place, judging=judging, orders=orders)
+                return CastVote(**about, instructions=instructions, on=on, judging=judging, orders=orders)
+            case "summary":
+                return WriteSummary(**about, instructions=instructions, on=on, order=order, replaces=step.replaces)
+            case "approval":
+                return GiveApproval(**about, instructions=instructions, on=on, order=order)
+            case "criteria":
+                return ProposeCriteria(**about, instructions=instructions, on=on, order=order, most=step.most)
+            case "question":
+                return AskQuestion(**about, instructions=instructions, on=on, order=order)
 
     def _orders(self, orders: Orders) -> tuple[Order, ...]:
         if orders == "both":
             return ("ab", "ba")
         if orders == "random":
             choices: tuple[Order, Order] = ("ab", "ba")
-            return (random.Random(f"{self._dice}/order").choice(choices),)  # noqa: S311 - not a secret
+            return (self._chance("order").choice(choices),)
         return (orders,)
 
+    # ends
+
     def _decide(self, step: DecideStep, cause: int) -> None:
-        last: dict[str, VoteCast] = {name: fact for name, fact in self._said if isinstance(fact, VoteCast)}
-        tally = step.rule.tally(tuple(last.values()))
-        verdict: Verdict = tally.verdict
-        self._decision = DecisionMade(
-            rule=step.name,
-            version=step.rule.version,
-            verdict=verdict,
-            score_a=tally.score_a,
-            score_b=tally.score_b,
-            votes=tally.votes,
-            unread=tally.unread,
-        )
+        dice = self._chance("ties", step.place, self._round)
+        counted = self._said if step.among is None else [(who, fact) for who, fact in self._said if who in step.among]
+        if step.of == "answer":
+            self._decision = self._poll(step, counted, dice)
+        else:
+            last: dict[str, VoteCast] = {name: fact for name, fact in counted if isinstance(fact, VoteCast)}
+            weights = [step.weights.get(name, 1.0) for name in last] if step.weights else None
+            tally = step.rule.tally(tuple(last.values()), weights=weights, ties=step.ties, dice=dice)
+            self._decision = DecisionMade(
+                rule=step.name,
+                version=step.rule.version,
+                verdict=tally.verdict,
+                score_a=tally.score_a,
+                score_b=tally.score_b,
+                votes=tally.votes,
+                unread=tally.unread,
+            )
         self._conversation.record(self._decision, cause=cause)
 
-    def _in_hand_of_others(self, reviewer: str) -> str | None:
-        """Return the draft that a reviewer is to review, where it need not be the last one it has heard."""
-        heard = self._conversation.bus.hears(reviewer) or ()
-        drafts = [named(writer, version) for writer, version in self._in_hand.items() if writer in heard]
-        return drafts[0] if len(drafts) == 1 else None
+    def _poll(self, step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: random.Random) -> DecisionMade:
+        """Return the decision about answers."""
+        last = {
+            name: fact
+            for name, fact in counted
+            if isinstance(fact, DraftWritten) and (fact.answer is not None or fact.unread)
+        }
+        polls = [
+            Poll(
+                key=None if fact.answer is None else self._alike(fact.answer),
+                text=fact.answer or "",
+                confidence=fact.confidence,
+                weight=step.weights.get(name, 1.0),
+            )
+            for name, fact in last.items()
+        ]
+        polled = poll(step.rule, polls, ties=step.ties, dice=dice)
+        return DecisionMade(
+            rule=step.name,
+            version=step.rule.version,
+            verdict="unread" if not polled.votes else "tie",
+            votes=polled.votes,
+            unread=polled.unread,
+            answer=polled.answer,
+        )
+
+
+def _slot(side: str | None) -> Slot | None:
+    return "a" if side == "a" else "b" if side == "b" else None

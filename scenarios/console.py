@@ -2,12 +2,14 @@
 
 # ruff: noqa: PLC0415 - see above
 import functools
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 
 Parameters = ParamSpec("Parameters")
+GIVEN_FIRST: ContextVar[tuple[Path, ...]] = ContextVar("GIVEN_FIRST", default=())
+"""The plugins that are named before the command."""
 Run = Annotated[Path, typer.Argument(help="A run's directory.", show_default=False)]
 ScenarioName = Annotated[str, typer.Argument(help="A library scenario or a file.", show_default=False)]
 AsJson = Annotated[
@@ -50,6 +54,15 @@ Changes = Annotated[
         show_default=False,
     ),
 ]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="A Python file that brings roles, conditions, rules, measures and the like.",
+        show_default=False,
+    ),
+]
 BaseUrl = Annotated[str | None, typer.Option(help="Address of every model that is not local/.", show_default=False)]
 
 
@@ -61,10 +74,11 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         from ..protocols.errors import DeclarationError, Diverged, FellowshipError, LogError
         from ..runtime.secrecy import hiding, secrets_of
         from . import terminal
+        from .plugins.loading import loaded
 
         secrets = secrets_of(os.environ)
         try:
-            with hiding(secrets):
+            with hiding(secrets), loaded(*GIVEN_FIRST.get()):
                 command(*args, **kwargs)
         except FellowshipError as error:
             with hiding(secrets):
@@ -79,6 +93,37 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(DONE) from error
 
     return wrapped
+
+
+def plugged(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option `--plugin`, and load those and the plugins of installed packages before it."""
+    own = list(inspect.signature(command).parameters.values())
+    more = inspect.Parameter("plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Plugins)
+
+    @functools.wraps(command)
+    def wrapped(*, plugin: list[Path] | None = None, **given: Any) -> None:  # noqa: ANN401 - whatever its options are
+        from .plugins.loading import loaded
+
+        with loaded(*(plugin or ()), packaged=True):
+            tell_broken()
+            command(**given)
+
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    vars(wrapped)["__signature__"] = inspect.Signature([*parameters, more])
+    wrapped.__annotations__ = {**command.__annotations__, "plugin": Plugins}
+    return wrapped
+
+
+def tell_broken() -> None:
+    """Say on stderr which plugins of installed packages cannot be loaded: only who needs them is stopped."""
+    from rich.text import Text
+
+    from ..runtime.tracing import plain
+    from . import terminal
+    from .plugins.loading import broken
+
+    for sentence in broken():
+        terminal.err().print(Text(plain(f"fellowship: {sentence}"), style="yellow"), soft_wrap=True)
 
 
 def print_json(document: object) -> None:
@@ -125,9 +170,11 @@ def plan_of(
     """Return the plan of a library scenario or a file; raises DeclarationError with all that is wrong with it."""
     from .loading import load
     from .planning import plan
+    from .plugins.loading import discover
     from .spec import Sweep
     from .sweep import sweep
 
+    discover()
     spec, source = load(scenario, changes=change or (), as_published=as_published)
     if isinstance(spec, Sweep):
         named = [choice.partition("=") for choice in model or ()]

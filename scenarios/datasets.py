@@ -1,7 +1,7 @@
 """Data sets: rows of a file become items. All that is wrong with a file is reported before anything is spent."""
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import file_digest
@@ -10,15 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+from ..protocols.answering import Answers
 from ..protocols.errors import DeclarationError, Problem, nearest
 from ..protocols.identity import ItemId
 from ..protocols.items import Candidate, HumanVote, Item, Turn
+from .columns import MISSING, lookup, parts
 from .conversations import Asked, Turns, asked, is_talk, turns_of
+from .questions import Choices, choices_of, known_answer, why_unscored
 from .rows import Row, rows
 from .shapes import SHAPES, LabelError, Shape, people
+from .spec import Takes
 
 TEXTS = ("id", "a", "b", "model_a", "model_b")
-FIELDS = (*TEXTS, "prompt", "history", "reference", "human")
+FIELDS = (*TEXTS, "prompt", "history", "reference", "choices", "human")
 """What an item is made of; everything else is metadata."""
 MOST_PROBLEMS = 20
 """Problems reported of one file."""
@@ -32,8 +36,8 @@ class Dataset:
 
     path: Path
     mapping: Columns
-    comparison: bool
-    """Whether every item must have the candidates a and b."""
+    takes: Takes
+    """What every item must offer: a comparison the candidates a and b."""
     limit: int | None = None
     shape: Shape | None = None
     """The published shape that was recognised."""
@@ -41,8 +45,12 @@ class Dataset:
     """Items it gives."""
     later_turns: int = 0
     """Messages of its conversations that are left out: they come after the first turn, which was asked for."""
+    unknown: int = 0
+    """Questions whose answer is not known: what is answered to them is neither right nor wrong."""
     turns: Turns = "last"
     """Of a conversation: which of the user's turns is the prompt."""
+    answers: tuple[Answers, ...] = ()
+    """How answers to questions are compared: every known one must be of each of these kinds."""
     mark: str = ""
     """All that decides what its items are, the file's content included: with the same mark they are the same.
 
@@ -66,11 +74,11 @@ class Dataset:
                     raise DeclarationError([Problem(what, str(self.path), place)])
                 yield number, item
 
-    def problems(self) -> tuple[int, int, list[Problem]]:
-        """Return the number of items, that of the messages left out, and what is wrong with the rows."""
+    def problems(self) -> "tuple[Dataset, list[Problem]]":
+        """Return the data set with what there is to count in it, and what is wrong with its rows."""
         problems: list[Problem] = []
         ids: dict[str, int] = {}
-        size = later = 0
+        size = later = unknown = 0
         for place, row in islice(rows(self.path), self.limit):
             size += 1
             item = self._item(place, row, problems)
@@ -82,19 +90,31 @@ class Dataset:
             elif item is not None:
                 ids[item.id] = place
                 later += len(self._asked(self._plain(place, row, [])).later) if self.turns == "first" else 0
+                unknown += self.takes == "question" and item.reference is None
             if len(problems) >= MOST_PROBLEMS:
                 break
-        return size, later, problems
+        return replace(self, size=size, later_turns=later, unknown=unknown), problems
+
+    def item(self, row: Row, place: int = 1) -> Item:
+        """Return the item of one row; raises DeclarationError with all that is wrong with it."""
+        problems: list[Problem] = []
+        item = self._item(place, row, problems)
+        if item is None:
+            raise DeclarationError(problems)
+        return item
 
     def _item(self, place: int, row: Row, problems: list[Problem]) -> Item | None:
         values: dict[str, str | None] = {}
         talk = Asked((), "")
         wrong = len(problems)
         row = self._plain(place, row, problems)
-        for name in (*TEXTS, "prompt") if row else ():
+        choices: Choices | None = None
+        for name in (*TEXTS, "choices", "prompt") if row else ():
             try:
                 if name == "prompt":
-                    talk = self._asked(row)
+                    talk = self._asked(row, choices)
+                elif name == "choices":
+                    choices = self._choices(row)
                 else:
                     values[name] = self._value(name, row)
             except ValueError as error:
@@ -102,7 +122,7 @@ class Dataset:
         if len(problems) > wrong:
             return None
         try:
-            return self._made(place, row, values, talk)
+            item = self._made(place, row, values, talk, choices)
         except LabelError as error:
             problems.append(Problem(str(error), str(self.path), place))
             return None
@@ -111,6 +131,10 @@ class Dataset:
                 Problem(f"the row cannot be kept: {' '.join(str(error).split())[:120]}", str(self.path), place)
             )
             return None
+        why = next(filter(None, (why_unscored(item, how) for how in self.answers)), None)
+        if why is not None:
+            problems.append(Problem(why, str(self.path), place))
+        return item if why is None else None
 
     def _plain(self, place: int, row: Row, problems: list[Problem]) -> Row:
         """Return the row with columns of our own names, where its shape needs more than a mapping."""
@@ -124,13 +148,13 @@ class Dataset:
 
     def _id(self, place: int, row: Row) -> str:
         """Return the id of a row that was looked at before."""
-        value = _lookup(self.mapping.get("id", "id"), self._plain(place, row, []))
-        return str(place) if value is _MISSING or value is None else str(value)
+        value = lookup(self.mapping.get("id", "id"), self._plain(place, row, []))
+        return str(place) if value is MISSING or value is None else str(value)
 
-    def _asked(self, row: Row) -> Asked:
+    def _asked(self, row: Row, choices: Choices | None = None) -> Asked:
         """Return what is asked: the prompt, what was said before it, and the answer that came with it."""
         column = self.mapping.get("prompt", "prompt")
-        value: object = _lookup(column, row)
+        value: object = lookup(column, row)
         if isinstance(value, list):
             turns = turns_of(column, cast("object", value))
             talk = asked(column, turns, self.turns, answered=column != "prompt")
@@ -138,34 +162,59 @@ class Dataset:
             talk = Asked((), self._value("prompt", row) or "")
         if not talk.prompt.strip():
             raise ValueError(f"prompt is empty (column {column!r})")
-        reference = self._reference(row) if talk.reference is None or self._named("reference") else talk.reference
+        own = talk.reference is None or self._named("reference")
+        reference = self._reference(row, choices) if own else talk.reference
         return replace(talk, history=(*self._history(row), *talk.history), reference=reference)
 
     def _history(self, row: Row) -> tuple[Turn, ...]:
         column = self.mapping.get("history", "history")
-        value = _lookup(column, row)
-        if value is _MISSING and self._named("history"):
+        value = lookup(column, row)
+        if value is MISSING and self._named("history"):
             raise ValueError(f"no column {column!r} for history{nearest(column, row)}")
         return turns_of(column, value) if is_talk(value) or (value and self._named("history")) else ()
 
-    def _reference(self, row: Row) -> str | None:
+    def _choices(self, row: Row) -> Choices | None:
+        """Return what may be answered; of other items than questions, choices that cannot be read are metadata."""
+        column = self.mapping.get("choices", "choices")
+        value = lookup(column, row)
+        if value is MISSING:
+            if self._named("choices"):
+                raise ValueError(f"no column {column!r} for choices{nearest(column, row)}")
+            return None
+        try:
+            return choices_of(column, value)
+        except ValueError:
+            if self.takes == "question" or self._named("choices"):
+                raise
+            return None
+
+    def _column(self, name: str, row: Row) -> str:
+        """Return what column a field is; the known answer of a question may be called answer, too."""
+        called = name == "reference" and name not in row and "answer" in row and self.takes == "question"
+        return self.mapping.get(name, "answer" if called else name)
+
+    def _reference(self, row: Row, choices: Choices | None) -> str | None:
         """Return the column's text, or what its one message says; a value that is neither is no reference."""
-        column = self.mapping.get("reference", "reference")
-        value = _lookup(column, row)
+        column = self._column("reference", row)
+        value = lookup(column, row)
+        if (self.takes == "question" or choices) and value is not MISSING and not is_talk(value):
+            return known_answer(column, value, choices)
         if is_talk(value):
             turns = turns_of(column, value)
             if [turn.role for turn in turns] == ["assistant"]:
                 return turns[0].content
         return self._value("reference", row) if isinstance(value, str) or self._named("reference") else None
 
-    def _made(self, place: int, row: Row, values: dict[str, str | None], talk: Asked) -> Item:
+    def _made(self, place: int, row: Row, values: dict[str, str | None], talk: Asked, choices: Choices | None) -> Item:
         taken = [*TEXTS, "prompt"]
         taken += ["history"] if self._history(row) else []
-        taken += ["reference"] if talk.reference is not None and self._reference(row) == talk.reference else []
-        used = {part for name in taken for part in _parts(self.mapping.get(name, name), row)}
+        taken += ["choices"] if choices is not None else []
+        own = talk.reference is not None and self._reference(row, choices) == talk.reference
+        taken += ["reference"] if own else []
+        used = {part for name in taken for part in parts(self._column(name, row), row)}
         labelled: frozenset[str] = frozenset()
         human: tuple[HumanVote, ...] = ()
-        if self.comparison:
+        if self.takes == "comparison":
             labelled, human = people(self.shape, self.mapping.get("human"), row)
         rest = {column: value for column, value in row.items() if column not in used and column not in labelled}
         return Item(
@@ -173,6 +222,7 @@ class Dataset:
             prompt=talk.prompt,
             history=talk.history,
             reference=talk.reference,
+            choices=choices.texts if choices is not None else (),
             candidates=tuple(
                 Candidate(slot=slot, text=text, model=values[f"model_{slot}"])
                 for slot in ("a", "b")
@@ -188,10 +238,10 @@ class Dataset:
 
     def _value(self, name: str, row: Row) -> str | None:
         column = self.mapping.get(name, name)
-        needed = name == "prompt" or (self.comparison and name in ("a", "b"))
+        needed = name == "prompt" or (self.takes == "comparison" and name in ("a", "b"))
         mapped = self._named(name)
-        value = _lookup(column, row)
-        if value is _MISSING:
+        value = lookup(column, row)
+        if value is MISSING:
             if needed or mapped:
                 hint = "" if mapped else f" (--map {name}=COLUMN names another)"
                 raise ValueError(f"no column {column!r} for {name}{nearest(column, row)}{hint}")
@@ -210,62 +260,30 @@ class Dataset:
         return value
 
 
-_MISSING = object()
-
-
-def _parts(column: str, row: Row) -> tuple[str, ...]:
-    """Return the columns that an expression such as `instruction+input` or `turns.0` reads."""
-    if column in row:
-        return (column,)
-    return tuple(part if part in row else part.split(".")[0] for part in column.split("+"))
-
-
-def _lookup(column: str, row: Row) -> Any:  # noqa: ANN401 - a row's value may be anything
-    """Return a column's value: a name, a path into it (`turns.0`), or several joined by a blank line (`a+b`)."""
-    if column in row:
-        return row[column]
-    if "+" in column:
-        texts = [_lookup(part, row) for part in column.split("+")]
-        if _MISSING in texts:
-            return _MISSING
-        if all(isinstance(text, str) for text in texts):
-            return "\n\n".join(text for text in texts if text)
-        return texts
-    value: Any = row
-    for part in column.split("."):
-        value = _part(value, part)
-    return value
-
-
-def _part(value: Any, part: str) -> Any:  # noqa: ANN401 - as above
-    if isinstance(value, dict):
-        return cast("Row", value).get(part, _MISSING)
-    if isinstance(value, list) and part.isdecimal():
-        values = cast("list[object]", value)
-        return values[int(part)] if int(part) < len(values) else _MISSING
-    return _MISSING
-
-
 def open_dataset(
     path: Path,
     *,
-    comparison: bool,
+    takes: Takes,
     mapping: Columns | None = None,
     limit: int | None = None,
     known: str | None = None,
     turns: Turns = "last",
+    answers: Collection[Answers] = (),
 ) -> Dataset:
     """Return the data set of a JSONL, JSON, CSV or Parquet file, every row that will be used looked at.
 
     Args:
         path: The file; its ending names the format.
-        comparison: Whether every row must have candidates a and b.
+        takes: What every row must offer: a comparison the candidates a and b, a question no choices but such as can be
+            read. A question's answer need not be known; see `Dataset.unknown`.
         mapping: Field of the item to column: a name, a path such as `turns.0`, or a sum such as `instruction+input`.
             Without one, the columns have the fields' own names, or those of a published shape.
         limit: The most rows to use, from the top.
         known: The mark of a data set that was looked at before: where nothing has changed, no row is looked at again.
         turns: Where the prompt is a conversation: which of the user's turns is asked. What was said before it is
             history; an answer right after it is the reference; with `first`, what follows is left out and counted.
+        answers: Of questions: how answers are compared. A known answer that is none of its kind is told as a problem,
+            and so are choices that are not there.
 
     Raises:
         DeclarationError: first turns are asked for where answers to the last are compared, or the file cannot be read,
@@ -274,7 +292,7 @@ def open_dataset(
     for name in mapping or {}:
         if name not in FIELDS:
             raise DeclarationError(f"--map: unknown field {name!r}{nearest(name, FIELDS)}")
-    if comparison and turns == "first":
+    if takes == "comparison" and turns == "first":
         raise DeclarationError("--turns first is for instructions: the answers of a comparison are to the last turn")
     with closing(rows(path)) as from_the_top:
         first = next(from_the_top, None)
@@ -282,32 +300,35 @@ def open_dataset(
         raise DeclarationError(f"{path} has no rows")
     shape = None
     if "prompt" not in (mapping or {}):
-        shape = next((shape for shape in SHAPES if shape.fits(first[1], comparison=comparison)), None)
+        shape = next((shape for shape in SHAPES if shape.fits(first[1], takes)), None)
     dataset = Dataset(
         path,
         {**(shape.mapping if shape else {}), **(mapping or {})},
-        comparison,
+        takes,
         limit,
         shape,
         turns=turns,
+        answers=tuple(sorted(answers)) if takes == "question" else (),
     )
     facts: dict[str, Any] = {
         "content": _content(path),
         "mapping": dict(dataset.mapping),
-        "comparison": comparison,
+        "takes": takes,
         "limit": limit,
         "turns": turns,
+        "answers": list(dataset.answers),
         "read by": version("llm-fellowship"),
     }
     noted: Any = json.loads(known) if known else {}
     before = cast("dict[str, Any]", noted) if isinstance(noted, dict) else {}  # sweeps once noted a list
     if before | facts == before:
-        return replace(dataset, size=before["size"], later_turns=before["later turns"], mark=known or "")
-    size, later, problems = dataset.problems()
+        counted = {"size": before["size"], "later_turns": before["later turns"], "unknown": before["unknown"]}
+        return replace(dataset, **counted, mark=known or "")
+    dataset, problems = dataset.problems()
     if problems:
         raise DeclarationError(problems)
-    mark = json.dumps({**facts, "size": size, "later turns": later})
-    return replace(dataset, size=size, later_turns=later, mark=mark)
+    counts = {"size": dataset.size, "later turns": dataset.later_turns, "unknown": dataset.unknown}
+    return replace(dataset, mark=json.dumps({**facts, **counts}))
 
 
 def _content(path: Path) -> str:

@@ -14,7 +14,7 @@ from ..protocols.errors import DeclarationError, nearest
 from ..protocols.events import Event
 from ..protocols.identity import ConversationId
 from ..protocols.judging import Verdict
-from ..protocols.stopping import agreeing
+from ..protocols.opinions import agreeing
 from ..runtime.log import LogReader
 from .comparison import Agreement, Comparison, ItemComparison, OnlyIn, Totals
 from .course import Course, Said, digest, read, walked

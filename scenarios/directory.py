@@ -20,6 +20,7 @@ from ..protocols.lifecycle import ItemOpened
 from ..runtime.log import LogReader, SqliteLog, begun
 from ..runtime.secrecy import hidden, hide_json
 from .differing import differences
+from .plugins.playing import described, digests
 from .steps import Playable
 
 LOG = "run.db"
@@ -39,6 +40,8 @@ ABOUT = "about"
 """Key of a note: what the user said of the run, as JSON."""
 MARK = "data"
 """Key of a note: the mark of the data set."""
+PLUGINS = "plugins"
+"""Key of a note: where the plugins come from, and what they bring, as JSON."""
 UNKNOWN = b""
 """The digest of an item that nobody has asked for, or that a damaged log has lost."""
 
@@ -303,7 +306,10 @@ def describe(
     plan: Playable, out: Path, log: SqliteLog, seed: int, about: Mapping[str, str], mark: str | None = None
 ) -> None:
     """Say in the log and in run.yaml what is played."""
+    found = described(plan)
     notes = {"name": plan.scenario.scenario, "played": json.dumps(_played(plan, seed)), ABOUT: json.dumps(dict(about))}
+    if found:
+        notes[PLUGINS] = json.dumps(hidden(found))
     log.note(**notes, **({MARK: mark} if mark is not None else {}))
     text = yaml.safe_dump(hidden(_record(plan, seed, about)), sort_keys=False, allow_unicode=True)
     part = out / f"{RECORD}.part"
@@ -316,10 +322,12 @@ def describe(
 
 def _played(plan: Playable, seed: int) -> dict[str, Any]:
     """Return all that decides what a run says, for comparison with a later start."""
-    return {**plan.record(), "seed": seed}
+    plugins = digests(plan)
+    return {**plan.record(), "seed": seed, **({"plugins": plugins} if plugins else {})}
 
 
 def _record(plan: Playable, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
     packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
     versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
-    return {**_played(plan, seed), **about, "versions": versions}
+    plugins = described(plan)
+    return {**_played(plan, seed), **about, "versions": versions, **({"plugins": plugins} if plugins else {})}

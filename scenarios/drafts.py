@@ -4,12 +4,13 @@ What judges have said of two drafts is not asked for again, whichever step wants
 judged in another way.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import combinations
 
 from ..protocols.comparing import CompareDrafts, DraftScored, MatchDecided, ScoreDraft
 from ..protocols.errors import NothingToDecide
-from ..protocols.judging import Order, Orders
+from ..protocols.judging import Order, Orders, Verdict
 from ..protocols.lifecycle import DraftPicked
 from ..protocols.material import Material, identical
 from ..protocols.messages import Command, Fact
@@ -32,6 +33,7 @@ class Drafts:
         said: Sequence[tuple[str, Fact]],
         ask: Asking,
         orders: Callable[[Orders], tuple[Order, ...]],
+        alike: Callable[[str], str | None],
     ) -> None:
         """Begin with what was said so far, which grows.
 
@@ -40,6 +42,7 @@ class Drafts:
             said: Speaker and fact, in the order they were said.
             ask: Asks agents.
             orders: Says in which orders two drafts are shown.
+            alike: Says what tells an answer to the question from others.
         """
         self.picked: DraftPicked | None = None
         self._made: dict[str, PairsMade] = {}
@@ -48,6 +51,7 @@ class Drafts:
         self._said = said
         self._ask = ask
         self._orders = orders
+        self._alike = alike
         self._told_alike: set[frozenset[str]] = set()
         """Drafts of which it is noted that they are the same."""
 
@@ -77,7 +81,8 @@ class Drafts:
         try:
             match = next(picking)
             while True:
-                match = picking.send(await self._compared(*match, step.jury.judges, step, number, cause))
+                judges = step.eligible[frozenset(material.drafts[each][0] for each in match)]
+                match = picking.send(await self._compared(*match, judges, step, number, cause))
         except StopIteration as end:
             name: str = end.value
         writer, draft = material.drafts[name]
@@ -90,9 +95,11 @@ class Drafts:
         judges, scale = step.jury.judges, step.jury.judging.scale
         if judges:
             await self._listen(judges, cause)
+        drafts = Material(self._said).drafts
         for name in names if judges else ():
+            able = step.eligible[frozenset({drafts[name][0]})]
             scored = {who for who, fact in self._said if isinstance(fact, DraftScored) and fact.draft == name}
-            missing = [judge for judge in judges if judge not in scored]
+            missing = [judge for judge in able if judge not in scored]
             await self._ask(missing, ScoreDraft(round=number, step=step.place, draft=name, scale=scale), cause)
         found: dict[str, dict[str, float]] = {}
         for who, fact in self._said:
@@ -159,13 +166,21 @@ class Drafts:
 
     # pairs
 
-    async def pair(self, step: PairStep, number: int, cause: int) -> None:
-        """Make candidates for preference data, and note which are kept; `number` is the round.
+    async def pair(self, step: PairStep, number: int, cause: int, decided: str | None = None) -> None:
+        """Make candidates for preference data, and note which are kept.
+
+        Args:
+            step: Which.
+            number: The round.
+            cause: Sequence of what led to it.
+            decided: The answer that was decided on.
 
         Raises:
             NothingToDecide: nobody is left to judge.
         """
-        if step.data == "generation":
+        if step.selection.name == "consensus":
+            candidates = self._agreeing(step, decided)
+        elif step.data == "generation":
             candidates = await self._answers(step, number, cause)
         else:
             candidates = [*await self._revisions(step, number, cause), *await self._feedback(step, number, cause)]
@@ -182,6 +197,24 @@ class Drafts:
             )
             for one, other in pairs
         ]
+
+    def _agreeing(self, step: PairStep, decided: str | None) -> list[PairCandidate]:
+        """Return each answer that agrees with the decision against each that does not; votes are last answers."""
+        wanted = None if decided is None else self._alike(decided)
+        material = Material(self._said, step.writers)
+        answers = {name: fact.answer for name, (_, fact) in material.drafts.items() if fact.answer is not None}
+        keys = {name: self._alike(answer) for name, answer in answers.items()}
+        last = {writer: keys.get(name) for name, (writer, _) in material.drafts.items()}
+        held = Counter(last.values())
+        found: list[PairCandidate] = []
+        for one, other in combinations(keys, 2):
+            if wanted is None or (keys[one] == wanted) == (keys[other] == wanted):
+                continue
+            votes = (held[keys[one]], 0, held[keys[other]], held[None])
+            verdict: Verdict = "a" if keys[one] == wanted else "b"
+            preference = Preference(first=one, second=other, verdict=verdict, votes=votes)
+            found.append(PairCandidate(of="answer", first=one, second=other, preference=preference))
+        return found
 
     async def _ranked(self, step: PairStep, number: int, cause: int) -> list[str]:
         """Return the drafts, the best first: one that was picked is the best, the others by what judges said."""

@@ -1,76 +1,19 @@
 """The steps of a scenario, resolved and proven: what each needs must have been asked for on every way to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
 
 from ..agents import Agent
-from ..protocols.aggregation import RULES
-from ..protocols.debate import ArgumentMade
-from ..protocols.errors import DeclarationError, nearest
-from ..protocols.generation import DraftWritten
-from ..protocols.judging import Judging
-from ..protocols.jury import VoteCast
-from ..protocols.messages import Fact
-from ..protocols.review import FeedbackGiven
-from ..protocols.sparing import WORD, Decided
-from ..protocols.stopping import FED_BY, Condition
-from ..protocols.topology import EVERYONE, NOBODY, WORDS, speakers
 from . import spec
+from .asking import Asking
+from .cast import Cast
 from .contest import Contest
-from .foresight import Rest, decision_after
+from .deciding import Deciding
+from .fanning import fanned
+from .foresight import Rest
+from .ground import Ground
 from .problems import Problems
 from .source import Path
-from .steps import AskStep, DecideStep, PairStep, PickStep, RepeatStep, Step, WhenStep
-
-FACTS: dict[spec.Wanted, type[Fact]] = {
-    "draft": DraftWritten,
-    "feedback": FeedbackGiven,
-    "argument": ArgumentMade,
-    "ballot": VoteCast,
-}
-"""The fact that each word of `for` asks for."""
-
-
-@dataclass
-class _Seen:
-    """What the steps so far have brought about."""
-
-    facts: set[str] = field(default_factory=set[str])
-    """On every way."""
-    verbs: set[str] = field(default_factory=set[str])
-    """On every way."""
-    maybe: set[str] = field(default_factory=set[str])
-    """Facts on some way."""
-    strategies: set[str] = field(default_factory=set[str])
-    """On some way."""
-    spoke: set[str] = field(default_factory=set[str])
-    """Who has been shown the candidates in the conversation's one order, on some way."""
-    writers: set[str] = field(default_factory=set[str])
-    """Who has written drafts, on some way."""
-    judges: set[str] = field(default_factory=set[str])
-    """Who has compared drafts, on some way."""
-    hears: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """Where ways differ in whether someone hears anybody: nobody."""
-
-    def copy(self) -> "_Seen":
-        return deepcopy(self)
-
-    def merged(self, other: "_Seen") -> "_Seen":
-        """Return what has been brought about by one way or another."""
-        deaf = (NOBODY,)
-        names = {**self.hears, **other.hears}
-        hears = {name: self.hears.get(name, deaf) for name in names if other.hears.get(name, deaf) != deaf}
-        return _Seen(
-            self.facts & other.facts,
-            self.verbs & other.verbs,
-            self.maybe | other.maybe,
-            self.strategies | other.strategies,
-            self.spoke | other.spoke,
-            self.writers | other.writers,
-            self.judges | other.judges,
-            hears,
-        )
+from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
 
 
 class Flow:
@@ -78,39 +21,48 @@ class Flow:
 
     def __init__(
         self,
-        scenario: spec.Scenario,
+        cast: Cast,
         roles: Mapping[str, type[Agent] | None],
         families: Mapping[str, str],
+        models: Mapping[str, str],
         problems: Problems,
     ) -> None:
         """Begin with no step.
 
         Args:
-            scenario: Whose steps.
+            cast: Who takes part, and in what scenario.
             roles: The class of each agent by its name; None where it could not be found.
             families: Of what family each agent's model is, where that is known.
+            models: The model of each agent, where that is known.
             problems: Where to note what is wrong.
         """
-        self._scenario = scenario
-        self._cast = tuple(scenario.agents)
-        self._roles = roles
-        self._problems = problems
-        self._contest = Contest(scenario, roles, families, problems)
-        self._seen = _Seen()
-        self._around: list[set[str]] = []
-        """For each repeat that the step is in: what is asked for in it, before or in the round before."""
+        self._ground = Ground(cast, cast.scope, roles, families, models, problems)
+        self._asking = Asking(self._ground)
+        self._contest = Contest(self._ground)
+        self._deciding = Deciding(self._ground, self._asking)
+        self.branches: dict[str, tuple[str, ...]] = {}
+        """The agents that branches played together have, by the agent they have them in place of."""
 
     def planned(self) -> tuple[Step, ...]:
         """Return all steps; some are missing where something is wrong with them."""
-        return tuple(self._steps(self._scenario.flow, ("flow",), "", ()))
+        steps = tuple(self._steps(self._ground.scenario.flow, ("flow",), "", ()))
+        for name, (fact, at) in self._ground.seen.unheard.items():
+            self._ground.wrong(f"nobody hears the {fact} of {name!r}: say `hears` where others are asked", at)
+        return steps
 
     @property
     def verbs(self) -> frozenset[str]:
         """Verbs that are on every way through the flow."""
-        return frozenset(self._seen.verbs)
+        return frozenset(self._ground.seen.verbs)
+
+    @property
+    def involved(self) -> set[str]:
+        """Return who is asked for anything, or judges; of branches those in whose place they have others."""
+        names = self._ground.seen.agents | self._ground.seen.judges
+        return names | {self._origin(name) for name in names}
 
     def _wrong(self, what: str, path: Path) -> None:
-        self._problems.add(what, path)
+        self._ground.wrong(what, path)
 
     def _steps(self, steps: Sequence[spec.Step], path: Path, outer: str, then: Rest) -> Iterator[Step]:
         """Plan steps that are followed by others, in the list around them."""
@@ -125,195 +77,165 @@ class Flow:
                     yield self._repeat(step, at, place, rest)
                 case spec.When():
                     yield from self._when(step, at, place, rest)
-                case spec.Decide():
-                    yield from self._decide(step, at, place)
-                case spec.Pick():
-                    yield from self._pick(step, at, place)
-                case spec.Pair():
-                    yield from self._pair(step, at, place)
-
-    # asking
+                case spec.Each():
+                    yield from self._each(step, at, place, rest)
+                case spec.Use():
+                    yield from self._use(step, at, place, rest)
+                case spec.Decide() | spec.Pick() | spec.Pair():
+                    yield from self._end(step, at, place, rest)
 
     def _ask(self, step: spec.Ask, at: Path, place: str, rest: Rest) -> AskStep:
-        for number, name in enumerate(step.ask):
-            where: Path = (*at, "ask", number)
-            if name not in self._cast:
-                self._wrong(f"unknown agent {name!r}{nearest(name, self._cast)}", where)
-                continue
-            if name in step.ask[:number]:
-                self._wrong(f"agent {name!r} is asked twice in one step", where)
-            role = self._roles[name]
-            if role is not None and FACTS[step.for_] not in role.gives:
-                able = [other for other, kind in self._roles.items() if kind and FACTS[step.for_] in kind.gives]
-                hint = f"; {', '.join(able)} can" if able else ""
-                sort = self._scenario.agents[name].role
-                self._wrong(f"{name!r} is a {sort} and gives no {step.for_}{hint}", where)
-        hears = self._hears(step, at)
-        self._prove_options(step, at)
-        if step.for_ == "draft":
-            self._seen.writers.update(step.ask)
-        judging = step.judging(self._scenario.judging)
-        self._prove_ballots(step, at, judging)
-        self._seen.facts.add(step.for_)
-        self._seen.maybe.add(step.for_)
-        return AskStep(
-            place=place,
-            agents=step.ask,
-            wanted=step.for_,
-            in_turn=step.order != "together",
-            shuffled=step.order == "random",
-            blind=len(step.ask) > 1 and (step.blind or step.order == "together"),
-            apart=step.apart,
-            hears=hears,
-            judging=judging,
-            until=None if step.until is None else self._enough(step, step.until, at, rest),
-        )
-
-    def _hears(self, step: spec.Ask, at: Path) -> dict[str, tuple[str, ...]]:
-        if step.hears is None:
-            return {}
-        rule: str | tuple[str, ...] = step.hears
-        if len(step.hears) == 1 and step.hears[0] in WORDS:
-            rule = step.hears[0]
-        else:
-            for number, name in enumerate(step.hears):
-                if name in WORDS:
-                    self._wrong(f"{name!r} stands alone, not among names", (*at, "hears", number))
-                    return {}
-                if name not in self._cast:
-                    hint = nearest(name, (*self._cast, EVERYONE, NOBODY))
-                    self._wrong(f"unknown agent {name!r}{hint}", (*at, "hears", number))
-                    return {}
-        return {name: speakers(rule, name, self._cast) for name in step.ask}
-
-    def _prove_options(self, step: spec.Ask, at: Path) -> None:
-        """Check that a step says nothing that means nothing for it, and that reviewers have something to review."""
-        known = {"ballot": spec.JUDGING_OPTIONS, "feedback": ("scale",)}.get(step.for_, ())
-        for option in spec.JUDGING_OPTIONS:
-            if getattr(step, option) is not None and option not in known:
-                self._wrong(f"{option} means nothing for a step that asks for {step.for_}", (*at, option))
-        if step.apart and step.for_ != "draft":
-            self._wrong(f"apart means nothing for a step that asks for {step.for_}", (*at, "apart"))
         for name in step.ask:
-            if step.hears is not None:
-                self._seen.hears[name] = step.hears
-            if step.apart and self._seen.hears.get(name, (NOBODY,)) == (NOBODY,):
-                self._wrong(f"{name!r} hears nobody, so that there is no feedback to follow apart: say `hears`", at)
-            if step.for_ == "feedback" and self._seen.hears.get(name, (NOBODY,)) == (NOBODY,):
-                self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
-
-    def _prove_ballots(self, step: spec.Ask, at: Path, judging: Judging) -> None:
-        """Check what only ballots and arguments need: candidates, and orders that can still be changed."""
-        if step.for_ not in ("ballot", "argument"):
-            return
-        if self._scenario.takes != "comparison":
-            self._wrong(f"{step.for_}: there are no two answers to compare: takes must be comparison", (*at, "for"))
-        if step.for_ == "argument":
-            self._seen.spoke.update(step.ask)
-            return
-        self._seen.strategies.add(judging.strategy)
-        argued = [name for name in step.ask if name in self._seen.spoke]
-        if judging.orders == "both" and argued:
-            who = ", ".join(argued)
-            self._wrong(f"orders: both is for fresh jurors; {who} took part in a discussion in one order", at)
-        own = step.orders is not None and step.orders != self._scenario.judging.orders
-        if argued and own:
-            self._wrong("who has argued votes in the order of the discussion: set orders under judging", at)
-
-    def _enough(self, step: spec.Ask, until: str, at: Path, rest: Rest) -> Condition | Decided | None:
-        where: Path = (*at, "until")
-        if step.order == "together":
-            self._wrong("until is for agents that are asked one after another: say order: in-turn or random", where)
-        elif len(step.ask) == 1:
-            self._wrong(f"until means nothing here: nobody is asked after {step.ask[0]!r}", where)
-        if until.strip() != WORD:
-            return self._condition(until, "until", where, WORD)
-        if step.for_ != "ballot":
-            self._wrong(f"until: {WORD} is about votes, and this step asks for {step.for_}", where)
-            return None
-        decision = decision_after(rest, at)
-        if isinstance(decision, str):
-            self._wrong(f"until: {WORD}: {decision}", where)
-            return None
-        if decision.decide not in RULES:  # which is told where it stands
-            return None
-        scale = step.judging(self._scenario.judging).scale
-        return Decided(decision.decide, RULES[decision.decide], scale)
+            for member in self._ground.scope.resolved(name) or ():
+                self._ground.seen.unheard.pop(member, None)  # what it said before it has in mind now
+        return self._asking.plan(step, at, place, rest)
 
     # ways
 
     def _repeat(self, step: spec.Repeat, at: Path, place: str, rest: Rest) -> RepeatStep:
         again: Rest = ((step, at),) if step.repeat > 1 else ()
-        asked: set[str] = {each.for_ for each in spec.within(step.do) if isinstance(each, spec.Ask)}
-        self._around.append(asked if again else set())
-        steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
-        self._around.pop()
         several = not isinstance(step.until, str)
-        conditions = [
-            self._condition(text, "until", (*at, "until", number) if several else (*at, "until"))
-            for number, text in enumerate(step.conditions)
-        ]
+        with self._ground.within(rounds=step.repeat), self._round(step, again=step.repeat > 1):
+            steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
+        with self._ground.within(rounds=step.repeat):
+            conditions = [
+                self._asking.condition(text, "until", (*at, "until", number) if several else (*at, "until"))
+                for number, text in enumerate(step.conditions)
+            ]
         return RepeatStep(place, step.repeat, steps, tuple(each for each in conditions if each is not None))
 
+    def _round(self, step: spec.Repeat | spec.Each, *, again: bool) -> "_Round":
+        return _Round(self._ground.around, step if again else None)
+
     def _when(self, step: spec.When, at: Path, place: str, rest: Rest) -> Iterator[WhenStep]:
-        condition = self._condition(step.when, "when", (*at, "when"))
-        before = self._seen.copy()
+        ground = self._ground
+        condition = self._asking.condition(step.when, "when", (*at, "when"))
+        before = ground.seen.copy()
         steps = tuple(self._steps(step.do, (*at, "do"), f"{place}.do", rest))
-        one, self._seen = self._seen, before
+        one, ground.seen = ground.seen, before
         otherwise = tuple(self._steps(step.else_, (*at, "else"), f"{place}.else", rest))
-        self._seen = one.merged(self._seen)
+        ground.seen = one.merged(ground.seen)
         if condition is not None:
             yield WhenStep(place, condition, steps, otherwise)
 
-    def _condition(self, text: str, key: str, where: Path, *more: str) -> Condition | None:
-        """Return a condition, where it is one and something before it feeds it; `more` may stand in its place."""
-        if text.strip() == WORD:
-            self._wrong(f"{key}: {WORD} is for a step that asks for ballots in turn", where)
-            return None
-        try:
-            condition = Condition.from_str(text, *more)
-        except DeclarationError as error:
-            self._wrong(str(error), where)
-            return None
-        fed = FED_BY[condition.name]
-        if fed not in self._seen.maybe.union(*self._around):
-            self._wrong(f"{key}: {condition.name} needs {fed}, and none is asked for", where)
-        return condition
+    def _each(self, step: spec.Each, at: Path, place: str, rest: Rest) -> Iterator[EachStep]:
+        ground, together = self._ground, step.order == "together"
+        fan = fanned(self._ground, step, at)
+        if step.each in ground.bound:
+            self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
+        kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text")
+        again: Rest = () if together else ((step, at),)
+        before, inside = ground.seen.agents, set[str]()
+        with (
+            ground.within(
+                bound={**ground.bound, step.each: kind},
+                together=ground.together or together,
+                inside=[*ground.inside, inside],
+            ),
+            self._round(step, again=not together),
+        ):
+            steps = tuple(self._steps(step.do, (*at, "do"), place, (*again, *rest)))
+        if fan is None:
+            return
+        own: dict[str, tuple[str, ...]] = {}
+        if together:
+            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, fan.most, at)
+        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
+
+    def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
+        """Return the agents of each branch; from here on their names stand for those of all branches."""
+        ground = self._ground
+        own: dict[str, tuple[str, ...]] = {}
+        for name in dict.fromkeys(map(self._origin, asked)):
+            if name in before:
+                self._wrong(
+                    f"{name!r} has been asked before: branches that are played together have agents of their own; "
+                    "name another one, or say order: in-turn",
+                    at,
+                )
+            inner = self.branches.get(name, (name,))
+            tails = [each.removeprefix(name) for each in inner]
+            own[name] = tuple(f"{name}-{number}" for number in range(1, most + 1))
+            self.branches[name] = tuple(f"{each}{tail}" for each in own[name] for tail in tails)
+            taken = next((each for each in self.branches[name] if each in ground.cast.declared), None)
+            if taken is not None:
+                self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
+        several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
+        ground.scope.branched(several)
+        ground.seen = ground.seen.branched(several)
+        return own
+
+    def _origin(self, name: str) -> str:
+        """Return the agent in whose place a branch has one; the same where it is none of a branch."""
+        return next((base for base, names in self.branches.items() if name in names), name)
+
+    # other scenarios
+
+    def _use(self, step: spec.Use, at: Path, place: str, rest: Rest) -> Iterator[Step]:
+        ground = self._ground
+        scope = ground.cast.used(step)
+        if scope is None:
+            return
+        used, ours = scope.scenario, ground.scenario
+        if used.takes not in (ours.takes, "instruction"):
+            self._wrong(f"{step.use} takes a {used.takes}, and this scenario {_a(ours.takes)}", (*at, "use"))
+        if used.takes == ours.takes == "question" and used.answers != ours.answers:
+            what = f"{step.use} compares answers as {used.answers}, and this scenario as {ours.answers}"
+            self._wrong(what, (*at, "use"))
+        using = f"{ground.using}{used.scenario}: "
+        with ground.within(scope=scope, using=using):
+            yield from self._steps(used.flow, (*at, "flow"), place, rest)
 
     # ends
 
-    def _decide(self, step: spec.Decide, at: Path, place: str) -> Iterator[DecideStep]:
-        self._seen.verbs.add("decide")
-        rule = self._problems.resolved(RULES, step.decide, (*at, "decide"))
-        if "ballot" not in self._seen.facts:
-            self._wrong(f"nothing to decide: {self._missing('ballot')}", at)
-        elif rule is not None and rule.needs_scores and "direct" in self._seen.strategies:
-            self._wrong(f"{step.decide} needs scores, and strategy: direct gives none", (*at, "decide"))
-        if rule is not None:
-            yield DecideStep(place, step.decide, rule)
+    def _end(
+        self, step: spec.Decide | spec.Pick | spec.Pair, at: Path, place: str, rest: Rest
+    ) -> Iterator[AskStep | DecideStep | PickStep | PairStep]:
+        verb = (spec.verb_of(step) or "").strip("<>")
+        self._ground.seen.verbs.add(verb)
+        if self._ground.together:
+            self._wrong(f"{verb} is not for branches that are played together: it follows the `each`", at)
+        match step:
+            case spec.Decide():
+                yield from self._deciding.plan(step, at, place, rest)
+            case spec.Pick():
+                yield from self._pick(step, at, place)
+            case spec.Pair():
+                yield from self._pair(step, at, place)
 
     def _pick(self, step: spec.Pick, at: Path, place: str) -> Iterator[PickStep]:
-        self._seen.verbs.add("pick")
-        if "draft" not in self._seen.facts:
-            self._wrong(f"nothing to pick from: {self._missing('draft')}", at)
-        scored = None if "feedback" in self._seen.facts else self._missing("feedback")
-        yield from self._contest.pick(step, at, place, self._written(), scored)
-        self._seen.judges.update(step.by or ())
+        ground = self._ground
+        if not ground.seen.facts & {"draft", "answer"}:
+            self._wrong(f"nothing to pick from: {ground.missing('draft')}", at)
+        scored = None if "feedback" in ground.seen.facts else ground.missing("feedback")
+        yield from self._contest.pick(step, at, place, scored)
 
     def _pair(self, step: spec.Pair, at: Path, place: str) -> Iterator[PairStep]:
-        self._seen.verbs.add("pair")
-        for needed in ("draft", *(("feedback",) if step.pair == "workflow" else ())):
-            if needed not in self._seen.facts:
-                self._wrong(f"nothing to make pairs of: {self._missing(needed)}", at)
-        self._seen.judges.update(step.by or ())
-        judges = step.by or tuple(name for name in self._cast if name in self._seen.judges)
-        yield self._contest.pair(step, at, place, self._written(), judges)
+        ground = self._ground
+        needed = {"draft", "answer"}
+        if not ground.seen.facts & needed:
+            self._wrong(f"nothing to make pairs of: {ground.missing('draft')}", at)
+        if step.pair == "workflow" and "feedback" not in ground.seen.facts:
+            self._wrong(f"nothing to make pairs of: {ground.missing('feedback')}", at)
+        if step.select == "consensus" and "decide" not in ground.seen.verbs:
+            self._wrong("select: consensus needs a `decide` before it: which answers agree with it", (*at, "select"))
+        yield self._contest.pair(step, at, place)
 
-    def _written(self) -> tuple[str, ...]:
-        """Return who has written drafts, on some way."""
-        return tuple(name for name in self._cast if name in self._seen.writers)
 
-    def _missing(self, wanted: str) -> str:
-        if wanted in self._seen.maybe:
-            return f"where a `when` goes the other way, no {wanted} is asked for before this step"
-        return f"no {wanted} is asked for before this step"
+class _Round:
+    """Steps that are played again: what is asked for in them may have been asked for before, in the round before."""
+
+    def __init__(self, around: list[set[str]], step: spec.Repeat | spec.Each | None) -> None:
+        self._around = around
+        inside = spec.within(step.do) if step is not None else ()
+        self._asked: set[str] = {each.for_ for each in inside if isinstance(each, spec.Ask)}
+
+    def __enter__(self) -> None:
+        self._around.append(self._asked)
+
+    def __exit__(self, *error: object) -> None:
+        self._around.pop()
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ..protocols.aggregation import RULES
 from ..protocols.errors import DeclarationError
 from ..protocols.sparing import FORESEEABLE, WORD
-from ..protocols.stopping import FED_BY, Condition
+from ..protocols.stopping import Condition
 from . import spec
 from .source import Path
 
@@ -29,10 +29,17 @@ def decision_after(rest: Rest, at: Path) -> spec.Decide | str:
             return f"its votes also enter another decision, at {_dotted(path)}"
     if found is None:
         return "no `decide` follows"
-    rule = found[0].decide
-    if rule in RULES and rule not in FORESEEABLE:
-        return f"what {rule} comes to is known after the last vote only; {', '.join(FORESEEABLE)} can be foreseen"
-    return found[0]
+    return _unforeseen(found[0]) or found[0]
+
+
+def _unforeseen(step: spec.Decide) -> str | None:
+    """Return why it is not known before the last vote what a decision comes to; None where it can be."""
+    if step.among is not None or step.ties != "tie":
+        return "the `decide` that follows says whose votes count, or what a split comes to"
+    if step.decide in RULES and step.decide not in FORESEEABLE:
+        known = ", ".join(FORESEEABLE)
+        return f"what {step.decide} comes to is known after the last vote only; {known} can be foreseen"
+    return None
 
 
 def _in_between(step: spec.Step, path: Path, *, around: bool) -> str | None:
@@ -40,6 +47,8 @@ def _in_between(step: spec.Step, path: Path, *, around: bool) -> str | None:
     if around:
         return f"{_dotted(path)} may ask for these ballots again before the `decide` that follows"
     inside = list(spec.within([step]))
+    if any(isinstance(each, spec.Use) for each in inside):
+        return f"{_dotted(path)} plays another scenario before the `decide` that follows"
     if any(isinstance(each, spec.Ask) and each.for_ == "ballot" for each in inside):
         return f"{_dotted(path)} may ask for more ballots before the `decide` that follows"
     return f"whether {_dotted(path)} decides is not known beforehand" if _decides(inside) else None
@@ -65,7 +74,7 @@ def _is_of_votes(condition: str) -> bool:
     if condition.strip() == WORD:
         return False
     try:
-        return FED_BY[Condition.from_str(condition).name] == "ballot"
+        return "ballot" in Condition.from_str(condition).fed_by
     except DeclarationError:  # which is told where it stands
         return False
 

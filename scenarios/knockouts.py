@@ -6,7 +6,7 @@ from typing import Any, cast
 from ..protocols.errors import DeclarationError
 from .parameters import KEY
 from .source import Source
-from .spec import Document, Pick, Repeat, Scenario, Step, When, within
+from .spec import Document, Each, Pick, Repeat, Scenario, Step, When, within
 
 WAY = "knock-out"
 
@@ -41,7 +41,7 @@ def _marked_one(step: Step) -> Step:
     match step:
         case Pick() if step.pick == WAY:
             return step.model_copy(update={"as_published": True})
-        case Repeat():
+        case Repeat() | Each():
             return step.model_copy(update={"do": _marked(step.do)})
         case When():
             return step.model_copy(update={"do": _marked(step.do), "else_": _marked(step.else_)})

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ..protocols.errors import DeclarationError, Problem, UnknownName, nearest
 from ..runtime.secrecy import hide
 from . import knockouts
+from .composing import composed, with_personas
 from .parameters import CHOSEN, KEY, filled, set_parameter, unused
 from .source import Path, Source, read
 from .spec import TAGS, VERBS, Document, Scenario, Sweep, known_fields
@@ -95,16 +96,27 @@ def load(name: str, *, changes: Sequence[str] = (), as_published: bool = False) 
     return (knockouts.as_published(declared, source) if as_published else declared), source
 
 
-def validate(source: Source) -> Document:
-    """Return the scenario or sweep that a document declares; raises DeclarationError with all that is wrong."""
+def validate(source: Source, above: tuple[str, ...] = ()) -> Document:
+    """Return the scenario or sweep that a document declares, with the scenarios that it uses.
+
+    Args:
+        source: The document.
+        above: The names of the scenarios that use it, one within the other.
+
+    Raises:
+        DeclarationError: all that is wrong with it.
+    """
     sort = Sweep if _is_sweep(source.document) else Scenario
-    source = filled(source)
+    source = with_personas(filled(source))
     try:
-        return sort.model_validate(source.document)
+        declared = sort.model_validate(source.document)
     except ValidationError as error:
         faults = [dict(fault) for fault in error.errors(include_url=False)]
         problems = [_problem(source, fault, sort) for fault in faults if not _follows(fault, faults, sort)]
         raise DeclarationError(problems) from error
+    if isinstance(declared, Sweep):
+        return declared
+    return composed(declared, source, above, source_of, validate, set_value)
 
 
 def _is_sweep(document: dict[str, Any]) -> bool:

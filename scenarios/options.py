@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 Parameters = ParamSpec("Parameters")
 
 
-class Way(StrEnum):
-    """How requests travel."""
-
-    LEAN = "lean"
-    SDK = "sdk"
-
-
 class Durability(StrEnum):
     """What a committed event outlives."""
 
@@ -67,8 +60,11 @@ class PlayOptions:
         float | None, typer.Option(min=0.1, help="How long to begin items, in seconds; then the run stops, resumable.")
     ] = None
     transport: Annotated[
-        Way, typer.Option(help="How requests travel: straight over aiohttp, or through the openai client.")
-    ] = Way.LEAN
+        str,
+        typer.Option(
+            help="How requests travel: lean, straight over aiohttp; sdk, through the openai client; or by a plugin."
+        ),
+    ] = "lean"
     batch: Annotated[bool, typer.Option("--batch", help="Through the provider's Batch API: slower, cheaper.")] = False
     stream: Annotated[
         bool,
@@ -107,7 +103,7 @@ class PlayOptions:
             budget=Budget.parse(self.budget) if self.budget is not None else None,
         )
         access = Access(
-            way=self.transport.value,
+            way=_known_transport(self.transport),
             batch=self.batch,
             stream=self.stream,
             prices=PriceTable.read(self.prices) if self.prices else PriceTable.shipped(),
@@ -210,6 +206,16 @@ def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, expo
         terminal.err().print(Text(f"Stopped. {go_on}"), soft_wrap=True)
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)
+
+
+def _known_transport(name: str) -> str:
+    """Return the name of a transport; raises UnknownName where there is none."""
+    from ..protocols.errors import UnknownName
+    from ..runtime.models.transports import TRANSPORTS
+
+    if name not in TRANSPORTS:
+        raise UnknownName(TRANSPORTS.sort, name, TRANSPORTS)
+    return name
 
 
 def _environment(plan: "Playable", base_url: str | None) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from ..protocols.lifecycle import RunEnded, RunStarted
 from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
+from .answered import Answer, Answered, answered
 from .live import Live
 from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
@@ -30,6 +31,7 @@ from .spend import Spend, sum_of, unpriced_call
 FOLDED = ("model_called", "decision_made", "match_decided", "item_finished", "item_failed")
 BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Where an item begins, goes on and ends."""
+RIGHT: Mapping[bool | None, Answer] = {True: "right", False: "wrong", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,10 @@ class Outcome:
     verdict: Verdict | None = None
     scores: dict[Literal["a", "b"], float] | None = None
     """Where the decision has scores."""
+    answer: str | None = None
+    """Of a question; none where the answers are split, or none could be read."""
+    correct: bool | None = None
+    """Whether it is the known one; none where none is known."""
     text: str | None = None
     pairs: dict[Data, int] | None = None
     """Preference pairs, and texts labelled alone, that were made and are kept."""
@@ -70,6 +76,8 @@ class Status(BaseModel):
     done: int
     failed: int
     verdicts: dict[Verdict, int]
+    answers: Answered | None = None
+    """Of a run that gives answers."""
     unread_votes: int
     """Votes that no verdict counts, because no answer could be read; those on drafts included."""
     pairs: dict[Data, int] = {}
@@ -108,6 +116,8 @@ class _Tally:
     priced: bool = True
     unread: int = 0
     """Of its newest decision."""
+    split: bool = False
+    """Whether the newest decision was a tie."""
     matches: Counter[str] = field(default_factory=Counter[str])
     """Unread votes on drafts, by conversation."""
 
@@ -122,6 +132,8 @@ class Fold:
         self.unread = 0
         self.pairs: Counter[Data] = Counter()
         self.spared = Spared()
+        self.answers: Counter[Answer] = Counter()
+        """Answers by right, wrong and unknown, and by split and unread beside it; of verdicts, nothing is said here."""
         self.tiers: Counter[str] = Counter()
         self.spend: dict[tuple[str, str, int | None], Spend] = {}
         """By model, agent and round."""
@@ -150,7 +162,8 @@ class Fold:
                         tally = tallies[item] = _Tally()
                     self._add_call(tally, sender, content, answered=answered)
                 elif kind == "decision_made":
-                    tallies.setdefault(item, _Tally()).unread = content["unread"]
+                    tally = tallies.setdefault(item, _Tally())
+                    tally.unread, tally.split = content["unread"], content["verdict"] == "tie"
                 elif kind == "match_decided":
                     tallies.setdefault(item, _Tally()).matches[conversation] += content["unread"]
                 elif sequence not in set_aside:
@@ -206,6 +219,9 @@ class Fold:
             self.failures[end["cause"]["error"]] += 1
         else:
             self.verdicts[end.get("verdict", "")] += 1
+            self.answers[RIGHT[end.get("correct")]] += 1
+            if "answer" not in end:
+                self.answers["split" if tally.split else "unread"] += 1
             self.pairs.update(end.get("pairs", {}))
 
 
@@ -219,6 +235,8 @@ def _outcome(item: str, tally: _Tally, end: dict[str, Any]) -> Outcome:
         status="failed" if failed else "done",
         verdict=end.get("verdict"),
         scores=scores,
+        answer=end.get("answer"),
+        correct=end.get("correct"),
         text=end.get("text"),
         pairs=end.get("pairs"),
         error=f"{end['cause']['error']}: {end['cause']['reason']}" if failed else None,
@@ -325,6 +343,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         done=fold.verdicts.total(),
         failed=fold.failures.total(),
         verdicts={cast("Verdict", name): count for name, count in sorted(fold.verdicts.items()) if name},
+        answers=answered(log, fold.answers),
         unread_votes=fold.unread,
         pairs=dict(sorted(fold.pairs.items())),
         votes_spared=fold.spared.spared,

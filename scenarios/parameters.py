@@ -43,7 +43,10 @@ def filled(source: Source) -> Source:
     parameters = dict(_declared(cast("dict[str, Any]", declared), problems))
     problems.tell()
     values = {name: parameter.value for name, parameter in parameters.items()}
-    document = {key: _filled(part, values, (key,), problems) for key, part in source.document.items() if key != KEY}
+    bound = _bound(source.document)
+    document = {
+        key: _filled(part, values, (key,), problems, bound) for key, part in source.document.items() if key != KEY
+    }
     problems.tell()
     _leave_out(document, parameters)
     return replace(source, document={**document, CHOSEN: {name: each.default for name, each in parameters.items()}})
@@ -66,7 +69,8 @@ def unused(source: Source) -> list[Problem]:
     names = set(cast("dict[str, Any]", declared)) if isinstance(declared, dict) else set[str]()
     texts = list(_strings([source.document]))
     used = {use for text in texts for use in _USED.findall(text)}
-    if any((whole := _USED.fullmatch(text)) and whole[1] not in names for text in texts):
+    bound = _bound(source.document)
+    if any((whole := _USED.fullmatch(text)) and whole[1] not in names | bound for text in texts):
         return []
     return [
         source.problem(f"parameter {name!r} is used nowhere: ${name} stands in no value", (KEY, name))
@@ -108,24 +112,32 @@ def _said_of(fault: dict[str, Any]) -> str:
     return f"{place}: {what}" if place else what
 
 
-def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems) -> object:
-    """Return a part of a document with every parameter in its place."""
+def _bound(part: object) -> set[str]:
+    """Return the names that an `each` of a document binds: they stand for what is known as it is played."""
     if isinstance(part, dict):
         mapping = cast("dict[str, object]", part)
-        return {key: _filled(value, values, (*at, key), problems) for key, value in mapping.items()}
+        own = {str(mapping["each"])} if "each" in mapping else set[str]()
+        return own.union(*map(_bound, mapping.values()))
+    return set[str]().union(*map(_bound, cast("list[object]", part))) if isinstance(part, list) else set()
+
+
+def _filled(part: object, values: dict[str, Any], at: Path, problems: Problems, bound: set[str]) -> object:
+    """Return a part of a document with every parameter in its place; `bound` names stand for themselves."""
+    if isinstance(part, dict):
+        mapping = cast("dict[str, object]", part)
+        return {key: _filled(value, values, (*at, key), problems, bound) for key, value in mapping.items()}
     if isinstance(part, list):
         several = cast("list[object]", part)
-        found = [_filled(value, values, (*at, index), problems) for index, value in enumerate(several)]
+        found = [_filled(value, values, (*at, index), problems, bound) for index, value in enumerate(several)]
         return [one for value, was in zip(found, several, strict=True) for one in _spread(value, was)]
     if not isinstance(part, str):
         return part
     whole = _USED.fullmatch(part)
     if whole is None:
         return _USED.sub(lambda use: _words(use, values), part)
-    if whole[1] not in values:
+    if whole[1] not in values and whole[1] not in bound:
         problems.add(f"unknown parameter {whole[1]!r}{nearest(whole[1], values)}", at)
-        return part
-    return values[whole[1]]
+    return values.get(whole[1], part)
 
 
 def _spread(value: object, was: object) -> list[object]:
@@ -146,7 +158,7 @@ def _leave_out(document: dict[str, Any], parameters: dict[str, Parameter]) -> No
     optional = {*_named(choices), *(word for choice in choices for word in _words_of(choice))}
     agents, flow = document.get("agents"), document.get("flow")
     if isinstance(agents, dict):
-        named = set(_named(flow))
+        named = {*_named(flow), *_strings(document.get("groups"))}
         document["agents"] = {
             name: agent
             for name, agent in cast("dict[str, object]", agents).items()
@@ -158,7 +170,7 @@ def _named(part: object) -> Iterator[str]:
     """Return the words that stand where steps name agents."""
     if isinstance(part, dict):
         for key, value in cast("dict[str, object]", part).items():
-            yield from _words_of(value) if key in NAMING else _named(value)
+            yield from _words_of(value) if key in NAMING else _strings(value) if key == "as" else _named(value)
     elif isinstance(part, list):
         for value in cast("list[object]", part):
             yield from _named(value)

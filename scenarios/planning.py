@@ -1,8 +1,9 @@
 """From a scenario to a plan: every name resolved and every step proven before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from ..agents import PERSONAS, ROLES, Agent, Profile
+from ..agents import PERSONAS, ROLES, Agent, Persona, Profile, Prompt
+from ..agents.prompt import blocks_of, variables
 from ..protocols.errors import DeclarationError, ExecutionError, RunStopping, nearest
 from ..protocols.identity import CONDUCTOR
 from ..protocols.models import ModelSettings
@@ -12,13 +13,14 @@ from ..runtime.models.endpoints import with_defaults
 from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
+from .cast import Cast
 from .flow import Flow
 from .measures.families import kin_of
 from .problems import Problems
 from .source import Path, Source
 from .steps import Plan
 
-NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick", "pairs": "pair"}
+NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick", "answer": "decide", "pairs": "pair"}
 
 RESERVED = (*WORDS, CONDUCTOR)
 """Names that an agent cannot have."""
@@ -53,43 +55,73 @@ class _Planner:
 
     def plan(self, models: Mapping[str, str]) -> Plan:
         scenario = self._scenario
+        self._prove_declared()
+        cast = Cast(scenario, self._problems)
         aliases = self._aliases(models)
-        cast = tuple(scenario.agents)
-        for name in cast:
-            if name in RESERVED:
-                self._problems.add(f"{name!r} is a word of the language, not a name for an agent", ("agents", name))
-        made = {name: self._role(name, agent.role) for name, agent in scenario.agents.items()}
-        profiles = {name: self._profile(name, agent, aliases, models) for name, agent in scenario.agents.items()}
-        flow = Flow(scenario, made, self._families(profiles), self._problems)
+        made = {name: self._role(cast, name) for name in cast.declared}
+        profiles = {name: self._profile(cast, name, aliases, models, made[name]) for name in cast.declared}
+        known = {name: profile for name, profile in profiles.items() if profile is not None}
+        families = {name: kin_of(profile.settings.model, cast.declared[name].family) for name, profile in known.items()}
+        flow = Flow(cast, made, families, {name: each.settings.model for name, each in known.items()}, self._problems)
         steps = flow.planned()
-        needed = NEEDED_BY[scenario.gives]
-        if needed not in flow.verbs:
-            somewhere = any(spec.verb_of(step) == f"<{needed}>" for step in spec.within(scenario.flow))
-            what = (
-                f"`{needed}` is not on every way through the flow"
-                if somewhere
-                else f"no step of the flow has `{needed}`"
-            )
-            self._problems.add(f"gives {scenario.gives}, and {what}", ("gives",))
-        asked = {name for step in spec.within(scenario.flow) for name in _asked(step)}
-        for name in cast:
-            if name not in asked and asked <= set(cast):  # an unknown name is the likelier mistake
-                self._problems.add(f"agent {name!r} is never asked for anything", ("agents", name))
+        self._prove_gives(flow)
+        self._prove_asked(cast, flow)
         self._problems.tell()
+        agents = {name: flow.branches.get(name, (name,)) for name in cast.declared}
         return Plan(
             scenario=scenario,
-            profiles={name: profile for name, profile in profiles.items() if profile is not None},
-            roles={name: role for name, role in made.items() if role is not None},
-            policies={name: _policy(agent.failing) for name, agent in scenario.agents.items()},
+            profiles={
+                each: known[name].called(each, n) for name, names in agents.items() for n, each in _numbered(names)
+            },
+            roles={each: role for name, names in agents.items() for each in names if (role := made[name]) is not None},
+            policies={each: _policy(cast.declared[name].failing) for name, names in agents.items() for each in names},
             flow=steps,
             unasked=tuple(self._problems.unasked),
+            warnings=tuple(self._problems.warnings),
+            families={each: families[name] for name, names in agents.items() for each in names},
         )
+
+    def _prove_declared(self) -> None:
+        """Check what can be seen of the declarations alone."""
+        scenario = self._scenario
+        for key, names in (("agents", scenario.agents), ("groups", scenario.groups)):
+            for name in names:
+                if name in RESERVED:
+                    self._problems.add(f"{name!r} is a word of the language, not a name of yours", (key, name))
+        if scenario.gives == "answer" and scenario.takes != "question":
+            self._problems.add("gives answer, and only a question has one: takes must be question", ("gives",))
+        if scenario.gives == "verdict" and scenario.takes != "comparison":
+            self._problems.add("gives verdict, and there are no two answers: takes must be comparison", ("gives",))
+        if "answers" in scenario.model_fields_set and scenario.takes != "question":
+            self._problems.add(
+                "answers says how answers to questions are compared: takes must be question", ("answers",)
+            )
+
+    def _prove_gives(self, flow: Flow) -> None:
+        scenario = self._scenario
+        needed = NEEDED_BY[scenario.gives]
+        if needed in flow.verbs:
+            return
+        somewhere = any(spec.verb_of(step) == f"<{needed}>" for step in spec.within(scenario.flow))
+        nowhere = f"no step of the flow has `{needed}`"
+        what = f"`{needed}` is not on every way through the flow" if somewhere else nowhere
+        self._problems.add(f"gives {scenario.gives}, and {what}", ("gives",))
+
+    def _prove_asked(self, cast: Cast, flow: Flow) -> None:
+        """Check that nobody is there for nothing; an unknown name is the likelier mistake."""
+        if any(problem.what.startswith("unknown agent") for problem in self._problems.found):
+            return
+        for name, path in cast.paths.items():
+            if name not in flow.involved and cast.home[name] is self._scenario:
+                declared = str(path[1])
+                who = f"agent {name!r}" if name == declared else f"agent {declared!r} ({name})"
+                self._problems.add(f"{who} is never asked for anything", path)
 
     # models
 
     def _aliases(self, models: Mapping[str, str]) -> dict[str, ModelSettings | None]:
         """Return the settings of each alias; None where they could not be found, which is reported."""
-        declared = dict(self._scenario.models)
+        declared = _with_used(self._scenario)
         for alias, name in models.items():
             if alias == "*":
                 declared = {known: _renamed(model, name) for known, model in declared.items()}
@@ -135,63 +167,99 @@ class _Planner:
         self,
         name: str,
         agent: spec.Agent,
+        home: spec.Scenario,
+        at: Path,
         aliases: Mapping[str, ModelSettings | None],
         models: Mapping[str, str],
     ) -> ModelSettings | None:
         if agent.model is None:
-            if len(aliases) == 1:
-                return next(iter(aliases.values()))
+            own = [alias for alias in home.models if alias in aliases] if home is not self._scenario else [*aliases]
+            if len(own) == 1:
+                return aliases[own[0]]
             if not aliases and "*" in models:
-                return self._proven(ModelSettings(model=models["*"]), ("agents", name))
-            which = "there are no aliases" if not aliases else f"there are several aliases: {', '.join(aliases)}"
-            self._problems.add(f"agent {name!r} has no model, and {which}", ("agents", name))
+                return self._proven(ModelSettings(model=models["*"]), at)
+            which = "there are no aliases" if not own else f"there are several aliases: {', '.join(own)}"
+            self._problems.add(f"agent {name!r} has no model, and {which}", at)
             return None
         if agent.model in aliases:
             return aliases[agent.model]
         if "/" not in agent.model:
-            self._problems.add(
-                f"unknown model {agent.model!r}{nearest(agent.model, aliases)}", ("agents", name, "model")
-            )
+            self._problems.add(f"unknown model {agent.model!r}{nearest(agent.model, aliases)}", (*at, "model"))
             return None
-        return self._proven(ModelSettings(model=models.get("*", agent.model)), ("agents", name, "model"))
+        return self._proven(ModelSettings(model=models.get("*", agent.model)), (*at, "model"))
 
     # agents
 
-    def _families(self, profiles: Mapping[str, Profile | None]) -> dict[str, str]:
-        """Return of what family each agent's model is."""
-        return {
-            name: kin_of(profile.settings.model, self._scenario.agents[name].family)
-            for name, profile in profiles.items()
-            if profile is not None
-        }
-
-    def _role(self, name: str, role: str) -> type[Agent] | None:
-        return self._problems.resolved(self._roles, role, ("agents", name, "role"))
+    def _role(self, cast: Cast, name: str) -> type[Agent] | None:
+        return self._problems.resolved(self._roles, cast.declared[name].role, (*cast.paths[name], "role"))
 
     def _profile(
         self,
+        cast: Cast,
         name: str,
-        agent: spec.Agent,
         aliases: Mapping[str, ModelSettings | None],
         models: Mapping[str, str],
+        role: type[Agent] | None,
     ) -> Profile | None:
-        settings = self._model_of(name, agent, aliases, models)
+        agent, home, at = cast.declared[name], cast.home[name], cast.paths[name]
+        settings = self._model_of(name, agent, home, at, aliases, models)
         persona = None
         if agent.persona is not None:
-            persona = self._problems.resolved(PERSONAS, agent.persona, ("agents", name, "persona"))
+            persona = self._persona(agent.persona, home, at)
+        prompt = self._prompt(agent, role, at)
         if settings is None:
             return None
-        return Profile(name, agent.role, settings, persona, agent.instructions)
+        number = cast.number.get(name)
+        if number is not None and settings.sample is None:
+            settings = settings.model_copy(update={"sample": number})
+        return Profile(name, agent.role, settings, persona, agent.instructions, prompt, agent.side, home.answers)
+
+    def _persona(self, name: str, home: spec.Scenario, at: Path) -> Persona | None:
+        if name in home.personas:
+            own = home.personas[name]
+            return Persona(own.title, own.text)
+        if name in PERSONAS:
+            return PERSONAS[name]
+        hint = nearest(name, (*home.personas, *PERSONAS))
+        self._problems.add(f"unknown persona {name!r}{hint}", (*at, "persona"))
+        return None
+
+    def _prompt(self, agent: spec.Agent, role: type[Agent] | None, at: Path) -> Prompt | None:
+        """Return an agent's own wordings, proven: no block that its role has not, no variable that nobody fills."""
+        if not agent.prompt or role is None:
+            return None
+        blocks = blocks_of(role)
+        for block in agent.prompt:
+            if block not in blocks:
+                what = f"a {agent.role} has no block {block!r} of a prompt{nearest(block, blocks)}"
+                self._problems.add(what, (*at, "prompt", block))
+        try:
+            prompt = Prompt.of(agent.prompt)
+        except DeclarationError as error:
+            self._problems.add(str(error), (*at, "prompt"))
+            return None
+        for block in agent.prompt:
+            known = variables(role, block) if block in blocks else frozenset[str]()
+            for name in prompt.unknown(block, known) if block in blocks else ():
+                what = f"template variable {name!r} is filled by nobody{nearest(name, known)}"
+                self._problems.add(what, (*at, "prompt", block))
+        return prompt
 
 
-def _asked(step: spec.Step) -> tuple[str, ...]:
-    match step:
-        case spec.Ask():
-            return step.ask
-        case spec.Pick() | spec.Pair():
-            return step.by or ()
-        case _:
-            return ()
+def _with_used(scenario: spec.Scenario) -> dict[str, spec.Model]:
+    """Return the models of a scenario and of those that it uses; what it says itself counts."""
+    found = dict(scenario.models)
+    for used in scenario.used.values():
+        found = {**_with_used(used), **found}
+    return found
+
+
+def _numbered(names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
+    """Return agents that are made of one, each with its number; none where there is one only."""
+    if len(names) == 1:
+        yield None, names[0]
+    else:
+        yield from enumerate(names, start=1)
 
 
 def _renamed(model: spec.Model, name: str) -> spec.Model:

@@ -22,6 +22,7 @@ from .console import (
     models_of,
     plainly,
     plan_of,
+    plugged,
     print_json,
 )
 from .options import PlayOptions, carry_out, plays
@@ -51,6 +52,7 @@ class WhichTurn(StrEnum):
 
 @app.command()
 @plainly
+@plugged
 @plays
 def run(
     options: PlayOptions,
@@ -100,13 +102,15 @@ def run(
     plan = plan_of(scenario, model, change, as_published=as_published)
     columns = read_mapping(mapping) if mapping else None
     directory = out or _new_directory(plan.scenario.scenario)
-    comparison, known = plan.scenario.takes == "comparison", noted(directory, MARK)
-    which = turns.value if turns is not None else "last" if comparison else hub.turns_of(data)
+    takes, known = plan.scenario.takes, noted(directory, MARK)
+    which = turns.value if turns is not None else "last" if takes == "comparison" else hub.turns_of(data)
     dataset = open_dataset(
-        hub.file_of(data), comparison=comparison, mapping=columns, limit=limit, known=known, turns=which
+        hub.file_of(data), takes=takes, mapping=columns, limit=limit, known=known, turns=which, answers=plan.answers
     )
     if dataset.later_turns:
         _tell(f"the first turn of each conversation is asked; {dataset.later_turns} messages after it are left out")
+    if dataset.unknown:
+        _tell(f"{dataset.unknown} of {len(dataset)} questions have no known answer: they are neither right nor wrong")
     about = {"data": data, **({"base_url": options.base_url} if options.base_url else {})}
     with ExitStack() as stack:
         recorded = _cassette(cassette, stack) if cassette is not None else None
@@ -120,6 +124,7 @@ def run(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def retry(
     options: PlayOptions,
@@ -141,6 +146,7 @@ def retry(
 
 @app.command()
 @plainly
+@plugged
 @plays
 def fork(
     options: PlayOptions,
@@ -168,6 +174,7 @@ def fork(
 
 @app.command()
 @plainly
+@plugged
 def replay(
     run: Run,
     out: Annotated[

@@ -14,17 +14,24 @@ class Problems:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._found: list[Problem] = []
+        self.found: list[Problem] = []
+        """What is wrong."""
         self.unasked: list[Problem] = []
         """What is right and yet not played unless asked for."""
+        self.warnings: list[Problem] = []
+        """What is right and played, and yet better known."""
 
     def add(self, what: str, path: Path) -> None:
         """Note a problem at a part of the document."""
-        self._found.append(self._source.problem(what, path))
+        self.found.append(self._source.problem(what, path))
 
     def only_if_asked(self, what: str, path: Path) -> None:
         """Note something at a part of the document that is right, and yet is not played unless asked for."""
         self.unasked.append(self._source.problem(what, path))
+
+    def warn(self, what: str, path: Path) -> None:
+        """Note something at a part of the document that is right and played, and yet better known."""
+        self.warnings.append(self._source.problem(what, path))
 
     def resolved(self, registry: Registry[ThingT], name: str, path: Path) -> ThingT | None:
         """Return the thing of that name; None where there is none, which is noted."""
@@ -36,5 +43,5 @@ class Problems:
 
     def tell(self) -> None:
         """Raise DeclarationError where there are any."""
-        if self._found:
-            raise DeclarationError(self._found)
+        if self.found:
+            raise DeclarationError(self.found)

@@ -8,7 +8,9 @@ from typing import Any, Literal, cast
 from ..protocols.errors import nearest
 from ..protocols.items import HumanVote
 from .chosen import compared, prompts, with_system
+from .questions import boxed, final, is_final
 from .rows import Row
+from .spec import Takes
 
 Label = Literal["a", "b", "tie"]
 LABELS: Mapping[str, Label] = {
@@ -44,13 +46,16 @@ class Shape:
     """Columns that say that it is something else."""
     beside_prompt: bool = False
     """Whether it is looked for also where there is a column `prompt`."""
-    comparison: bool | None = None
-    """What it is for, comparisons or instructions; None: both."""
+    takes: tuple[Takes, ...] = ("instruction", "comparison", "question")
+    """What it is for."""
+    looks: Callable[[Row], bool] | None = None
+    """Whether a row that has the columns is one, where these do not say enough."""
 
-    def fits(self, row: Row, *, comparison: bool) -> bool:
-        """Whether a row is of this shape."""
-        meant = self.comparison in (None, comparison) and (self.beside_prompt or "prompt" not in row)
-        return meant and self.columns <= row.keys() and not self.without & row.keys()
+    def fits(self, row: Row, takes: Takes) -> bool:
+        """Whether a row is of this shape, for a scenario that takes such items."""
+        meant = takes in self.takes and (self.beside_prompt or "prompt" not in row)
+        there = meant and self.columns <= row.keys() and not self.without & row.keys()
+        return there and (self.looks is None or self.looks(row))
 
 
 def people(shape: Shape | None, column: str | None, row: Row) -> tuple[frozenset[str], tuple[HumanVote, ...]]:
@@ -176,6 +181,8 @@ def _without_prompt(row: Row) -> Row:
 
 CONVERSATIONS = ("messages", "conversations", "conversation")
 """Columns of whole conversations."""
+PASSAGES = frozenset({"context", "passage"})
+"""Columns of what a question is about."""
 NUMBERED: Mapping[str, Label] = {"0": "tie", "1": "a", "2": "b"}
 SHAPES = (
     Shape(
@@ -209,14 +216,14 @@ SHAPES = (
         plain=compared,
         without=frozenset({"a", "b"}),
         beside_prompt=True,
-        comparison=True,
+        takes=("comparison",),
     ),
     Shape(
         "preference prompts",
         frozenset({"chosen", "rejected"}),
         plain=prompts,
         beside_prompt=True,
-        comparison=False,
+        takes=("instruction", "question"),
     ),
     Shape(
         "no-robots",
@@ -235,10 +242,51 @@ SHAPES = (
     *(Shape(name, frozenset({name}), {"prompt": name}, plain=with_system) for name in CONVERSATIONS),
     Shape("instruction", frozenset({"instruction"}), {"prompt": "instruction+input+context"}, plain=_instructed),
     Shape(
+        "gsm8k",
+        frozenset({"question", "answer"}),
+        {"prompt": "question"},
+        plain=final,
+        without=PASSAGES | {"choices", "options"},
+        takes=("question",),
+        looks=is_final,
+    ),
+    Shape(
+        "math",
+        frozenset({"problem", "solution"}),
+        {"prompt": "problem"},
+        plain=boxed,
+        without=frozenset({"choices", "options"}),
+        takes=("question",),
+    ),
+    Shape(
+        "problem and solution",
+        frozenset({"problem", "solution"}),
+        {"prompt": "problem", "reference": "solution"},
+        takes=("instruction",),
+    ),
+    Shape(
+        "arc",
+        frozenset({"question", "choices", "answerKey"}),
+        {"prompt": "question", "reference": "answerKey"},
+        without=PASSAGES,
+    ),
+    Shape(
+        "mmlu",
+        frozenset({"question", "choices", "answer"}),
+        {"prompt": "question", "reference": "answer"},
+        without=PASSAGES,
+    ),
+    Shape(
+        "mmlu-pro",
+        frozenset({"question", "options", "answer"}),
+        {"prompt": "question", "choices": "options", "reference": "answer"},
+        without=PASSAGES,
+    ),
+    Shape(
         "question and answer",
         frozenset({"question", "answer"}),
         {"prompt": "question", "reference": "answer"},
-        without=frozenset({"choices", "context", "options", "passage"}),  # which belong to the question, somehow
+        without=PASSAGES | {"choices", "options"},  # which belong to the question, somehow
     ),
 )
 """Shapes that are recognised; the first that fits."""

@@ -22,7 +22,7 @@ from ..runtime.recording import Cassette, Fit, Recall, Recollection, RecordedRun
 from ..runtime.system import ActorSystem
 from .conductor import Conductor
 from .directory import Left
-from .steps import Playable
+from .steps import Playable, Swept
 
 End = ItemFinished | ItemFailed
 
@@ -143,7 +143,7 @@ class Stage:
             plan = self._plan.of(due.item)
             cast, policies = plan.cast(due.item), plan.policies
             async with self._system.conversation(due.conversation, cast, policies, begun.recall) as talk:
-                conductor = Conductor(plan, due.item, begun.number, talk, self._seed)
+                conductor = Conductor(plan, due.item, begun.number, talk, self._seed, self._turn(begun.number))
                 return await _in_time(conductor.play(begun.opened), self._deadline_s), False
         except RecordingEnded:
             assert begun.tape is not None and begun.tape.failed is not None  # noqa: S101, PT018 - it says so
@@ -154,6 +154,10 @@ class Stage:
             culprit = conductor.culprit if conductor else None
             cause = Failure(error=type(error).__name__, reason=str(error), agent=culprit)
             return ItemFailed(number=begun.number, cause=cause), False
+
+    def _turn(self, number: int) -> int:
+        """Return an item's place among those of its variant: all variants of an item lie side by side."""
+        return number // len(self._plan.variants) if isinstance(self._plan, Swept) else number
 
     # how it begins
 

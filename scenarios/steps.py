@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..agents import Agent, Persona, Profile
 from ..protocols.aggregation import Rule
+from ..protocols.answering import Answers
 from ..protocols.errors import Problem
 from ..protocols.items import Item
 from ..protocols.judging import Judging
@@ -113,6 +114,7 @@ class DecideStep:
     ties: Literal["tie", "first", "random"] = "tie"
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     of: Literal["ballot", "answer"] = "ballot"
+    """What is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +173,20 @@ class Plan:
     flow: tuple[Step, ...]
     unasked: tuple[Problem, ...] = ()
     """Why it is not played, though nothing in it is wrong: judges would label what their own family wrote."""
+    warnings: tuple[Problem, ...] = ()
+    """What is right and played, and yet better known: judges would judge what their own family wrote, among others."""
+    families: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of what family each agent's model is."""
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
         """Return the models it needs, each once."""
         return tuple(dict.fromkeys(profile.settings for profile in self.profiles.values()))
+
+    @property
+    def answers(self) -> frozenset[Answers]:
+        """Return in which ways answers to questions are compared."""
+        return frozenset({self.scenario.answers})
 
     def of(self, item: Item) -> "Plan":
         """Return the plan that an item is played by: this one."""
@@ -227,9 +238,19 @@ class Swept:
         return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.unasked))
 
     @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is right and played, and yet better known."""
+        return tuple(dict.fromkeys(each for variant in self.variants.values() for each in variant.plan.warnings))
+
+    @property
     def models(self) -> tuple[ModelSettings, ...]:
         """Return the models it needs, each once."""
         return tuple(dict.fromkeys(model for variant in self.variants.values() for model in variant.plan.models))
+
+    @property
+    def answers(self) -> frozenset[Answers]:
+        """Return in which ways answers to questions are compared."""
+        return frozenset(variant.plan.scenario.answers for variant in self.variants.values())
 
     def of(self, item: Item) -> Plan:
         """Return the plan that an item is played by."""

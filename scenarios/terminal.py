@@ -13,6 +13,7 @@ from rich.text import Text
 from ..protocols.errors import FellowshipError
 from ..protocols.models import EMBEDDED
 from ..runtime.tracing import plain
+from .answered import Answered
 from .live import Live, Stall
 from .outcomes import Outcome, Status
 
@@ -114,7 +115,9 @@ def summary(status: Status, paths: Sequence[Path]) -> RenderableType:
 
 
 def _votes(status: Status) -> Iterator[tuple[str, str]]:
-    """Return verdicts and pairs, how many votes could not be read, and how many were not asked for."""
+    """Return verdicts, answers and pairs, how many votes could not be read, and how many were not asked for."""
+    if status.answers is not None:
+        yield "accuracy", _accuracy(status.answers)
     for name, counts in (("verdicts", status.verdicts), ("pairs", status.pairs)):
         if counts:
             yield name, ", ".join(f"{value} {count:,}" for value, count in counts.items())
@@ -124,6 +127,17 @@ def _votes(status: Status) -> Iterator[tuple[str, str]]:
         percent = 100 * status.votes_spared / status.votes_wanted
         calls = f"{status.calls_spared:,} {'call' if status.calls_spared == 1 else 'calls'}"
         yield "votes spared", f"{status.votes_spared:,} of {status.votes_wanted:,} ({percent:.0f} %), {calls}"
+
+
+def _accuracy(found: Answered) -> str:
+    """Return how many answers are right, and which are in no share."""
+    apart = {"split": found.split, "unread": found.unread, "whose answer is not known": found.unknown}
+    more = "".join(f"; {count:,} {what}" for what, count in apart.items() if count)
+    if found.accuracy is None or found.accuracy_ci is None:
+        return f"no question has a known answer yet{more}"
+    low, high = found.accuracy_ci
+    interval = f"95 % [{100 * low:.1f}, {100 * high:.1f}], Wilson"
+    return f"{found.correct:,} of {found.known:,} correct: {100 * found.accuracy:.1f} %, {interval}{more}"
 
 
 def replayed(found: "Replayed") -> RenderableType:
@@ -145,8 +159,16 @@ def _in_short(outcome: Outcome | None) -> str:
     if outcome is None:
         return "-"
     scores = f" {outcome.scores['a']:g}:{outcome.scores['b']:g}" if outcome.scores else ""
-    what = outcome.verdict or outcome.error or outcome.text or ""
+    what = _result(outcome)
     return plain(f"{what[:LONGEST_WORDS]}{scores} ({outcome.calls} calls, {outcome.tokens} tokens)")
+
+
+def _result(outcome: Outcome) -> str:
+    """Return what an item came to, in as few words as there are."""
+    if outcome.answer is None and outcome.correct is None:
+        return outcome.verdict or outcome.error or outcome.text or ""
+    right = {True: " (right)", False: " (wrong)", None: ""}[outcome.correct]
+    return f"{outcome.answer if outcome.answer is not None else outcome.verdict or 'no answer'}{right}"
 
 
 def _places(status: Status, paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
@@ -256,7 +278,7 @@ def items(outcomes: Iterable[Outcome], still_open: Iterable[str] = ()) -> Render
     for title in ("item", "status", "outcome", "calls", "tokens"):
         table.add_column(title, justify="right" if title in ("calls", "tokens") else "left")
     for outcome in outcomes:
-        result = outcome.verdict or outcome.error or outcome.text or ""
+        result = _result(outcome)
         if outcome.scores:
             result += f" ({outcome.scores['a']:g} : {outcome.scores['b']:g})"
         shown = plain(" ".join(result.split()))

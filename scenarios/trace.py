@@ -15,12 +15,25 @@ from ..protocols.jury import VoteCast
 from ..protocols.lifecycle import HearingChanged, ItemOpened, ModelCalled
 from ..protocols.messages import Command, Fact, Message
 from ..protocols.models import Usage
+from ..protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
 from ..protocols.review import FeedbackGiven
 from ..runtime.log import LogReader
 
 IN_A_REPEAT = re.compile(r"\d\.\d")
 """What the place of such a step has in it: `1.0`, but not `1.do.0`, which is a branch."""
-SPOKEN = (ArgumentMade, DraftScored, DraftWritten, DraftsCompared, FeedbackGiven, VoteCast)
+SPOKEN = (
+    ApprovalGiven,
+    ArgumentMade,
+    CriteriaProposed,
+    DraftScored,
+    DraftWritten,
+    DraftsCompared,
+    FeedbackGiven,
+    QuestionAsked,
+    SummaryWritten,
+    VoteCast,
+)
+"""What agents say, as against what becomes of it."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,10 @@ Script = Callable[[ModelCall], Answer | Awaitable[Answer]]
 
 
 def as_reply(call: ModelCall, text: str = "Because it is so.", number: float = 5) -> str:
-    """Return an answer of the form a call asks for: every text field `text`, every number `number`, free text as is."""
+    """Return an answer of the form a call asks for: every text field `text`, every number `number`, free text as is.
+
+    A number is at most what a form allows; of several words it is the last one; nothing is true; lists have one part.
+    """
     if call.answer is None:
         return text
     fields: dict[str, Any] = call.answer.schema["properties"]
@@ -22,7 +25,15 @@ def as_reply(call: ModelCall, text: str = "Because it is so.", number: float = 5
 def _value(part: dict[str, Any], text: str, number: float) -> object:
     if "enum" in part:
         return part["enum"][-1]
-    return number if part["type"] in ("number", "integer") else text
+    match part["type"]:
+        case "number" | "integer":
+            return min(number, part.get("maximum", number))
+        case "boolean":
+            return False
+        case "array":
+            return [_value(part["items"], text, number)]
+        case _:
+            return text
 
 
 class ScriptedModel:

@@ -41,7 +41,7 @@ def show_bias(
     found = opened(ratings)
     texts = None
     if data is not None:
-        dataset = open_dataset(data, comparison=True, mapping=read_mapping(columns) if columns else None)
+        dataset = open_dataset(data, takes="comparison", mapping=read_mapping(columns) if columns else None)
         texts = texts_of(dataset, found, str(data))
     held_against = reference or (HUMAN if found.human.any() else None)
     result = bias(found, held_against, texts=texts, given=given)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, print_json
+from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, plugged, print_json
 
 if TYPE_CHECKING:
     from ..preferences.exported import Exported, Format, Options
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RATINGS = "ratings"
 OFF = "off"
+OF_OWN = frozenset({"data", "margin", "quorum", "agreement", "variant", "own-family"})
+"""Options that say something of a plugin's format, too."""
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 """How the hub names licences."""
 LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -39,6 +41,7 @@ class Data(StrEnum):
 
 @app.command("export")
 @plainly
+@plugged
 def export(
     run: Run,
     to: Annotated[
@@ -54,7 +57,8 @@ def export(
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings. Not needed to push what is in DIR already.",
+            help="dpo, kto, reward or sft, one or several; or ratings, or a plugin's. Not needed to push what is in "
+            "DIR already.",
             show_default=False,
         ),
     ] = None,
@@ -146,11 +150,15 @@ def export(
         "push": push,
         "public": public or None,
     }
+    from ..preferences.exporters import EXPORTERS
+
     names = [name for name, value in given.items() if value is not None]
     _check(formats or (), names)
     log = log_of(run)
     if RATINGS in (formats or ()):
         _ratings(run, log, to, as_json=as_json)
+    elif formats and formats[0] in EXPORTERS:
+        _plugged(formats[0], log, to, given, as_json=as_json)
     elif formats:
         wanted = _wanted(given, cast("Sequence[Format]", formats))
         _preferences(run, to, wanted, push, public=public, as_json=as_json)
@@ -162,6 +170,7 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
     """Refuse formats that there are not, and options that mean nothing for those that are wanted."""
     from ...protocols.errors import DeclarationError, UnknownName
     from ..preferences.exported import FORMATS
+    from ..preferences.exporters import EXPORTERS
 
     named = set(given)
     if "public" in named and "push" not in named:
@@ -170,9 +179,13 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
         raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS))}")
 
     for name in formats:
-        if name not in (*FORMATS, RATINGS):
-            raise UnknownName("format", name, (*FORMATS, RATINGS))
+        if name not in (*FORMATS, RATINGS, *EXPORTERS):
+            raise UnknownName("format", name, (*FORMATS, RATINGS, *EXPORTERS))
     meaningless = [f"--{name}" for name in given]
+    own = next((name for name in formats if name in EXPORTERS), None)
+    if own is not None:
+        _check_own(own, formats, named)
+        return
     if RATINGS in formats:
         if len(set(formats)) > 1:
             raise DeclarationError("--format ratings goes alone: ratings are a table, not a data set for a trainer")
@@ -180,6 +193,37 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
             raise DeclarationError(f"{', '.join(meaningless)} mean nothing for ratings: every vote is written")
     elif "--implicit" in meaningless and "dpo" not in formats:
         raise DeclarationError("--implicit is said of dpo; reward is so anyway, kto and sft have a prompt of its own")
+
+
+def _check_own(name: str, formats: Sequence[str], given: set[str]) -> None:
+    """Refuse what means nothing for a format of a plugin's."""
+    from ...protocols.errors import DeclarationError
+
+    if len(set(formats)) > 1:
+        raise DeclarationError(f"--format {name} goes alone: it is a plugin's, and fits into no folder of data sets")
+    meaningless = [f"--{each}" for each in sorted(given - OF_OWN)]
+    if meaningless:
+        raise DeclarationError(f"{', '.join(meaningless)} mean nothing for {name}, which is a plugin's format")
+
+
+def _plugged(name: str, log_path: Path, to: Path, given: Mapping[str, Any], *, as_json: bool) -> None:
+    """Write pairs by a plugin's exporter, and tell what it came to; exit code 1 where no pair was kept."""
+    from ...runtime.log import LogReader
+    from .. import terminal
+    from ..preferences.exporters import export_by
+    from ..preferences.fold import candidates
+    from ..tables.plugged import export_tables
+    from ..tables.shown import on_terminal
+
+    with LogReader(log_path) as log:
+        found = candidates(log, variant=given["variant"], own_family=bool(given["own-family"]))
+        data = given["data"].value if given["data"] else None
+        exported = export_by(name, found, to, data=data, options=_options(given))
+    if as_json:
+        print_json({"to": str(to), **exported.model_dump(mode="json")})
+    else:
+        terminal.out().print(on_terminal(export_tables(exported, str(to))))
+    raise typer.Exit(DONE if exported.pairs else WITH_FAILURES)
 
 
 def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":

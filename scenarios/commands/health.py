@@ -125,7 +125,7 @@ def _people(data: str | None, columns: str | None, limit: int | None) -> "Labell
     if data is None:
         return None
     mapping = read_mapping(columns) if columns else None
-    return labelled(open_dataset(hub.file_of(data), comparison=True, mapping=mapping, limit=limit), data)
+    return labelled(open_dataset(hub.file_of(data), takes="comparison", mapping=mapping, limit=limit), data)
 
 
 def _cached(log: "LogReader") -> "Iterator[str]":

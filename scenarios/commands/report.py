@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import AsJson, app, plainly, print_json
+from ..console import AsJson, app, plainly, plugged, print_json
 from .opened import Reference
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Markdown = Annotated[str | None, typer.Option(metavar="FILE", help="Write Markdo
 
 @app.command("report")
 @plainly
+@plugged
 def show_report(
     path: Reported,
     reference: Reference = None,

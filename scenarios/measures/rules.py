@@ -32,8 +32,14 @@ Decide: TypeAlias = Callable[[Whole, Members, NDArray[np.bool_]], Codes]
 
 SCORED = ("mean-score", "median-score")
 WEIGHTED = "weighted"
-KNOWN = (*(name for name in RULES if not RULES[name].needs_scores), *SCORED, WEIGHTED)
-"""Rules that stored votes can be put to."""
+COUNTED = tuple(
+    name
+    for name, rule in ((name, RULES[name]) for name in RULES)
+    if not (rule.needs_scores or rule.needs_confidence or rule.weighs or rule.alone or RULES.owner(name))
+)
+KNOWN = (*COUNTED, *SCORED, WEIGHTED)
+"""Rules that stored votes can be put to: these say nothing of how sure they are, and there is no judge of judges.
+What a plugin's rule comes to may depend on more than how many votes each verdict has."""
 QUORUM_MISSED = np.int8(4)
 """In place of a verdict: some votes were read, and fewer than the quorum."""
 _LARGEST = 2**62

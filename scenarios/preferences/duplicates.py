@@ -302,5 +302,5 @@ def evaluation_prompts(data: str, mapping: Mapping[str, str] | None = None) -> I
     Raises:
         DeclarationError: it cannot be had, or has rows without a prompt.
     """
-    dataset = open_dataset(file_of(data), comparison=False, mapping=mapping)
+    dataset = open_dataset(file_of(data), takes="instruction", mapping=mapping)
     return (item.prompt for item in dataset)

@@ -2,23 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from ...protocols.errors import DeclarationError
 from ...runtime.log import LogReader
+from ..debates import debates_of
 from ..directory import LOG, runs_in
+from ..measures.accuracy import Answering
 from ..measures.agreed import Agreement, Settings
 from ..measures.agreement import agreement
 from ..measures.bias import Bias, bias
+from ..measures.debating import Debates
 from ..measures.distribution import Distribution, distributions
 from ..measures.encounters import encounters, readable
+from ..measures.plugged import Measured, all_measured
 from ..measures.rank import Ranking, rank
 from ..measures.reference import reference_of
 from ..measures.winrate import WinRates, win_rates
 from ..ratings import Ratings, read_ratings, run_ratings
 from ..ratings.table import HUMAN
+from ..solutions import answers_of
 from .contest import Contest, Group, contests, group_of, groups_of
 from .facts import RunFacts, facts_of
 from .paper import Paper, paper_on
@@ -56,6 +61,10 @@ class Report(Frozen):
     """Of a sweep: judge, jury and debate by model."""
     groups: tuple[Group, ...]
     """Juries that stored votes allow."""
+    answers: Answering | None
+    """How questions were answered; None of a run that gives no answers."""
+    debates: Debates | None
+    """Of a run in which agents hear one another before they give an opinion; else None."""
     paper: Paper | None
     """What the paper found on the same data; None where the data are not known to be its own."""
     agreement: Agreement | None
@@ -69,6 +78,8 @@ class Report(Frozen):
     """Scores and verdicts, by rater."""
     missing: tuple[str, ...]
     """What is not in this report, and why."""
+    plugins: tuple[Measured, ...] = ()
+    """What measures of plugins say."""
 
     @property
     def raters(self) -> tuple[str, ...]:
@@ -100,7 +111,8 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         LogError: the log is damaged.
     """
     if not path.is_dir():
-        return report(read_ratings(path), reference, data=str(path))
+        read = read_ratings(path)
+        return _with_plugins(report(read, reference, data=str(path)), ratings=read)
     if not (path / LOG).is_file():
         raise DeclarationError(f"{path} is not a run: it has no {LOG}{runs_in(path)}")
     with LogReader(path / LOG) as log:
@@ -109,12 +121,40 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives", "").removesuffix("s")
             why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
-            return _without_votes(facts, (), f"No figures of raters: {why}.")
-        played = played_of(record)
+            found = _without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log))
+            return _with_plugins(_with_answers(found, answers_of(log)), run=log)
+        played, debates = played_of(record), debates_of(log)
         ratings = Ratings.of(run_ratings(log), str(path))
-    if not len(ratings):
-        return _without_votes(facts, played, "No figures of raters: no item has an outcome yet.")
-    return report(ratings, reference, played=played, facts=facts, data=facts.data)
+        if not len(ratings):
+            why = "No figures of raters: no item has an outcome yet."
+            return _with_plugins(_without_votes(facts, played, why, debates), run=log)
+        found = report(ratings, reference, played=played, facts=facts, data=facts.data, debates=debates)
+        return _with_plugins(found, ratings=ratings, run=log)
+
+
+def _with_answers(found: Report, answers: Answering | None) -> Report:
+    """Return a report with how questions were answered, of a run that gives answers."""
+    if answers is None:
+        return found
+    why: tuple[str, ...] = ()
+    if not any(way.items for way in answers.ways):
+        why = ("No accuracy: no item has an outcome yet.",)
+    elif not any(way.decision.n for way in answers.ways):
+        why = ("No accuracy: no question has a known answer.",)
+    return found.model_copy(
+        update={"answers": answers, "items": sum(way.items for way in answers.ways), "missing": why}
+    )
+
+
+def _with_plugins(found: Report, *, ratings: Ratings | None = None, run: LogReader | None = None) -> Report:
+    """Return a report with what measures of plugins say of the ratings and of the run, where there are any."""
+    sources: dict[Literal["ratings", "run"], object] = {}
+    if ratings is not None:
+        sources["ratings"] = ratings
+    if run is not None:
+        sources["run"] = run
+    said = all_measured(sources)
+    return found.model_copy(update={"plugins": said}) if said else found
 
 
 def report(
@@ -124,6 +164,7 @@ def report(
     played: tuple[Played, ...] = (),
     facts: RunFacts | None = None,
     data: str | None = None,
+    debates: Debates | None = None,
 ) -> Report:
     """Return the report of ratings; see `report_of`.
 
@@ -133,6 +174,7 @@ def report(
         played: The ways in which a run has played every item.
         facts: What is known of that run.
         data: The path of the data set, which may say that it is one of the paper's.
+        debates: What the run's debates come to.
     """
     held = reference_of(ratings, reference)
     name = None if held is None else held.name
@@ -151,6 +193,8 @@ def report(
         strategies=by_strategy(played, ratings, found.raters) if swept else (),
         contests=contests(played, ratings, name, found.raters, groups) if swept and name is not None else (),
         groups=groups,
+        answers=None,
+        debates=debates,
         paper=paper_on(data),
         agreement=found,
         bias=bias(ratings, name),
@@ -161,7 +205,7 @@ def report(
     )
 
 
-def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str) -> Report:
+def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str, debates: Debates | None) -> Report:
     return Report(
         source=facts.status.run,
         items=0,
@@ -173,6 +217,8 @@ def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str) -> Rep
         strategies=(),
         contests=(),
         groups=(),
+        answers=None,
+        debates=debates,
         paper=None,
         agreement=None,
         bias=None,

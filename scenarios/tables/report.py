@@ -7,10 +7,12 @@ from ..measures.bias import Bias
 from ..measures.distribution import Bar
 from ..measures.estimate import Estimate
 from ..report.report import Report
-from . import contest
+from . import contest, debating
+from .accuracy import answer_tables
 from .agreement import agreement_tables
 from .bias import bias as bias_tables
 from .jury import jury_tables
+from .plugged import measured_tables
 from .rank import rank_tables
 from .run_facts import facts, spend
 from .section import Section
@@ -27,17 +29,37 @@ def sections(report: Report) -> tuple[Section, ...]:
     about = facts(report)
     found = [
         Section("facts", "What this is of", brief=(about,), tables=(about,)),
+        *_answers(report),
         *_strategies(report),
         *_contest(report),
         *_paper(report),
         *_agreement(report),
         *_juries(report),
+        *_debates(report),
         *_bias(report),
         *_models(report),
         *_scores(report),
         *_spend(report),
+        *_plugins(report),
     ]
     return tuple(found)
+
+
+def _plugins(report: Report) -> Iterator[Section]:
+    tables = measured_tables(report.plugins)
+    if tables:
+        lead = ("Measures that plugins have brought; what they say is theirs.",)
+        yield Section("plugins", "Measures of plugins", lead, tables, tables)
+
+
+def _answers(report: Report) -> Iterator[Section]:
+    if report.answers is not None and any(way.items for way in report.answers.ways):
+        tables = answer_tables(report.answers)
+        lead = (
+            "How often the decision is the known answer, and what talking has changed in that.",
+            "Intervals that overlap widely tell no two ways apart.",
+        )
+        yield Section("answers", "Questions answered", lead, tables, tables)
 
 
 def _strategies(report: Report) -> Iterator[Section]:
@@ -162,6 +184,16 @@ def _juries(report: Report) -> Iterator[Section]:
         "The best of many on the same items looks better than it is; out of bag is what to expect of new items.",
     )
     yield Section("juries", "Juries", lead, summary, summary, details)
+
+
+def _debates(report: Report) -> Iterator[Section]:
+    if report.debates is not None:
+        lead = (
+            "What agents hold when they are asked, and asked again after they have heard one another.",
+            "Moves to what somebody said are moves after it: no figure here tells cause.",
+        )
+        tables = debating.in_short(report.debates)
+        yield Section("debates", "Debates", lead, tables, tables, debating.further_tables(report.debates))
 
 
 def _bias(report: Report) -> Iterator[Section]:

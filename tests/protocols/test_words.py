@@ -12,9 +12,10 @@ from fellowship.protocols.identity import Address, ConversationId, ItemId
 from fellowship.protocols.items import Candidate, Item
 from fellowship.protocols.judging import Judging, Verdict
 from fellowship.protocols.jury import VoteCast
+from fellowship.protocols.opinions import Said
 from fellowship.protocols.registry import Registry
 from fellowship.protocols.review import FeedbackGiven
-from fellowship.protocols.stopping import PREDICATES, QUANTITIES, Condition, Said
+from fellowship.protocols.stopping import PREDICATES, QUANTITIES, Condition, Standing
 from fellowship.protocols.topology import speakers
 
 CAST = ("a", "b", "c")
@@ -132,7 +133,7 @@ def test_a_margin_is_the_distance_of_the_mean_scores() -> None:
     def vote(who: str, a: float, b: float) -> tuple[str, VoteCast]:
         return who, VoteCast(round=1, judging=Judging(), ballots=(), verdict="a", score_a=a, score_b=b)
 
-    assert QUANTITIES["margin"]([vote("x", 8, 5), vote("y", 6, 7)]) == 1.0
+    assert QUANTITIES["margin"].function([vote("x", 8, 5), vote("y", 6, 7)], Standing()) == 1.0
 
 
 @pytest.mark.parametrize(

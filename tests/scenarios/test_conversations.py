@@ -26,7 +26,7 @@ def written(folder: Path, *rows: dict[str, Any]) -> Path:
 
 def read(folder: Path, *rows: dict[str, Any], columns: str | None = None, **options: Any) -> list[Item]:
     mapping = read_mapping(columns) if columns else None
-    options.setdefault("comparison", False)
+    options.setdefault("takes", "instruction")
     return list(open_dataset(written(folder, *rows), mapping=mapping, **options))
 
 
@@ -89,10 +89,10 @@ def test_the_first_turn_is_taken_where_it_is_asked_for_and_what_follows_is_count
     items = read(tmp_path, *rows, turns="first")
     assert [parts(item) for item in items] == [([("system", "s")], "q1", "a1"), ([], "q1", None)]
     assert [item.metadata for item in items] == [{"later_turns": 2}, {}]
-    looked_at = open_dataset(tmp_path / "d.jsonl", comparison=False, turns="first")
-    known = open_dataset(tmp_path / "d.jsonl", comparison=False, turns="first", known=looked_at.mark)
+    looked_at = open_dataset(tmp_path / "d.jsonl", takes="instruction", turns="first")
+    known = open_dataset(tmp_path / "d.jsonl", takes="instruction", turns="first", known=looked_at.mark)
     assert (looked_at.later_turns, known.later_turns, len(known)) == (2, 2, 2)
-    last = open_dataset(tmp_path / "d.jsonl", comparison=False, known=looked_at.mark)
+    last = open_dataset(tmp_path / "d.jsonl", takes="instruction", known=looked_at.mark)
     assert (last.later_turns, next(iter(last)).prompt) == (0, "q2")
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_history_and_no_reference_stays_metadata(tmp_path: Path) -> N
 
 
 def test_an_items_prompt_and_history_can_be_of_a_comparison(tmp_path: Path) -> None:
-    (item,) = read(tmp_path, {"messages": said("q1", "a1", "q2"), "a": "one", "b": "two"}, comparison=True)
+    (item,) = read(tmp_path, {"messages": said("q1", "a1", "q2"), "a": "one", "b": "two"}, takes="comparison")
     assert parts(item) == ([("user", "q1"), ("assistant", "a1")], "q2", None)
     assert item.candidate("b").text == "two"
 
@@ -159,7 +159,7 @@ def test_a_column_that_is_not_there_is_no_history_and_no_reference(tmp_path: Pat
         with pytest.raises(DeclarationError, match=f"no column 'nowhere' for {field}"):
             read(tmp_path, {"messages": said("q")}, columns=f"{field}=nowhere")
     with pytest.raises(DeclarationError, match="--turns first is for instructions"):
-        read(tmp_path, {"prompt": "q", "a": "x", "b": "y"}, comparison=True, turns="first")
+        read(tmp_path, {"prompt": "q", "a": "x", "b": "y"}, takes="comparison", turns="first")
 
 
 TURNS = st.lists(

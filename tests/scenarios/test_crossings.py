@@ -237,8 +237,8 @@ async def test_an_agent_that_said_a_secret_goes_on_where_it_was_broken_off(tmp_p
 
 async def test_data_are_looked_at_again_after_others_were_played_that_have_no_file(tmp_path: Path) -> None:
     made, out, file = apart("judge"), tmp_path / "run", written(tmp_path / "data.jsonl", 2)
-    await played(made, open_dataset(file, comparison=True), out)
+    await played(made, open_dataset(file, takes="comparison"), out)
     others = [item.model_copy(update={"prompt": "Which is better?"}) for item in items(2)]
     await played(made, others, out, accept_changes=True)
     with pytest.raises(DeclarationError, match=r'item .i0.\.prompt: "Which is better\?" then, "Question 0\?" now'):
-        await play(made, open_dataset(file, comparison=True), out, Settings(client=Speaker()))
+        await play(made, open_dataset(file, takes="comparison"), out, Settings(client=Speaker()))

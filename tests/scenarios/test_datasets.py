@@ -26,7 +26,7 @@ def jsonl(*rows: object) -> str:
 
 
 def refused(path: Path, **options: object) -> list[str]:
-    options.setdefault("comparison", True)
+    options.setdefault("takes", "comparison")
     with pytest.raises(DeclarationError) as caught:
         open_dataset(path, **options)  # type: ignore[arg-type]
     return str(caught.value).replace(f"{path.parent}/", "").splitlines()
@@ -51,7 +51,7 @@ def written(tmp_path: Path, ending: str) -> Path:
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "parquet"])
 def test_every_format_gives_the_same_items(tmp_path: Path, ending: str) -> None:
-    dataset = open_dataset(written(tmp_path, ending), comparison=True)
+    dataset = open_dataset(written(tmp_path, ending), takes="comparison")
     items = list(dataset)
     assert len(dataset) == len(items) == 2
     assert [(item.id, item.prompt, item.candidate("a").text, item.candidate("b").text) for item in items] == [
@@ -65,7 +65,7 @@ def test_columns_are_mapped_by_name_by_path_and_joined(tmp_path: Path) -> None:
     row = {"q": {"text": "p"}, "context": "c", "answers": ["one", "two"], "who": "m1"}
     mapping = read_mapping("prompt=q.text+context, a=answers.0, b=answers.1, model_a=who")
     path = write(tmp_path, "d.jsonl", jsonl(row))
-    item = next(iter(open_dataset(path, comparison=True, mapping=mapping)))
+    item = next(iter(open_dataset(path, takes="comparison", mapping=mapping)))
     assert (item.id, item.prompt) == ("1", "p\n\nc")
     assert [(c.slot, c.text, c.model) for c in item.candidates] == [("a", "one", "m1"), ("b", "two", None)]
     assert item.metadata == {}
@@ -73,35 +73,35 @@ def test_columns_are_mapped_by_name_by_path_and_joined(tmp_path: Path) -> None:
 
 def test_what_an_item_is_made_of_is_not_kept_a_second_time(tmp_path: Path) -> None:
     row = {"id": "x", "prompt": "p", "a": "one", "b": "two", "model_a": "m1", "source": "web"}
-    item = next(iter(open_dataset(write(tmp_path, "d.jsonl", jsonl(row)), comparison=True)))
+    item = next(iter(open_dataset(write(tmp_path, "d.jsonl", jsonl(row)), takes="comparison")))
     assert item.metadata == {"source": "web"}
 
 
 def test_a_column_with_a_dot_in_its_name_is_found_first(tmp_path: Path) -> None:
     path = write(tmp_path, "d.jsonl", jsonl({"q.text+x": "p"}))
-    dataset = open_dataset(path, comparison=False, mapping={"prompt": "q.text+x"})
+    dataset = open_dataset(path, takes="instruction", mapping={"prompt": "q.text+x"})
     assert next(iter(dataset)).prompt == "p"
 
 
 def test_rows_without_an_id_are_numbered_by_their_line(tmp_path: Path) -> None:
     path = write(tmp_path, "d.jsonl", '{"prompt": "p"}\n\n{"prompt": "q"}\n')
-    assert [item.id for item in open_dataset(path, comparison=False)] == ["1", "3"]
+    assert [item.id for item in open_dataset(path, takes="instruction")] == ["1", "3"]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(tmp_path: Path) -> None:
     path = write(tmp_path, "d.jsonl", b'\xef\xbb\xbf{"prompt": "p"}\r\n{"prompt": "q"}\r\n')
-    assert [item.prompt for item in open_dataset(path, comparison=False)] == ["p", "q"]
+    assert [item.prompt for item in open_dataset(path, takes="instruction")] == ["p", "q"]
     table = write(tmp_path, "d.csv", b"\xef\xbb\xbfprompt\r\np\r\n")
-    assert [item.prompt for item in open_dataset(table, comparison=False)] == ["p"]
+    assert [item.prompt for item in open_dataset(table, takes="instruction")] == ["p"]
 
 
 def test_a_limit_takes_the_first_rows_and_looks_at_no_others(tmp_path: Path) -> None:
     path = write(tmp_path, "d.jsonl", jsonl({"prompt": "p"}, {"prompt": 3}))
-    assert len(open_dataset(path, comparison=False, limit=1)) == 1
+    assert len(open_dataset(path, takes="instruction", limit=1)) == 1
 
 
 def test_published_shapes_are_read_without_a_mapping(shared_data: Path) -> None:
-    pandalm = open_dataset(shared_data / "pandalm" / "testset-v1.json", comparison=True)
+    pandalm = open_dataset(shared_data / "pandalm" / "testset-v1.json", takes="comparison")
     assert pandalm.shape is not None
     assert (len(pandalm), pandalm.shape.name) == (999, "pandalm")
     words = [item.candidate("a").text for item in pandalm if item.candidate("a").text in ("True", "False")]
@@ -112,14 +112,14 @@ def test_published_shapes_are_read_without_a_mapping(shared_data: Path) -> None:
     assert [(vote.rater, vote.verdict) for vote in first.human] == [(f"annotator{number}", "b") for number in (1, 2, 3)]
     assert (first.candidate("a").model, first.candidate("b").model) == ("bloom-7b", "llama-7b")
     assert "annotator1" not in first.metadata
-    questions = open_dataset(shared_data / "mtbench" / "question.jsonl", comparison=False)
+    questions = open_dataset(shared_data / "mtbench" / "question.jsonl", takes="instruction")
     assert len(questions) == 80
     assert next(iter(questions)).id == "81"
 
 
 def test_an_input_that_is_empty_leaves_no_blank_lines_behind(tmp_path: Path) -> None:
     row = {"idx": 7, "instruction": "Do it.", "input": "", "response1": "one", "response2": "two"}
-    item = next(iter(open_dataset(write(tmp_path, "d.json", json.dumps([row])), comparison=True)))
+    item = next(iter(open_dataset(write(tmp_path, "d.json", json.dumps([row])), takes="comparison")))
     assert (item.id, item.prompt) == ("7", "Do it.")
 
 
@@ -197,7 +197,7 @@ def test_no_bytes_whatever_end_in_anything_but_a_message(
 ) -> None:
     path = write(tmp_path_factory.mktemp("data"), f"d.{ending}", content)
     try:
-        open_dataset(path, comparison=False)
+        open_dataset(path, takes="instruction")
     except DeclarationError as error:
         assert str(error)
 
@@ -209,5 +209,5 @@ def test_any_text_comes_through_unchanged(
 ) -> None:
     content = jsonl(*({"prompt": prompt, "a": answer, "b": answer} for prompt, answer in rows))
     path = write(tmp_path_factory.mktemp("data"), "d.jsonl", content)
-    items = list(open_dataset(path, comparison=True))
+    items = list(open_dataset(path, takes="comparison"))
     assert [(item.prompt, item.candidate("a").text) for item in items] == rows

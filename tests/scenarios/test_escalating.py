@@ -56,7 +56,7 @@ flow:
       - {ask: [one, two], for: argument, order: in-turn, hears: everyone}
       - {ask: [one, two], for: ballot}
     else:
-      - {ask: two, for: argument}
+      - {ask: two, for: summary}
   - {decide: mean-score}
 gives: verdict
 """
@@ -234,17 +234,17 @@ async def test_a_run_that_goes_on_under_another_condition_keeps_what_it_does_not
         (
             "when: disagreement",
             "wen: disagreement",
-            "9:5: a step has exactly one verb of ask, repeat, when, decide, pick, pair;",
+            "9:5: a step has exactly one verb of ask, repeat, when, each, decide, pick, use, pair;",
         ),
         ("    else:", "    esle:", "13:5: unknown key 'esle'; did you mean 'else'?"),
         ("    do:\n", "    od:\n", "10:5: unknown key 'od'; did you mean 'do'?"),
-        ("else:\n      - {ask: two, for: argument}", "else: []", "13:5: else must not be empty"),
-        ("{ask: two, for: argument}", "{ask: tow, for: argument}", "14:10: unknown agent 'tow'; did you mean 'two'?"),
-        ("{ask: two, for: argument}", "{ask: two, fro: argument}", "14:20: unknown key 'fro'; did you mean 'for'?"),
+        ("else:\n      - {ask: two, for: summary}", "else: []", "13:5: else must not be empty"),
+        ("{ask: two, for: summary}", "{ask: tow, for: summary}", "14:10: unknown agent 'tow'; did you mean 'two'?"),
+        ("{ask: two, for: summary}", "{ask: two, fro: summary}", "14:20: unknown key 'fro'; did you mean 'for'?"),
         (
             "  - {ask: [one, two], for: ballot}\n  - when",
             "  - {ask: [one, two], for: argument}\n  - when",
-            "9:5: when: disagreement needs ballot, and none is asked for",
+            "9:5: when: disagreement needs answer or ballot, and none is asked for",
         ),
         (
             "  - {ask: [one, two], for: ballot}\n  - when: disagreement",
@@ -252,7 +252,7 @@ async def test_a_run_that_goes_on_under_another_condition_keeps_what_it_does_not
             "15:5: nothing to decide: where a `when` goes the other way, no ballot is asked for before this step",
         ),
         (
-            "{ask: two, for: argument}\n  - {decide: mean-score}",
+            "{ask: two, for: summary}\n  - {decide: mean-score}",
             "{decide: mean-score}",
             "15:1: gives verdict, and `decide` is not on every way through the flow",
         ),
@@ -275,7 +275,7 @@ def test_each_mistake_in_a_way_has_its_message_at_its_place(old: str, new: str, 
 
 def test_an_agent_that_only_one_way_asks_is_asked() -> None:
     text = GOOD.replace("  two: {role: debater}", "  two: {role: debater}\n  six: {role: debater}")
-    assert list(planned(text.replace("{ask: two, for: argument}", "{ask: six, for: argument}")).profiles) == [
+    assert list(planned(text.replace("{ask: two, for: summary}", "{ask: six, for: summary}")).profiles) == [
         "one",
         "two",
         "six",
@@ -284,7 +284,7 @@ def test_an_agent_that_only_one_way_asks_is_asked() -> None:
 
 def test_a_decision_on_each_way_is_a_decision_on_every_way() -> None:
     either = GOOD.replace("  - {decide: mean-score}\n", "").replace(
-        "      - {ask: two, for: argument}\n", "      - {decide: majority}\n"
+        "      - {ask: two, for: summary}\n", "      - {decide: majority}\n"
     )
     made = either.replace("for: ballot}\n    else", "for: ballot}\n      - {decide: mean-score}\n    else")
     assert planned(made).flow[1].place == "1"

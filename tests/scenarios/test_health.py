@@ -247,7 +247,7 @@ def test_what_is_no_judge_is_refused_with_a_sentence(arguments: tuple[str, ...],
 def test_the_labels_of_pandalm_are_its_published_majority() -> None:
     from fellowship.scenarios.datasets import open_dataset
 
-    found = labelled(open_dataset(SHARED_DATA / "pandalm" / "testset-v1.json", comparison=True), "pandalm")
+    found = labelled(open_dataset(SHARED_DATA / "pandalm" / "testset-v1.json", takes="comparison"), "pandalm")
     said = list(found.labels.values())
     # Arif et al. 2025 (arXiv 2408.08688): majority 422 A, 472 B, 105 tie.
     assert [said.count(word) for word in ("a", "b", "tie")] == [422, 472, 105]

@@ -53,7 +53,7 @@ def folder(tmp_path: Path, **splits: list[dict[str, Any]]) -> Path:
 
 def test_rows_of_a_hub_become_items_with_both_turns_and_what_people_said(tmp_path: Path) -> None:
     path = hub.fetch(f"hub:{folder(tmp_path, train=MT_BENCH)}")
-    items = list(open_dataset(path, comparison=True))
+    items = list(open_dataset(path, takes="comparison"))
     assert [item.id for item in items][:2] == ["81-t1-alpaca-13b-vicuna-13b", "82-t2-alpaca-13b-vicuna-13b"]
     assert items[0].prompt == "q1"
     assert items[1].candidate("b").text == "[Turn 1]\nb1\n\n[Turn 2, the one to judge]\nb2"
@@ -61,7 +61,7 @@ def test_rows_of_a_hub_become_items_with_both_turns_and_what_people_said(tmp_pat
 
 
 def test_three_annotators_come_along(tmp_path: Path) -> None:
-    (item,) = open_dataset(hub.fetch(f"hub:{folder(tmp_path, train=PANDALM)}"), comparison=True)
+    (item,) = open_dataset(hub.fetch(f"hub:{folder(tmp_path, train=PANDALM)}"), takes="comparison")
     assert [(vote.rater, vote.verdict) for vote in item.human] == [
         ("annotator_1", "a"), ("annotator_2", "b"), ("annotator_3", "tie")
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_what_was_fetched_is_kept_until_it_changes(tmp_path: Path) -> None:
 
 def test_one_of_several_splits_is_named(tmp_path: Path) -> None:
     place = folder(tmp_path, train=MT_BENCH, test=MT_BENCH[:2])
-    assert len(open_dataset(hub.fetch(f"hub:{place}:test"), comparison=True)) == 2
+    assert len(open_dataset(hub.fetch(f"hub:{place}:test"), takes="comparison")) == 2
     with pytest.raises(DeclarationError, match="has several splits: write .*:t.*; there is"):
         hub.fetch(f"hub:{place}")
     with pytest.raises(DeclarationError, match="has no split 'tets'; did you mean 'test'"):
@@ -116,7 +116,7 @@ def test_the_papers_own_data_has_ready_names(name: str, monkeypatch: pytest.Monk
         return datasets.DatasetDict({"train": datasets.Dataset.from_list(MT_BENCH)})
 
     monkeypatch.setattr(datasets, "load_dataset", here)
-    assert len(open_dataset(hub.fetch(f"hub:{name}"), comparison=True)) == 6
+    assert len(open_dataset(hub.fetch(f"hub:{name}"), takes="comparison")) == 6
     assert asked == [f"ma-eval/{name}"]
 
 
@@ -170,7 +170,7 @@ def test_the_papers_prompts_have_ready_names_and_are_the_first_turns(
 def test_no_robots_is_asked_its_last_turn_after_all_that_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     ready(monkeypatch, NO_ROBOTS)
     path = hub.fetch("hub:no-robots")
-    items = list(open_dataset(path, comparison=False, turns=hub.turns_of("hub:no-robots")))
+    items = list(open_dataset(path, takes="instruction", turns=hub.turns_of("hub:no-robots")))
     assert [item.id for item in items] == ["7c0", "7c1", "7c2"]
     assert [(item.prompt, item.reference, len(item.history)) for item in items] == [("and then?", "b", 3)] * 3
 

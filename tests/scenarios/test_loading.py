@@ -51,7 +51,7 @@ def test_a_right_file_is_planned() -> None:
             "2:1: takes: unknown value 'comparision'; did you mean 'comparison'?",
         ),
         ("takes: comparison\n", "", "1:1: key 'takes' is missing"),
-        ("takes: comparison", "takes: instruction", "8:16: argument: there are no two answers to compare"),
+        ("takes: comparison", "takes: instruction", "14:1: gives verdict, and there are no two answers"),
         ("gives: verdict", "gives: verdict\nflwo: 1", "15:1: unknown key 'flwo'; did you mean 'flow'?"),
         ("gives: verdict", "gives: draft", "14:1: gives draft, and no step of the flow has `pick`"),
         ("scenario: s", "scenario: My Scenario", "1:1: scenario may have small letters"),
@@ -103,7 +103,7 @@ def test_a_right_file_is_planned() -> None:
         (
             "{ask: two, for: argument}",
             "{ask: [two, two], for: argument}",
-            "8:17: agent 'two' is asked twice in one step",
+            "8:17: agent 'two' is named twice",
         ),
         (
             "{ask: two, for: argument}",
@@ -113,7 +113,7 @@ def test_a_right_file_is_planned() -> None:
         (
             "{ask: two, for: argument}",
             "{aks: two}",
-            "8:5: a step has exactly one verb of ask, repeat, when, decide, pick, pair;",
+            "8:5: a step has exactly one verb of ask, repeat, when, each, decide, pick, use, pair;",
         ),
         ("{ask: two, for: argument}", "{ask: two, decide: majority}", "8:5: a step has exactly one verb"),
         ("{ask: two, for: argument}", "two", "8:5: a step has exactly one verb"),
@@ -217,7 +217,7 @@ def test_a_right_file_about_drafts_is_planned() -> None:
         ("hears: writer}", "hears: writer, apart: true}", "13:53: apart means nothing for a step that asks for feedback"),
         ("score >= 9", "scor >= 9", "11:13: unknown condition 'scor >= 9'; did you mean 'score'?"),
         ("without-gain >= 2", "without-gain", "11:25: 'without-gain' is a quantity: compare it with a number, as in 'without-gain >= 1'"),
-        ("without-gain >= 2", "consensus", "11:25: until: consensus needs ballot, and none is asked for"),
+        ("without-gain >= 2", "consensus", "11:25: until: consensus needs answer or ballot, and none is asked for"),
         ("[score >= 9, without-gain >= 2]", "[]", "11:5: until must not be empty"),
         ("- {ask: writer, for: draft}\n", "- {pair: workflow, by: judge}\n  - {ask: writer, for: draft}\n", "9:5: nothing to make pairs of: no draft is asked for before this step"),
         ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: workflow, by: judge}\n", "10:5: nothing to make pairs of: no feedback is asked for before this step"),

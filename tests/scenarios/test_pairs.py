@@ -224,10 +224,10 @@ async def test_feedbacks_of_reviewers_who_were_told_different_things_make_no_pai
     assert rows[-1] == ("reviewer/1", "other/1", "a", "prompts differ")
 
 
-@pytest.mark.parametrize("around", ["", "repeat: 1", "when: score >= 0", "when: score < 0"])
+@pytest.mark.parametrize("around", ["", "repeat: 1", "when: score >= 0", "when: score < 0.5"])
 async def test_a_pair_is_asked_for_what_the_step_asks_that_made_it(around: str, tmp_path: Path) -> None:
     first, second = generation("versions: [2, 1]"), generation("select: all, margin: 2")
-    inner = "  do: [{ask: writer, for: draft}]\n  else:" if around.endswith("< 0") else "  do:"
+    inner = "  do: [{ask: writer, for: draft}]\n  else:" if around.endswith("< 0.5") else "  do:"
     step = f"- {around}\n{inner}\n    {second}" if around else second
     await staged(written(*THREE, first, step, gives="pairs"), Cast(WORTH), tmp_path / "run")
     with LogReader(tmp_path / "run" / "run.db") as log:

@@ -21,7 +21,7 @@ def written(folder: Path, *rows: dict[str, Any]) -> Path:
 
 
 def read(folder: Path, *rows: dict[str, Any], comparison: bool = True, **options: Any) -> list[Item]:
-    return list(open_dataset(written(folder, *rows), comparison=comparison, **options))
+    return list(open_dataset(written(folder, *rows), takes="comparison" if comparison else "instruction", **options))
 
 
 def user(text: str) -> dict[str, str]:

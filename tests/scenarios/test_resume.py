@@ -534,7 +534,7 @@ async def test_data_that_changed_before_an_open_item_was_begun_anew_is_known_to_
     def data(word: str) -> Dataset:
         rows = ({"id": f"i{number}", "prompt": f"{word} {number}?", "a": "A", "b": "B"} for number in range(3))
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return open_dataset(path, comparison=True)
+        return open_dataset(path, takes="comparison")
 
     await played(made, data("Who"), out, Speaker(last=3, how="cancelled", pause=True), concurrency=3)
     await played(made, data("Why"), out, Speaker(last=1), accept_changes=True)

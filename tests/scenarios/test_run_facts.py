@@ -277,7 +277,7 @@ async def test_the_command_names_seed_limit_and_mapping_and_quotes_what_a_shell_
     path.write_text(
         "".join(json.dumps({"id": n, "task": f"Question {n}?", "a": "1", "b": "2"}) + "\n" for n in range(4))
     )
-    dataset = open_dataset(path, comparison=True, mapping={"prompt": "task"}, limit=2)
+    dataset = open_dataset(path, takes="comparison", mapping={"prompt": "task"}, limit=2)
     found = await told(tmp_path / "run", library("judge"), of_items=dataset, seed=5, about={"data": str(path)})
     assert str(found.command) == (
         f"fellowship run judge --data 'my prompts.jsonl' --map prompt=task --limit 2 --model judge={MODEL} --seed 5"
@@ -309,7 +309,7 @@ def test_a_run_of_the_command_line_says_the_same(tmp_path: Path) -> None:
     cassette = tmp_path / "source"
     import anyio
 
-    anyio.run(lambda: play(library("judge"), open_dataset(data, comparison=True), cassette, Settings(client=SPOKEN)))
+    anyio.run(lambda: play(library("judge"), open_dataset(data, takes="comparison"), cassette, Settings(client=SPOKEN)))
     command = of(cassette).command
     played = fellowship(*command.words[1:3], "--data", data, *command.words[5:], "--cassette", cassette, "--out", run)
     assert played.exit_code == 0, played.stderr

@@ -14,7 +14,7 @@ from fellowship.scenarios import open_dataset
 def items(tmp_path: Path, *rows: dict[str, Any], mapping: dict[str, str] | None = None) -> list[Item]:
     path = tmp_path / "d.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return list(open_dataset(path, comparison=True, mapping=mapping))
+    return list(open_dataset(path, takes="comparison", mapping=mapping))
 
 
 def said(item: Item) -> dict[str, str]:
@@ -113,5 +113,5 @@ def test_llmbar_and_pandalm_say_who_was_better_by_numbers(tmp_path: Path) -> Non
 def test_labels_are_not_looked_for_where_nothing_is_compared(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text(json.dumps({"prompt": "p", "human": "An answer that a person wrote."}) + "\n")
-    (item,) = open_dataset(path, comparison=False)
+    (item,) = open_dataset(path, takes="instruction")
     assert (item.human, item.metadata) == ((), {"human": "An answer that a person wrote."})

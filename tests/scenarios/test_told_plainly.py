@@ -58,7 +58,7 @@ async def judged(data: Path, out: Path, **changed: object) -> None:
     """Judge one item, which is as always but for what is changed."""
     row = {"id": "i0", "prompt": "and so on, " * 20, "a": "Answer a", "b": "Answer b", "tags": ["x"], **changed}
     data.write_text(json.dumps(row) + "\n")
-    await play(library("judge"), open_dataset(data, comparison=True), out, Settings(client=ScriptedModel()))
+    await play(library("judge"), open_dataset(data, takes="comparison"), out, Settings(client=ScriptedModel()))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_miss_shows_the_words_that_differ_and_not_the_marks_around_them(
     data.write_text(data.read_text().replace("Answer b", "Quite another answer"))
     settings = Settings(cassette=FileCassette.read(calls))
     with pytest.raises(CassetteMiss) as caught:
-        await play(library("judge"), open_dataset(data, comparison=True), tmp_path / "again", settings)
+        await play(library("judge"), open_dataset(data, takes="comparison"), tmp_path / "again", settings)
     recorded, now = str(caught.value).splitlines()[1:]
     assert "Answer b" in recorded
     assert "Quite another answer" in now

@@ -10,6 +10,8 @@ from .confusions import confusions
 from .forest import Line, forest
 from .frontier import frontiers
 from .histograms import histograms
+from .prices import prices
+from .waves import waves
 
 MOST = 24
 """Raters in a plot; the tables have all."""
@@ -19,11 +21,26 @@ MOST_GROUPS = 6
 def plots(report: Report) -> dict[str, tuple[Plot, ...]]:
     """Return plots by the name of their section; none without figures to show."""
     return {
+        "answers": tuple(_prices(report)),
         "agreement": (*_kappas(report), *_confusions(report)),
         "juries": tuple(_frontiers(report)),
+        "debates": tuple(_waves(report)),
         "bias": tuple(_flips(report)),
         "scores": tuple(_histograms(report)),
     }
+
+
+def _prices(report: Report) -> Iterator[Plot]:
+    ways = [way for way in report.answers.ways if way.decision.n and way.calls] if report.answers is not None else []
+    if len(ways) < 2:
+        return
+    shown = sorted(ways, key=lambda way: (not way.frontier, -(way.decision.accuracy or 0.0)))[:MOST]
+    about = (
+        "The share of questions that are answered rightly, with its 95 % interval, against model calls an item. The "
+        f"line joins those that no other beats: {', '.join(way.name for way in shown if way.frontier)}."
+        f"{_cut(len(ways), len(shown))}"
+    )
+    yield prices("prices", "Accuracy against calls", about, shown)
 
 
 def _kappas(report: Report) -> Iterator[Plot]:
@@ -86,6 +103,19 @@ def _frontiers(report: Report) -> Iterator[Plot]:
             f"{_cut(len(groups), len(shown))}"
         )
         yield frontiers("frontier", "Cost and kappa of juries", about, shown)
+
+
+def _waves(report: Report) -> Iterator[Plot]:
+    ways = () if report.debates is None else report.debates.ways
+    known = [each for each in ways if each.waves > 1]
+    if known:
+        shown = known[:MOST_GROUPS]
+        about = (
+            "How many pairs of agents hold the same, and on how many items what most of them hold is right, each time "
+            f"they are asked, with 95 % intervals.{_cut(len(known), len(shown))}"
+        )
+        panels = [(each.variant or f"{len(each.agents)} agents", each) for each in shown]
+        yield waves("waves", "Agreement and accuracy, wave by wave", about, panels)
 
 
 def _flips(report: Report) -> Iterator[Plot]:

@@ -1,0 +1,62 @@
+"""The branches of a conversation: each knows its own agents, and what its `each` stands at."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..protocols.messages import Fact
+from .asking import NAMED
+from .steps import EachStep
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One of several branches that are played together; a conversation that does not branch has one."""
+
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The branch's own agents, by the name that its steps have for them."""
+    bound: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each `$name` stands for: a text, or the name of a draft or candidate."""
+    foreign: frozenset[str] = frozenset()
+    """The agents of other branches: what they say does not count in this one."""
+    label: str | None = None
+    """Which branch it is, in words; none for a conversation that does not branch."""
+
+    def own(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return agents as this branch has them."""
+        if not self.names:
+            return tuple(names)
+        return tuple(self.names.get(name, name) for name in names)
+
+    def said(self, said: Sequence[tuple[str, Fact]]) -> Sequence[tuple[str, Fact]]:
+        """Return what counts in this branch of all that was said."""
+        if not self.foreign:
+            return said
+        return [(who, fact) for who, fact in said if who not in self.foreign]
+
+    def words(self, text: str | None) -> str | None:
+        """Return a step's words, with what every `$name` stands for."""
+        if text is None or "$" not in text:
+            return text
+        return NAMED.sub(self._filled, text)
+
+    def _filled(self, use: re.Match[str]) -> str:
+        return "$" if use[1] == "$" else self.bound[use[1]]
+
+    def standing_at(self, name: str, value: str) -> "Lane":
+        """Return the same branch, with a name standing for something."""
+        return Lane(self.names, {**self.bound, name: value}, self.foreign, self.label)
+
+    def branched(self, step: EachStep, values: Sequence[str]) -> list["Lane"]:
+        """Return the branches in which steps are played together, within this one."""
+        count = len(values)
+        own = [
+            {base: f"{self.names.get(base, base)}-{number}" for base in step.own} for number in range(1, step.most + 1)
+        ]
+        lanes: list[Lane] = []
+        for number, value in enumerate(values):
+            others = {name for place, names in enumerate(own[:count]) if place != number for name in names.values()}
+            label = value if self.label is None else f"{self.label} / {value}"
+            names, bound = {**self.names, **own[number]}, {**self.bound, step.name: value}
+            lanes.append(Lane(names, bound, self.foreign | others, label))
+        return lanes
