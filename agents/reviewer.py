@@ -28,7 +28,7 @@ class Reviewer(Participant):
 
     def __init__(self, profile: Profile, item: Item) -> None:
         super().__init__(profile, item)
-        self._given = 0
+        self._reviews = 0
         self._reviewed: set[str] = set()
         """Drafts, by name."""
 
@@ -75,7 +75,7 @@ class Reviewer(Participant):
             lambda problem: self.once_more(dialogue, problem, form.shape),
         )
         self.spoke(dialogue, on=command.on)
-        self._given += 1
+        self._reviews += 1
         self._reviewed.update(names)
         await context.emit(
             FeedbackGiven(
@@ -85,7 +85,7 @@ class Reviewer(Participant):
                 score=reply.score,
                 scale=command.scale,
                 requests=requests,
-                number=self._given,
+                number=self._reviews,
                 on=names or None,
                 asked=asked,
             )
