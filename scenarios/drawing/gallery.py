@@ -22,8 +22,8 @@ HEAD = """\
 # Gallery
 
 The scenarios that come with the package, and how each goes. Columns are who takes part, time goes down. A line leads
-from the dots of those who are heard to the arrows of those who hear them; a dashed one from the second round on. `fellowship draw
-SCENARIO` draws your own. `make docs` writes this page.
+from the dots of those who are heard to the arrows of those who hear them; a dashed one from the second round on.
+`fellowship draw SCENARIO` draws your own. `make docs` writes this page.
 """
 
 

@@ -44,7 +44,8 @@ def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
 
 def _said(text: str) -> str:
     """Return a text as it may stand in a diagram."""
-    return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", clean(text).translate(_OURS)))
+    plain = clean(text).translate(_OURS).replace("$$", "#36;#36;")  # two of them begin a formula
+    return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", plain))
 
 
 def _lines(*texts: str) -> str:

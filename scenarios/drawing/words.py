@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
@@ -11,11 +11,13 @@ from ...agents import PERSONAS, ROLES, Persona
 from ...protocols.aggregation import RULES, Rule
 from ...protocols.judging import Judging
 from ...protocols.models import ModelSettings
-from ...protocols.registry import Registry
 from ...protocols.selection import PICKS
 from ...protocols.stopping import PREDICATES, QUANTITIES
 from .. import spec
 from ..parameter import Parameter
+
+if TYPE_CHECKING:
+    from ...protocols.registry import Registry
 
 MODELS: dict[str, type[BaseModel]] = {
     "A scenario": spec.Scenario,
@@ -64,17 +66,28 @@ FLAGS = {
     "weighs": "Each counts as much as its agent's weight.",
     "alone": "Takes one vote, that of `by`.",
 }
+REGISTRIES: "dict[str, tuple[Registry[Any], str]]" = {
+    "Roles": (ROLES, "What an agent's `role` may be."),
+    "Personas": (PERSONAS, "What an agent's `persona` may be, beside the scenario's own `personas`."),
+    "Conditions": (PREDICATES, "What `when` and `until` take."),
+    "Quantities": (QUANTITIES, "What `when` and `until` compare with a number by `>=`, `<=`, `>`, `<` or `==`."),
+    "Aggregation rules": (RULES, "What `decide`, and the `rule` of judges, may be."),
+    "Ways to pick": (PICKS, "What `pick` may be."),
+}
+"""By heading: the names that may stand somewhere, and where."""
 HEAD = """\
 # Every word of the scenario language
 
-Each table is one mapping of a scenario's file: its keys, what they may be, and what they are where they are left out. `$NAME` of a
-[parameter](#a-parameter) may stand in the place of a value. [The guide](scenarios.md) says how they go together. `make docs` writes this page.
+Each table is one mapping of a scenario's file: its keys, what they may be, and what they are where they are left out.
+`$NAME` of a [parameter](#a-parameter) may stand in the place of a value. [The guide](scenarios.md) says how they go
+together. `make docs` writes this page.
 """
 FOOT = """\
 ## Words in place of names and conditions
 
-`everyone` and `nobody` stand for all agents and for none, where `hears` takes names. `decided` stands for a condition in the `until` of a step
-that asks for ballots in turn: no vote still to come could change the verdict. What is *level* comes to what the `ties` of the `decide` say.
+`everyone` and `nobody` stand for all agents and for none, where `hears` takes names. `decided` stands for a condition
+in the `until` of a step that asks for ballots in turn: no vote still to come could change the verdict. What is *level*
+comes to what the `ties` of the `decide` say.
 """
 
 
@@ -162,11 +175,10 @@ def _list(part: Mapping[str, Any]) -> str:
 
 
 def _mapping(part: Mapping[str, Any]) -> str:
-    inner = part.get("additionalProperties")
-    if not isinstance(inner, dict):
-        inner = next(iter(cast("dict[str, dict[str, Any]]", part.get("patternProperties", {})).values()), {})
-    found = _sort(cast("dict[str, Any]", inner))
-    return f"a mapping of names, each to {found}"
+    patterned = cast("dict[str, Any]", part.get("patternProperties", {}))
+    inner: object = next(iter(patterned.values()), part.get("additionalProperties"))
+    known = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+    return f"a mapping of names, each to {_sort(known)}"
 
 
 def _bounds(part: Mapping[str, Any]) -> str:
@@ -183,15 +195,7 @@ def _bounds(part: Mapping[str, Any]) -> str:
 
 
 def _registries() -> Iterator[str]:
-    tables: dict[str, tuple[Registry[Any], str]] = {
-        "Roles": (ROLES, "What an agent's `role` may be."),
-        "Personas": (PERSONAS, "What an agent's `persona` may be, beside the scenario's own `personas`."),
-        "Conditions": (PREDICATES, "What `when` and `until` take."),
-        "Quantities": (QUANTITIES, "What `when` and `until` compare with a number by `>=`, `<=`, `>`, `<` or `==`."),
-        "Aggregation rules": (RULES, "What `decide`, and the `rule` of judges, may be."),
-        "Ways to pick": (PICKS, "What `pick` may be."),
-    }
-    for heading, (registry, about) in tables.items():
+    for heading, (registry, about) in REGISTRIES.items():
         rows = [f"| `{name}` | {_cell(told(registry[name], name))} |" for name in registry]
         yield "\n".join([f"## {heading}\n", f"{about}\n", "| name | what it is |", "|---|---|", *rows, ""])
 
