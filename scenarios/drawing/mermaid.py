@@ -8,7 +8,7 @@ from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme
 from .text import clean
 
-_OURS = str.maketrans({each: f"#{ord(each)};" for each in '#;<>{}%\\`"$&'})
+_OURS = str.maketrans({each: f"#{ord(each)};" for each in '#;<>{}%\\`"&'})
 """What means something to Mermaid, or to the page around it, as the entities that it takes for the characters."""
 _WORD = re.compile(r"\b(end)\b", re.IGNORECASE)
 """A word that Mermaid takes for its own, wherever it stands."""
