@@ -10,6 +10,7 @@ from ...protocols.errors import DeclarationError
 from ...runtime.log import LogReader
 from ..debates import debates_of
 from ..directory import LOG, runs_in
+from ..measures.accuracy import Answering
 from ..measures.agreed import Agreement, Settings
 from ..measures.agreement import agreement
 from ..measures.bias import Bias, bias
@@ -22,6 +23,7 @@ from ..measures.reference import reference_of
 from ..measures.winrate import WinRates, win_rates
 from ..ratings import Ratings, read_ratings, run_ratings
 from ..ratings.table import HUMAN
+from ..solutions import answers_of
 from .contest import Contest, Group, contests, group_of, groups_of
 from .facts import RunFacts, facts_of
 from .paper import Paper, paper_on
@@ -59,6 +61,8 @@ class Report(Frozen):
     """Of a sweep: judge, jury and debate by model."""
     groups: tuple[Group, ...]
     """Juries that stored votes allow."""
+    answers: Answering | None
+    """How questions were answered; None of a run that gives no answers."""
     debates: Debates | None
     """Of a run in which agents hear one another before they give an opinion; else None."""
     paper: Paper | None
@@ -117,7 +121,8 @@ def report_of(path: Path, reference: str | None = None) -> Report:
         if record.get("scenario", {}).get("gives") != "verdict":
             gives = record.get("scenario", {}).get("gives", "").removesuffix("s")
             why = f"it gives {gives}s, and not verdicts" if gives else "its log does not say what was played"
-            return _with_plugins(_without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log)), run=log)
+            found = _without_votes(facts, (), f"No figures of raters: {why}.", debates_of(log))
+            return _with_plugins(_with_answers(found, answers_of(log)), run=log)
         played, debates = played_of(record), debates_of(log)
         ratings = Ratings.of(run_ratings(log), str(path))
         if not len(ratings):
@@ -125,6 +130,20 @@ def report_of(path: Path, reference: str | None = None) -> Report:
             return _with_plugins(_without_votes(facts, played, why, debates), run=log)
         found = report(ratings, reference, played=played, facts=facts, data=facts.data, debates=debates)
         return _with_plugins(found, ratings=ratings, run=log)
+
+
+def _with_answers(found: Report, answers: Answering | None) -> Report:
+    """Return a report with how questions were answered, of a run that gives answers."""
+    if answers is None:
+        return found
+    why: tuple[str, ...] = ()
+    if not any(way.items for way in answers.ways):
+        why = ("No accuracy: no item has an outcome yet.",)
+    elif not any(way.decision.n for way in answers.ways):
+        why = ("No accuracy: no question has a known answer.",)
+    return found.model_copy(
+        update={"answers": answers, "items": sum(way.items for way in answers.ways), "missing": why}
+    )
 
 
 def _with_plugins(found: Report, *, ratings: Ratings | None = None, run: LogReader | None = None) -> Report:
@@ -174,6 +193,7 @@ def report(
         strategies=by_strategy(played, ratings, found.raters) if swept else (),
         contests=contests(played, ratings, name, found.raters, groups) if swept and name is not None else (),
         groups=groups,
+        answers=None,
         debates=debates,
         paper=paper_on(data),
         agreement=found,
@@ -197,6 +217,7 @@ def _without_votes(facts: RunFacts, played: tuple[Played, ...], why: str, debate
         strategies=(),
         contests=(),
         groups=(),
+        answers=None,
         debates=debates,
         paper=None,
         agreement=None,

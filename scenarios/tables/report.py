@@ -8,6 +8,7 @@ from ..measures.distribution import Bar
 from ..measures.estimate import Estimate
 from ..report.report import Report
 from . import contest, debating
+from .accuracy import answer_tables
 from .agreement import agreement_tables
 from .bias import bias as bias_tables
 from .jury import jury_tables
@@ -28,6 +29,7 @@ def sections(report: Report) -> tuple[Section, ...]:
     about = facts(report)
     found = [
         Section("facts", "What this is of", brief=(about,), tables=(about,)),
+        *_answers(report),
         *_strategies(report),
         *_contest(report),
         *_paper(report),
@@ -48,6 +50,16 @@ def _plugins(report: Report) -> Iterator[Section]:
     if tables:
         lead = ("Measures that plugins have brought; what they say is theirs.",)
         yield Section("plugins", "Measures of plugins", lead, tables, tables)
+
+
+def _answers(report: Report) -> Iterator[Section]:
+    if report.answers is not None and any(way.items for way in report.answers.ways):
+        tables = answer_tables(report.answers)
+        lead = (
+            "How often the decision is the known answer, and what talking has changed in that.",
+            "Intervals that overlap widely tell no two ways apart.",
+        )
+        yield Section("answers", "Questions answered", lead, tables, tables)
 
 
 def _strategies(report: Report) -> Iterator[Section]:

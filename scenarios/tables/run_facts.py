@@ -22,11 +22,16 @@ def title(report: Report) -> str:
 
 def facts(report: Report) -> Table:
     """Return the facts of a run, or of a file."""
-    rows = [*(_run(report.run, len(report.played)) if report.run is not None else ()), *_votes(report)]
+    rows = [*(_run(report.run, _played(report)) if report.run is not None else ()), *_votes(report)]
     notes = [f"line {bad.line}: {bad.what}" for bad in report.bad_rows[:BAD]]
     if len(report.bad_rows) > BAD:
         notes.append(f"and {count(len(report.bad_rows) - BAD)} more rows that are no votes (--json has all)")
     return Table("What this is of", ("", ""), tuple(rows), words=2, notes=tuple(notes))
+
+
+def _played(report: Report) -> int:
+    """Return in how many ways items were played."""
+    return len(report.played) if report.answers is None else len(report.answers.ways)
 
 
 def warnings(report: Report) -> tuple[str, ...]:
@@ -41,7 +46,8 @@ def warnings(report: Report) -> tuple[str, ...]:
             )
         if run.status.failed:
             causes = ", ".join(f"{count(number)} by {error}" for error, number in run.status.failures.items())
-            told.append(f"Failed, counted as unread and in no kappa: {count(run.status.failed)} items ({causes}).")
+            where = "in no figure" if report.answers is not None else "counted as unread and in no kappa"
+            told.append(f"Failed, {where}: {count(run.status.failed)} items ({causes}).")
         if run.status.state == "failed" and run.status.why:
             told.append(f"The run was stopped: {run.status.why}.")
     if report.bad_rows:

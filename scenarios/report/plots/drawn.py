@@ -10,6 +10,7 @@ from .confusions import confusions
 from .forest import Line, forest
 from .frontier import frontiers
 from .histograms import histograms
+from .prices import prices
 from .waves import waves
 
 MOST = 24
@@ -20,12 +21,26 @@ MOST_GROUPS = 6
 def plots(report: Report) -> dict[str, tuple[Plot, ...]]:
     """Return plots by the name of their section; none without figures to show."""
     return {
+        "answers": tuple(_prices(report)),
         "agreement": (*_kappas(report), *_confusions(report)),
         "juries": tuple(_frontiers(report)),
         "debates": tuple(_waves(report)),
         "bias": tuple(_flips(report)),
         "scores": tuple(_histograms(report)),
     }
+
+
+def _prices(report: Report) -> Iterator[Plot]:
+    ways = [way for way in report.answers.ways if way.decision.n and way.calls] if report.answers is not None else []
+    if len(ways) < 2:
+        return
+    shown = sorted(ways, key=lambda way: (not way.frontier, -(way.decision.accuracy or 0.0)))[:MOST]
+    about = (
+        "The share of questions that are answered rightly, with its 95 % interval, against model calls an item. The "
+        f"line joins those that no other beats: {', '.join(way.name for way in shown if way.frontier)}."
+        f"{_cut(len(ways), len(shown))}"
+    )
+    yield prices("prices", "Accuracy against calls", about, shown)
 
 
 def _kappas(report: Report) -> Iterator[Plot]:
