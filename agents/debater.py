@@ -1,11 +1,15 @@
-"""The debater: argues about the candidates in the light of what the others say, and votes like a juror."""
+"""The debater: argues about answers, or a question, in the light of what the others say, and votes like a juror."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ..protocols.debate import ArgumentMade, MakeArgument
+from ..protocols.items import Slot
+from ..protocols.judging import Order
 from ..protocols.messages import Command, Fact
 from ..protocols.ports import Context
 from .juror import Juror
+from .participant import SHOWN
 from .prompt import Prompt
 
 
@@ -14,24 +18,28 @@ class Debater(Juror):
 
     gives: ClassVar[frozenset[type[Fact]]] = frozenset({ArgumentMade, *Juror.gives})
     prompt: ClassVar[Prompt] = Prompt.from_file("debater.md")
+    fills: ClassVar[Mapping[str, frozenset[str]]] = {**Juror.fills, "argument": SHOWN | {"round", "side"}}
 
     async def answer(self, command: Command[Fact], context: Context) -> None:
-        """Make an argument, or vote."""
+        """Make an argument, or what else it is asked for."""
         if not isinstance(command, MakeArgument):
             await super().answer(command, context)
             return
         order = command.order
-        dialogue = self.dialogue(order)
-        candidates = self.candidates(order)
-        request = self.render("argument", dialogue, order, candidates=candidates, round=command.round)
-        if not dialogue:
-            dialogue.open(self.render("system", dialogue))
-        completion, _ = await dialogue.text(
-            context.model,
-            self.profile.settings,
-            request,
-            lambda problem: self.render("again", dialogue, problem=problem, shape=""),
+        completion = await self.write(
+            "argument",
+            command,
+            context,
+            order,
+            candidates=self.shown(order),
+            round=command.round,
+            side=self._side(command.side or self.profile.side, order),
         )
-        self.spoke(dialogue, order)
         cut_off = completion.finish_reason == "length"
         await context.emit(ArgumentMade(round=command.round, text=completion.text.strip(), cut_off=cut_off))
+
+    def _side(self, slot: Slot | None, order: Order) -> str | None:
+        """Return the label under which the candidate to argue for is shown; None where there is none."""
+        if slot is None or len(self.item.candidates) < len(order):
+            return None
+        return "AB"[order.index(slot)]

@@ -1,11 +1,12 @@
 """What an agent and its model have said to one another."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeVar
 
 from ..protocols.errors import UnreadAnswer
+from ..protocols.hearing import Heard
 from ..protocols.items import Turn
 from ..protocols.models import ChatMessage, Completion, ModelCall, ModelSettings
 from ..protocols.ports import ModelClient
@@ -28,19 +29,35 @@ def _system(text: str) -> ChatMessage:
 class Dialogue:
     """The messages so far. An agent talks on a fork and keeps it only when all went well."""
 
-    __slots__ = ("_messages", "taken")
+    __slots__ = ("_messages", "kept_back", "taken")
 
-    def __init__(self, messages: Iterable[ChatMessage] = (), taken: int = 0) -> None:
+    def __init__(
+        self, messages: Iterable[ChatMessage] = (), taken: int = 0, kept_back: tuple[Heard, ...] = ()
+    ) -> None:
         self._messages = list(messages)
         self.taken = taken
-        """How much of what the agent has heard was told in it."""
+        """How much of what the agent has heard is done with in it."""
+        self.kept_back = kept_back
+        """What was heard of that and not told, because one draft was at issue and it was on others."""
 
     def __bool__(self) -> bool:
         return bool(self._messages)
 
     def fork(self) -> "Dialogue":
         """Return a dialogue that goes on from here by itself."""
-        return Dialogue(self._messages, self.taken)
+        return Dialogue(self._messages, self.taken, self.kept_back)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the last word is the model's: a dialogue that broke off at a request cannot be gone on with."""
+        return bool(self._messages) and self._messages[-1].role == "assistant"
+
+    def took(self, heard: Sequence[Heard], concerns: Callable[[Heard], bool] | None = None) -> None:
+        """Note that all that was heard was told in it, as far as it concerns what was at issue."""
+        if concerns is not None:
+            fresh = (*self.kept_back, *heard[self.taken :])
+            self.kept_back = tuple(each for each in fresh if not concerns(each))
+        self.taken = len(heard)
 
     def digest(self, request: str) -> str:
         """Return a digest of all that was said so far and of the next request: the same where the same is asked."""

@@ -1,21 +1,21 @@
 """Prompts: Jinja2 templates, rendered in its sandbox, one file an agent and a block for each thing it is told."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, meta, nodes
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..protocols.errors import DeclarationError, Problem, nearest
 
 FOLDER = Path(__file__).parent / "prompts"
+INCLUDED = re.compile(r'\{% include "([a-z]+\.md)" %\}')
+"""A tag for which a file beside the prompts stands."""
 OF_MANY = frozenset(
-    {
-        *("persona", "instructions", "comparing", "strategy", "together", "scale", "shape", "most", "confidence"),
-        "answers",
-    }
+    ("persona", "instructions", "comparing", "strategy", "together", "scale", "shape", "most", "confidence")
 )
 """Variables whose values are of many conversations: a block that uses no others is rendered once for each of them."""
 REMEMBERED = 256
@@ -39,13 +39,14 @@ class Prompt:
 
     def __init__(self, source: str) -> None:
         """Take the text of a template; raises jinja2.TemplateSyntaxError where it is none."""
+        source = INCLUDED.sub(_included, source)
         self._template = _environment().from_string(source)
         self._globals = dict(self._template.globals)
         self.names = _names(source)
         """The variables of each block, those of the files it includes among them."""
         self._uses = {block: tuple(sorted(names)) for block, names in self.names.items() if names <= OF_MANY}
         self._rendered: dict[tuple[object, ...], str] = {}
-        self.digest = blake2b(_whole(source).encode(), digest_size=16).hexdigest()
+        self.digest = blake2b(source.encode(), digest_size=16).hexdigest()
         """Names this wording, included files and all; it changes with every character."""
 
     @classmethod
@@ -106,10 +107,8 @@ def variables(role: type[object], block: str) -> frozenset[str]:
 
     Of a role of several hats: what all of them that have the block give it. Empty where the role has no such block.
     """
-    kinds = [kind for kind in (role, *_hats(role)) if any(block in prompt for prompt in _own(kind))]
-    given = [
-        frozenset(getattr(kind, "every", ())) | getattr(kind, "fills", {}).get(block, frozenset()) for kind in kinds
-    ]
+    kinds = [kind for kind in _hats(role) if any(block in prompt for prompt in _own(kind))]
+    given = [frozenset(getattr(kind, "every", ())) | getattr(kind, "fills", {}).get(block, frozenset()) for kind in kinds]
     return frozenset.intersection(*given) if given else frozenset()
 
 
@@ -128,7 +127,8 @@ def wording(role: type[object]) -> str:
 
 
 def _hats(role: type[object]) -> tuple[type[object], ...]:
-    return getattr(role, "hats", ())
+    """Return the roles that a role is composed of: as a rule itself."""
+    return getattr(role, "hats", ()) or (role,)
 
 
 def _own(role: type[object]) -> Iterator[Prompt]:
@@ -139,7 +139,7 @@ def _own(role: type[object]) -> Iterator[Prompt]:
 
 
 def _prompts(role: type[object]) -> Iterator[Prompt]:
-    for kind in (role, *_hats(role)):
+    for kind in _hats(role):
         yield from _own(kind)
 
 
@@ -157,9 +157,6 @@ def _undeclared(body: list[nodes.Node]) -> set[str]:
     found = meta.find_undeclared_variables(template)
     if any(name.name == "self" for name in template.find_all(nodes.Name)):
         found.add("self")  # whatever other blocks use
-    for name in meta.find_referenced_templates(template):
-        if name is not None:
-            found |= _undeclared(_parsed((FOLDER / name).read_text(encoding="utf-8")).body)
     return found
 
 
@@ -172,13 +169,13 @@ def _wrong(name: str, text: str, blocks: Mapping[str, str]) -> Iterator[Problem]
     try:
         template = _parsed(text)
         _environment().from_string(text)
-        _undeclared(template.body)
     except TemplateSyntaxError as error:
         yield Problem(f"{place}, line {error.lineno}: {error.message}")
         return
-    except (TemplateNotFound, OSError) as error:
-        yield Problem(f"{place}: it includes a file that is not there: {error}")
-        return
+    for part in template.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        known = isinstance(part, nodes.Include) and isinstance(part.template, nodes.Const)
+        if not known or not (FOLDER / Path(str(part.template.value)).name).is_file():
+            yield Problem(f"{place}, line {part.lineno}: it takes in a template that is not there")
     for part in template.find_all(nodes.Block):
         yield Problem(f"{place}, line {part.lineno}: it is a block, and has none in it; say {part.name!r} beside it")
     for part in template.find_all(nodes.Getattr):
@@ -186,8 +183,7 @@ def _wrong(name: str, text: str, blocks: Mapping[str, str]) -> Iterator[Problem]
             yield Problem(f"{place}, line {part.lineno}: self.{part.attr} is not given{nearest(part.attr, blocks)}")
 
 
-def _whole(source: str) -> str:
-    """Return the text of a template followed by that of the files it includes."""
-    included = meta.find_referenced_templates(_environment().parse(source))
-    files = sorted({name for name in included if name is not None})
-    return "\0".join([source, *(_whole((FOLDER / name).read_text(encoding="utf-8")) for name in files)])
+def _included(tag: re.Match[str]) -> str:
+    """Return the file that a tag includes, so that nothing is looked up while rendering; else the tag."""
+    path = FOLDER / tag[1]
+    return INCLUDED.sub(_included, path.read_text(encoding="utf-8").rstrip("\n")) if path.is_file() else tag[0]

@@ -228,7 +228,7 @@ def _sure(*, confidence: bool) -> tuple[str, tuple[type[Reply], ...]]:
 def direct_form(*, confidence: bool = False) -> Form[DirectReply]:
     """Return the form of a direct comparison."""
     more, sure = _sure(confidence=confidence)
-    return Form(f"verdict{more}", _scored(DirectReply, 1, sure=sure))
+    return Form(f"verdict{more}", _scored(DirectReply, 1, sure=sure) if sure else DirectReply)
 
 
 @cache

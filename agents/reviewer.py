@@ -1,26 +1,30 @@
 """The reviewer: evaluates drafts, scores them and says what to change."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ..protocols.errors import NothingToDecide
 from ..protocols.generation import DraftWritten
-from ..protocols.hearing import Heard
 from ..protocols.items import Item
 from ..protocols.messages import Command, Fact, named
 from ..protocols.ports import Context
 from ..protocols.review import FeedbackGiven, GiveFeedback
-from .agent import Agent
-from .dialogue import Dialogue
+from .agent import worded
+from .participant import SHOWN, Participant
 from .profile import Profile
 from .prompt import Prompt
 from .replies import feedback_form
 
 
-class Reviewer(Agent):
+class Reviewer(Participant):
     """Gives feedback; keeps its own earlier feedback in mind."""
 
-    gives: ClassVar[frozenset[type[Fact]]] = frozenset({FeedbackGiven})
+    gives: ClassVar[frozenset[type[Fact]]] = frozenset({FeedbackGiven, *Participant.gives})
     prompt: ClassVar[Prompt] = Prompt.from_file("reviewer.md")
+    fills: ClassVar[Mapping[str, frozenset[str]]] = {
+        **Participant.fills,
+        "feedback": SHOWN | {"answers", "remarks", "known", "scale", "shape"},
+    }
 
     def __init__(self, profile: Profile, item: Item) -> None:
         super().__init__(profile, item)
@@ -28,8 +32,13 @@ class Reviewer(Agent):
         self._reviewed: set[str] = set()
         """Drafts, by name."""
 
+    def forget(self) -> None:
+        """Forget what was heard, and every dialogue, with the drafts it had seen in it."""
+        super().forget()
+        self._reviewed.clear()
+
     async def answer(self, command: Command[Fact], context: Context) -> None:
-        """Give feedback on what was heard since the last time.
+        """Give feedback on what was heard since the last time, or on the draft it is to be on.
 
         Raises:
             NothingToDecide: nothing was heard.
@@ -38,29 +47,36 @@ class Reviewer(Agent):
             await super().answer(command, context)
             return
         dialogue = self.dialogue()
-        told = self._told(dialogue, command)
-        if not told:
+        told = [heard for heard in self.told(dialogue, command.on) if heard.fact.said()]
+        drafts = [heard for heard in told if isinstance(heard.fact, DraftWritten)]
+        if not told or (command.on is not None and not drafts):
             raise NothingToDecide(f"{self.profile.name} has heard nothing new to review (see `hears`)")
-        form = feedback_form(command.scale)
-        drafts = tuple(
-            named(heard.speaker, heard.fact.version) for heard in told if isinstance(heard.fact, DraftWritten)
+        names = tuple(
+            named(heard.speaker, heard.fact.version) for heard in drafts if isinstance(heard.fact, DraftWritten)
         )
-        words = tuple((heard.speaker, said) for heard in told if (said := heard.fact.said()))
-        known = bool(drafts) and self._reviewed.issuperset(drafts)
-        request = self.render("feedback", dialogue, heard=words, known=known)
-        if not dialogue:
-            dialogue.open(self.render("system", dialogue, shape=form.shape, scale=command.scale))
+        form = feedback_form(command.scale)
+        given = {
+            "heard": worded(told),
+            "answers": worded(drafts),
+            "remarks": worded([heard for heard in told if heard not in drafts]),
+            "candidates": () if drafts else self.shown("ab"),
+            "known": bool(names) and self._reviewed.issuperset(names),
+            "scale": command.scale,
+            "shape": form.shape,
+        }
+        request = self.request(("feedback", "form"), command, dialogue, **given)
+        self.begin(dialogue)
         asked = dialogue.digest(request)
         reply, requests = await dialogue.reply(
             context.model,
             self.profile.settings,
             request,
             form,
-            lambda problem: self.render("again", dialogue, problem=problem, shape=form.shape),
+            lambda problem: self.once_more(dialogue, problem, form.shape),
         )
-        self.spoke(dialogue)
+        self.spoke(dialogue, on=command.on)
         self._given += 1
-        self._reviewed.update(drafts)
+        self._reviewed.update(names)
         await context.emit(
             FeedbackGiven(
                 round=command.round,
@@ -70,17 +86,7 @@ class Reviewer(Agent):
                 scale=command.scale,
                 requests=requests,
                 number=self._given,
-                on=drafts or None,
+                on=names or None,
                 asked=asked,
             )
         )
-
-    def _told(self, dialogue: Dialogue, command: GiveFeedback) -> list[Heard]:
-        """Return what is to be reviewed: the draft that is named, or all that was heard since the last time."""
-        if command.on is None:
-            return self.heard[dialogue.taken :]
-        return [
-            heard
-            for heard in self.heard
-            if isinstance(heard.fact, DraftWritten) and named(heard.speaker, heard.fact.version) == command.on
-        ]

@@ -45,9 +45,14 @@ def _winner_settled(read: Sequence[Verdict], remaining: int, *, first: bool) -> 
 
     Where a split does not come to a tie, majority and unique mode are the same: the most votes win, or nobody has won.
     """
-    counts = {verdict: read.count(verdict) for verdict in dict.fromkeys((*read, "a", "b", "tie"))}
-    leader = max(counts, key=lambda verdict: counts[verdict])  # of several the one voted first
-    return all(counts[leader] - counts[other] > remaining - first for other in counts if other != leader)
+    order: list[Verdict] = list(dict.fromkeys((*read, "a", "b", "tie")))
+    counts = [read.count(verdict) for verdict in order]
+    leader = counts.index(max(counts))  # of several the one voted first
+    return all(
+        counts[leader] - count > remaining - (first and leader < place)
+        for place, count in enumerate(counts)
+        if place != leader
+    )
 
 
 def _mode_settled(a: int, b: int, tie: int, remaining: int) -> bool:

@@ -90,27 +90,47 @@ def verdict_of(score_a: float | Fraction, score_b: float | Fraction) -> Verdict:
 
 
 def reconciled(ballots: Sequence[Ballot], rule: Reconcile) -> tuple[Verdict, float | None, float | None]:
-    """Return verdict and mean scores of one juror's ballots over its orders.
+    """Return verdict and mean scores of one juror's ballots over its orders, and its samples in each.
 
-    A ballot that is unread makes the whole vote unread: half an answer is not an answer.
+    Where several were cast in one order, those that are unread do not count. An order of which none could be read makes
+    the whole vote unread: half an answer is not an answer. By the rule `mean`, the mean of all scores decides, in which
+    each order weighs the same; by the rule `tie`, and where there are no scores, each order stands for its most
+    frequent verdict (of several equally frequent ones: a tie), and orders that disagree are a tie. Means are compared
+    as exact fractions, so that rounding decides nothing.
 
     Raises:
         ValueError: there is no ballot.
     """
     if not ballots:
         raise ValueError("nothing to reconcile: no ballots")
-    if any(ballot.verdict == "unread" for ballot in ballots):
+    if len(ballots) == 1:
+        only = ballots[0]
+        return (only.verdict, None, None) if only.verdict == "unread" else (only.verdict, only.score_a, only.score_b)
+    orders = {ballot.order: [each for each in ballots if each.order == ballot.order] for ballot in ballots}
+    read = [[ballot for ballot in cast if ballot.verdict != "unread"] for cast in orders.values()]
+    if not all(read):
         return "unread", None, None
-    score_a = _mean([ballot.score_a for ballot in ballots])
-    score_b = _mean([ballot.score_b for ballot in ballots])
-    verdicts = {ballot.verdict for ballot in ballots}
-    if len(verdicts) == 1:
-        return ballots[0].verdict, score_a, score_b
-    if rule == "mean" and score_a is not None and score_b is not None:
-        return verdict_of(score_a, score_b), score_a, score_b
-    return "tie", score_a, score_b
+    mean_a = _mean([[ballot.score_a for ballot in cast] for cast in read])
+    mean_b = _mean([[ballot.score_b for ballot in cast] for cast in read])
+    verdicts = {_most_frequent([ballot.verdict for ballot in cast]) for cast in read}
+    scores = (None, None) if mean_a is None or mean_b is None else (float(mean_a), float(mean_b))
+    if rule == "mean" and mean_a is not None and mean_b is not None:
+        return verdict_of(mean_a, mean_b), *scores
+    return verdicts.pop() if len(verdicts) == 1 else "tie", *scores
 
 
-def _mean(scores: list[float | None]) -> float | None:
-    known = [score for score in scores if score is not None]
-    return sum(known) / len(known) if len(known) == len(scores) else None
+def _most_frequent(verdicts: Sequence[Verdict]) -> Verdict:
+    counts = {verdict: verdicts.count(verdict) for verdict in verdicts}
+    first = [verdict for verdict, count in counts.items() if count == max(counts.values())]
+    return first[0] if len(first) == 1 else "tie"
+
+
+def _mean(orders: Sequence[Sequence[float | None]]) -> Fraction | None:
+    """Return the mean of each order's mean score; None where a ballot has none. A score counts as its decimal form."""
+    means: list[Fraction] = []
+    for scores in orders:
+        known = [Fraction(str(score)) for score in scores if score is not None]
+        if len(known) < len(scores):
+            return None
+        means.append(sum(known, Fraction(0)) / len(known))
+    return sum(means, Fraction(0)) / len(means)

@@ -21,13 +21,13 @@ class VoteCast(Fact):
     score_a: float | None = None
     score_b: float | None = None
     confidence: float | None = None
-    """Mean over the ballots, where it was asked for."""
+    """Mean over the ballots that could be read, where it was asked for."""
 
     def said(self, order: Order = "ab") -> str:
-        """Return the reasons given, then the vote, in the listener's terms; nothing of a vote that is unread."""
+        """Return the reasons given, then the vote and how sure it is, in the listener's terms; nothing of an unread one."""
         if self.verdict == "unread":
             return ""
-        words = [_reason(ballot, order) for ballot in self.ballots if ballot.reason]
+        words = [_reason(ballot, order) for ballot in self.ballots if ballot.verdict != "unread" and ballot.reason]
         ab = order == "ab"
         if self.score_a is None or self.score_b is None:
             verdict = self.verdict if ab else MIRRORED[self.verdict]
@@ -35,6 +35,8 @@ class VoteCast(Fact):
         else:
             scores = (self.score_a, self.score_b) if ab else (self.score_b, self.score_a)
             words.append(f"Scores: A {scores[0]:g}, B {scores[1]:g}")
+        if self.confidence is not None:
+            words.append(f"Confidence: {self.confidence:g}")
         return "\n\n".join(words)
 
 

@@ -13,11 +13,15 @@ from dotenv import find_dotenv, load_dotenv
 from . import play_commands
 from .commands import (
     agreement,
+    asking,
     bias,
+    draw,
     export,
     health,
     jury,
     measure,
+    new,
+    plan,
     plugins,
     rank,
     report,
@@ -28,6 +32,7 @@ from .commands import (
 )
 from .console import (
     DONE,
+    GIVEN_FIRST,
     WITH_FAILURES,
     WRONG_USE,
     AsJson,
@@ -53,12 +58,16 @@ DIFFERENT = 1
 __all__ = [
     "agreement",
     "app",
+    "asking",
     "bias",
+    "draw",
     "export",
     "health",
     "jury",
     "main",
     "measure",
+    "new",
+    "plan",
     "play_commands",
     "plugins",
     "rank",
@@ -114,7 +123,8 @@ def _root(
     ] = False,
     plugin: Plugins = None,
 ) -> None:
-    del version, plugin  # its callback, and every command, have seen to it
+    del version  # its callback has seen to it
+    GIVEN_FIRST.set(tuple(plugin or ()))
 
 
 @app.command("list")

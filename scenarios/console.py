@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 
 Parameters = ParamSpec("Parameters")
+GIVEN_FIRST: ContextVar[tuple[Path, ...]] = ContextVar("GIVEN_FIRST", default=())
+"""The plugins that are named before the command."""
 Run = Annotated[Path, typer.Argument(help="A run's directory.", show_default=False)]
 ScenarioName = Annotated[str, typer.Argument(help="A library scenario or a file.", show_default=False)]
 AsJson = Annotated[
@@ -75,7 +78,7 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
         secrets = secrets_of(os.environ)
         try:
-            with hiding(secrets), loaded(*_given_first()):
+            with hiding(secrets), loaded(*GIVEN_FIRST.get()):
                 command(*args, **kwargs)
         except FellowshipError as error:
             with hiding(secrets):
@@ -90,14 +93,6 @@ def plainly(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(DONE) from error
 
     return wrapped
-
-
-def _given_first() -> tuple[Path, ...]:
-    """Return the plugins that are named before the command."""
-    from click import get_current_context
-
-    context = get_current_context(silent=True)
-    return tuple(context.find_root().params.get("plugin") or ()) if context is not None else ()
 
 
 def plugged(command: Callable[..., None]) -> Callable[..., None]:

@@ -95,6 +95,14 @@ class Dataset:
                 break
         return replace(self, size=size, later_turns=later, unknown=unknown), problems
 
+    def item(self, row: Row, place: int = 1) -> Item:
+        """Return the item of one row; raises DeclarationError with all that is wrong with it."""
+        problems: list[Problem] = []
+        item = self._item(place, row, problems)
+        if item is None:
+            raise DeclarationError(problems)
+        return item
+
     def _item(self, place: int, row: Row, problems: list[Problem]) -> Item | None:
         values: dict[str, str | None] = {}
         talk = Asked((), "")

@@ -42,7 +42,7 @@ def debates_of(log: LogReader, key: Key = answering.key) -> Debates | None:
     Raises:
         LogError: the log is damaged.
     """
-    debated = Debated()
+    debated = Debated(tuple(_records(log)))
     for found in debates_in(log, key):
         if isinstance(found, Debate):
             debated.add(found)
@@ -59,8 +59,7 @@ def debates_in(log: LogReader, key: Key = answering.key) -> Iterator[Debate | st
     Raises:
         LogError: the log is damaged.
     """
-    record: dict[str, Any] = orjson.loads(log.meta("played") or "{}")
-    records: dict[str, dict[str, Any]] = record.get("variants", {"": record})
+    records = _records(log)
     played = {name: Played.of(each["scenario"]) for name, each in records.items() if _may_hear(each.get("scenario"))}
     if not played:
         return
@@ -80,6 +79,13 @@ def debates_in(log: LogReader, key: Key = answering.key) -> Iterator[Debate | st
             raise damaged(log.path, f"event {event.sequence} is not what it was") from error
 
 
+def _records(log: LogReader) -> dict[str, dict[str, Any]]:
+    """Return what was noted of each way in which items were played."""
+    record: dict[str, Any] = orjson.loads(log.meta("played") or "{}")
+    variants: dict[str, dict[str, Any]] = record.get("variants", {"": record})
+    return variants
+
+
 class _Talks:
     """The conversations that have no outcome yet."""
 
@@ -95,7 +101,7 @@ class _Talks:
             variant = content["item"].get("variant") or ""
             self._talks.pop(content.get("over") or "", None)
             if variant in self._played:
-                self._talks[name] = Talk(self._played[variant], content["item"], variant)
+                self._talks[name] = Talk(self._played[variant], content, variant)
         elif name not in self._talks:
             return None  # of a way without hearing; or a damaged log has lost its beginning
         elif event.kind not in ("item_finished", "item_failed"):

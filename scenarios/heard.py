@@ -11,6 +11,8 @@ from .measures.opinions import Debate, Opinion, Sort, Wave
 
 VERDICTS = ("a", "b", "tie")
 PAIR = 2
+META = ".by"
+"""How the place ends at which a meta-judge is asked."""
 SORTS: dict[str, Sort] = {"vote_cast": "ballot", "draft_written": "answer"}
 
 Key = Callable[[str, Answers, Sequence[str]], str | None]
@@ -73,7 +75,8 @@ class Talk:
     """What a conversation has come to so far."""
 
     played: Played
-    item: dict[str, Any]
+    opened: dict[str, Any]
+    """The first fact of it."""
     variant: str
     _asked: dict[int, _Asked] = field(default_factory=dict[int, _Asked])
     """By the sequence of the command."""
@@ -110,6 +113,12 @@ class Talk:
         if asked is not None and event.kind in ("vote_cast", "draft_written", "argument_made"):
             asked.fact, asked.kind, asked.body = event.sequence, event.kind, content
 
+    @property
+    def item(self) -> dict[str, Any]:
+        """Return what it is about."""
+        item: dict[str, Any] = self.opened["item"]
+        return item
+
     def debates(self, key: Key) -> Iterator[Debate]:
         """Return the debate, as one of ballots and one of answers where there were both; none without opinions."""
         answered = [asked for asked in self._asked.values() if asked.fact]
@@ -123,6 +132,7 @@ class Talk:
             truth, values = self._known(sort, key)
             yield Debate(
                 item=str(self.item["id"]).removeprefix(f"{self.variant}/" if self.variant else ""),
+                number=self.opened["number"],
                 variant=self.variant,
                 sort=sort,
                 waves=waves,
@@ -209,11 +219,13 @@ class Talk:
         return key(answer, self.played.answers, tuple(self.item.get("choices", ())))
 
     def _over(self, given: Sequence[_Given]) -> set[int]:
-        """Return opinions given once, in a step of one's own, over two or more of another step: those of a chair."""
+        """Return opinions of a meta-judge, and those given once, in a step of their own, over two of another."""
         times = Counter(each.asked.agent for each in given)
         sizes = Counter(each.block for each in given)
         found: set[int] = set()
         for each in given:
+            if each.asked.step.endswith(META):
+                found.add(each.asked.command)
             if times[each.asked.agent] == 1 and sizes[each.block] == 1:
                 before = [
                     other.block

@@ -86,9 +86,15 @@ def run(
         typer.Option(help="A cassette, or a run: its recorded answers come in place of all calls.", show_default=False),
     ] = None,
     no_export: NoExport = False,  # noqa: FBT002 - typer's way
+    ask_above: Annotated[
+        str | None,
+        typer.Option(help="On a terminal: ask before a new run that may take more. [5usd,10000calls]"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Play a scenario for every item of a data set; the same command goes on with what was broken off."""
     from . import hub
+    from .commands.asking import ask_first
     from .datasets import open_dataset, read_mapping
     from .directory import MARK, noted
     from .run import play
@@ -109,6 +115,8 @@ def run(
     with ExitStack() as stack:
         recorded = _cassette(cassette, stack) if cassette is not None else None
         settings = options.settings(plan, seed=seed, about=about, accept_changes=accept_changes, cassette=recorded)
+        if not yes:
+            ask_first(plan, dataset, settings, directory, ask_above)
         go_on = f"The same command, with --out {directory}, goes on where this left off."
         played = functools.partial(play, plan, dataset, directory)
         carry_out(played, settings, directory, options, go_on, export=not no_export)

@@ -18,7 +18,7 @@ from ..protocols.lifecycle import (
     LetterUndelivered,
     OutcomeSetAside,
 )
-from ..protocols.messages import Message
+from ..protocols.messages import Fact, Message
 from ..protocols.pairing import PairsMade
 
 LONGEST_ANSWER = 80
@@ -40,6 +40,8 @@ def remark(speaker: str, message: Message) -> str:  # noqa: PLR0911 - one for ea
             return f"{message.agent} is recused"
         case LetterUndelivered():
             return f"Dead letter {message.letter} to {message.to}: {message.reason}"
+        case Fact() if words := message.said():
+            return f"{speaker}: {message.kind}: {words}"
         case _:
             return f"{speaker}: {message.kind}"
 

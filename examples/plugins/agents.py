@@ -30,7 +30,8 @@ class FactChecker(Juror):
 
     prompt: ClassVar[Prompt] = Prompt(
         "{% block check %}List what these answers claim, and say of each claim whether it is true.\n"
-        "{% for _, text in candidates %}\n<answer-{{ mark }}>\n{{ text }}\n</answer-{{ mark }}>{% endfor %}{% endblock %}"
+        "{% for _, text in candidates %}\n<answer-{{ mark }}>\n{{ text }}\n</answer-{{ mark }}>{% endfor %}"
+        "{% endblock %}"
     )
 
     async def answer(self, command: Command[Fact], context: Context) -> None:

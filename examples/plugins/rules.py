@@ -11,8 +11,8 @@ from fellowship.protocols.selection import Picking, Scores
 @plugins.rule("unanimous")
 def unanimous(votes: Sequence[Voted]) -> Verdict:
     """What all say; a tie as soon as one says otherwise."""
-    verdicts = {vote.verdict for vote in votes}
-    return verdicts.pop() if len(verdicts) == 1 else "tie"
+    first = votes[0].verdict
+    return first if all(vote.verdict == first for vote in votes) else "tie"
 
 
 @plugins.pick("middle")

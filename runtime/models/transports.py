@@ -26,7 +26,8 @@ def serve(provider: str, transport: str) -> None:
     """
     if provider in PROVIDERS:
         raise KeyError(provider)
-    PROVIDERS[provider] = Provider(f"http://{provider}.invalid", key_needed=False)
+    # An address on this machine: what it answers costs nothing, and is not kept in place of what its next version says.
+    PROVIDERS[provider] = Provider(f"http://localhost/{provider}", key_needed=False)
     SERVED[provider] = transport
 
 

@@ -43,10 +43,9 @@ def tell_missing(log: "LogReader") -> None:
     from ...runtime.tracing import plain
     from .. import terminal
     from ..directory import PLUGINS
-    from ..plugins.playing import missing_words
+    from ..plugins.playing import missing
 
-    for name, noted in json.loads(log.meta(PLUGINS) or "{}").items():
-        words = missing_words(name, noted)
-        if words is not None:
-            told = f"fellowship: the run was played with {words}, to see all that was said"
-            terminal.err().print(Text(plain(told), style="yellow"), soft_wrap=True)
+    words = missing(json.loads(log.meta(PLUGINS) or "{}"))
+    if words:
+        told = f"fellowship: the run was played with {words}, to see all that was said"
+        terminal.err().print(Text(plain(told), style="yellow"), soft_wrap=True)

@@ -74,7 +74,8 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" version="1.1" width="{width:g}" height="{height:g}" '
             f'viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-title {name}-about">\n'
             f'<title id="{name}-title">{said(title)}</title>\n<desc id="{name}-about">{said(about)}</desc>\n'
-            f'<style>{css(theme)}</style>\n<rect width="{width:g}" height="{height:g}" class="page"/>\n{shapes}\n</svg>\n'
+            f"<style>{css(theme)}</style>\n"
+            f'<rect width="{width:g}" height="{height:g}" class="page"/>\n{shapes}\n</svg>\n'
         )
 
 

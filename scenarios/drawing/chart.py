@@ -20,13 +20,13 @@ from ..steps import (
     WhenStep,
 )
 from . import remarks
-from .lanes import Lanes
-from .picture import Bar, Frame, Hearing, Part, Picture, Row, Turn, Voice
+from .columns import Columns
+from .picture import TIMES, Bar, Frame, Hearing, Part, Picture, Row, Turn, Voice
 
 Ears = dict[str, dict[str, bool]]
 """Whom each agent listens to; True: from the second round on only."""
 Said = dict[int, tuple[str, ...]]
-"""The kinds of facts that each lane has stated."""
+"""The kinds of facts that each column has stated."""
 
 
 def pictures(plan: Playable) -> tuple[Picture, ...]:
@@ -39,18 +39,18 @@ def pictures(plan: Playable) -> tuple[Picture, ...]:
 
 def picture(plan: Plan) -> Picture:
     """Return the picture of a scenario."""
-    scenario, lanes = plan.scenario, Lanes(plan)
-    rows = _Walk(lanes).rows(plan.flow)
+    scenario, columns = plan.scenario, Columns(plan)
+    rows = _Walk(columns).rows(plan.flow)
     name = scenario.scenario
-    return Picture(name, name, scenario.about, scenario.takes, scenario.gives, lanes.lanes, rows)
+    return Picture(name, name, scenario.about, scenario.takes, scenario.gives, columns.columns, rows)
 
 
 def _swept(plan: Swept) -> Iterator[Picture]:
     alike: dict[object, list[tuple[Picture, Variant]]] = {}
     for variant in plan.variants.values():
         drawn = picture(variant.plan)
-        bare = tuple(replace(lane, about=()) for lane in drawn.lanes)
-        alike.setdefault(replace(drawn, lanes=bare, rows=tuple(map(_unjudged, drawn.rows))), []).append(
+        bare = tuple(replace(column, about=()) for column in drawn.columns)
+        alike.setdefault(replace(drawn, columns=bare, rows=tuple(map(_unjudged, drawn.rows))), []).append(
             (drawn, variant)
         )
     for group in alike.values():
@@ -77,8 +77,8 @@ def _unjudged(row: Row) -> Row:
 class _Walk:
     """What is known on the way through a flow."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
         self._ears: Ears = {}
         self._said: Said = {}
         self._later: Said = {}
@@ -89,7 +89,6 @@ class _Walk:
         return tuple(map(self._row, steps))
 
     def _row(self, step: Step) -> Row:
-        told = self._lanes.told
         match step:
             case AskStep():
                 return self._turn(step)
@@ -99,6 +98,12 @@ class _Walk:
                 return self._when(step)
             case EachStep():
                 return self._each(step)
+            case _:
+                return self._bar(step)
+
+    def _bar(self, step: DecideStep | PickStep | PairStep) -> Bar:
+        told = self._columns.told
+        match step:
             case DecideStep():
                 text = f"decide: {step.name}" if step.of == "ballot" else f"decide on an answer: {step.name}"
                 return Bar(text, tuple(remarks.of_decision(step, told)))
@@ -109,7 +114,7 @@ class _Walk:
 
     def _judges(self, step: PickStep | PairStep) -> tuple[Voice, ...]:
         what = "scores" if isinstance(step, PickStep) and step.pick.needs == "scores" else "compares"
-        return tuple(Voice(lane, what) for lane in self._lanes.numbers(step.jury.judges))
+        return tuple(Voice(column, what) for column in self._columns.numbers(step.jury.judges))
 
     # ways
 
@@ -169,7 +174,7 @@ class _Walk:
             instructions=remarks.shortened(step.instructions),
             one=step.assign is not None,
         )
-        for number in self._lanes.numbers(step.agents):
+        for number in self._columns.numbers(step.agents):
             self._said = _merged(self._said, {number: (step.wanted,)})
         return turn
 
@@ -177,44 +182,42 @@ class _Walk:
         return any(other in self._ears.get(name, {}) for name in names for other in names)
 
     def _voices(self, step: AskStep) -> Iterator[Voice]:
-        lanes = [self._lanes.of(name) for name in step.agents]
-        if not step.in_turn or step.shuffled:  # those of a lane need not stand together
-            lanes.sort()
-        for lane, several in groupby(lanes):
+        columns = [self._columns.of(name) for name in step.agents]
+        if not step.in_turn or step.shuffled:  # those of a column need not stand together
+            columns.sort()
+        for column, several in groupby(columns):
             count = len(tuple(several))
-            yield Voice(lane, step.wanted if count == 1 or step.assign else f"{step.wanted} ×{count}")
+            yield Voice(column, step.wanted if count == 1 or step.assign else f"{step.wanted} {TIMES}{count}")
 
     def _hearing(self, step: AskStep) -> Iterator[Hearing]:
         """Return who of those asked hears what was said before the step."""
         now: dict[int, set[int]] = {}
         late: dict[int, set[int]] = {}
         for name in step.agents:
-            listener = self._lanes.of(name)
+            listener = self._columns.of(name)
             for other, later in self._ears.get(name, {}).items():
-                speaker = self._lanes.of(other)
+                speaker = self._columns.of(other)
                 if speaker in self._said and not later:
                     now.setdefault(listener, set()).add(speaker)
                 elif speaker in self._said or speaker in self._later:
                     late.setdefault(listener, set()).add(speaker)
         late = {listener: heard - now.get(listener, set()) for listener, heard in late.items()}
-        asked = self._lanes.numbers(step.agents)
+        asked = self._columns.numbers(step.agents)
         yield from self._rails(now, asked, self._said)
         yield from (replace(each, later=True) for each in self._rails(late, asked, self._later))
 
     def _rails(self, heard: Mapping[int, set[int]], asked: Iterable[int], said: Said) -> Iterator[Hearing]:
         """Return who hears whom: in one where everyone hears the same, but for itself."""
-        listening = {lane: speakers for lane, speakers in heard.items() if speakers}
-        with_self = {frozenset(speakers | {lane}) for lane, speakers in listening.items()}
+        listening = {column: speakers for column, speakers in heard.items() if speakers}
+        with_self = {frozenset(speakers | {column}) for column, speakers in listening.items()}
         if len(listening) > 1 and len(with_self) == 1 and set(listening) == set(asked):
-            listening = dict.fromkeys(listening, set(next(iter(with_self))))
+            listening = {column: {*speakers, column} for column, speakers in listening.items()}
         by_heard: dict[tuple[int, ...], list[int]] = {}
-        for lane, speakers in sorted(listening.items()):
-            by_heard.setdefault(tuple(sorted(speakers)), []).append(lane)
-        for speakers, listeners in by_heard.items():
-            facts = dict.fromkeys(
-                fact for lane in speakers for fact in (*said.get(lane, ()), *self._said.get(lane, ()))
-            )
-            yield Hearing(speakers, tuple(listeners), tuple(facts))
+        for column, speakers in sorted(listening.items()):
+            by_heard.setdefault(tuple(sorted(speakers)), []).append(column)
+        known = _merged(self._said, said)
+        for several, listeners in by_heard.items():
+            yield Hearing(several, tuple(listeners), tuple(known.get(column, ()) for column in several))
 
 
 def _branched(name: str, own: Mapping[str, tuple[str, ...]], branch: int) -> str:
@@ -222,8 +225,8 @@ def _branched(name: str, own: Mapping[str, tuple[str, ...]], branch: int) -> str
 
 
 def _merged(one: Said, other: Said) -> Said:
-    lanes = sorted({*one, *other})
-    return {lane: tuple(dict.fromkeys((*one.get(lane, ()), *other.get(lane, ())))) for lane in lanes}
+    columns = sorted({*one, *other})
+    return {column: tuple(dict.fromkeys((*one.get(column, ()), *other.get(column, ())))) for column in columns}
 
 
 def _either(one: Ears, other: Ears) -> Ears:

@@ -1,9 +1,10 @@
 """A picture as a sequence diagram of Mermaid."""
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
-from .picture import Bar, Frame, Hearing, Picture, Row, Turn, Voice
+from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme
 from .text import clean
 
@@ -13,10 +14,14 @@ _WORD = re.compile(r"\b(end)\b", re.IGNORECASE)
 """A word that Mermaid takes for its own, wherever it stands."""
 _WRAP = re.compile(r"^((?:no)?wrap):", re.IGNORECASE)
 BREAK = "<br/>"
+LONGEST = 48
+"""Characters of a line in a note."""
+MOST_ARROWS = 3
+"""Of one step; more are a note."""
 
 
 def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
-    """Return pictures as one diagram; of several, each has its participants in a box, and its rows after the others'."""
+    """Return pictures as one diagram; of several, each has its participants in a box, and its rows in turn."""
     lines = [] if theme == "auto" else [f'%%{{init: {{"theme": "{"dark" if theme == "dark" else "default"}"}}}}%%']
     lines.append("sequenceDiagram")
     several = len(pictures) > 1
@@ -33,13 +38,18 @@ def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
 def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
     """Return a page with the diagram, as GitHub and others show it."""
     names = ", ".join(dict.fromkeys(picture.name for picture in pictures))
-    abouts = "\n\n".join(dict.fromkeys(clean(picture.about) for picture in pictures if picture.about))
-    return f"# {names}\n\n{abouts}{'\n\n' if abouts else ''}```mermaid\n{mermaid(pictures, theme=theme)}```\n"
+    abouts = dict.fromkeys(f"{clean(picture.about)}\n\n" for picture in pictures if picture.about)
+    return f"# {names}\n\n{''.join(abouts)}```mermaid\n{mermaid(pictures, theme=theme)}```\n"
 
 
 def _said(text: str) -> str:
     """Return a text as it may stand in a diagram."""
     return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", clean(text).translate(_OURS)))
+
+
+def _lines(*texts: str) -> str:
+    """Return texts, each on lines of its own, as they may stand in a note: Mermaid breaks none."""
+    return BREAK.join(_said(line) for text in texts if text for line in textwrap.wrap(clean(text), LONGEST))
 
 
 def _spelled(match: re.Match[str]) -> str:
@@ -50,15 +60,15 @@ def _spelled(match: re.Match[str]) -> str:
 class _Diagram:
     def __init__(self, picture: Picture, prefix: str) -> None:
         self.picture = picture
-        self._ids = [f"{prefix}{number}" for number in range(1, len(picture.lanes) + 1)]
+        self._ids = [f"{prefix}{number}" for number in range(1, len(picture.columns) + 1)]
         self.all = self._over(range(len(self._ids)))
 
     def participants(self, *, boxed: bool) -> Iterator[str]:
         if boxed:
             yield f"box transparent {_said(self.picture.title)}"
-        for name, lane in zip(self._ids, self.picture.lanes, strict=True):
-            more = (lane.role if lane.role != lane.title else "", *lane.about)
-            yield f"participant {name} as {BREAK.join(_said(line) for line in (lane.title, *more) if line)}"
+        for name, column in zip(self._ids, self.picture.columns, strict=True):
+            more = (column.role if column.role != column.title else "", *column.about)
+            yield f"participant {name} as {_lines(column.title, *more)}"
         if boxed:
             yield "end"
 
@@ -68,49 +78,54 @@ class _Diagram:
                 case Turn():
                     yield from self._turn(row)
                 case Bar():
-                    yield f"Note over {self.all}: {BREAK.join(map(_said, filter(None, (row.text, _joined(row.remarks)))))}"
+                    yield f"Note over {self.all}: {_lines(row.text, _joined(row.remarks))}"
                     yield from (self._note((voice,)) for voice in row.voices)
                 case Frame():
                     yield from self._frame(row)
 
-    def _over(self, lanes: Sequence[int]) -> str:
+    def _over(self, columns: Sequence[int]) -> str:
         """Return the outermost of some participants: a note spans what is between."""
-        ends = (min(lanes), max(lanes))
-        return ",".join(dict.fromkeys(self._ids[lane] for lane in ends))
+        ends = (min(columns), max(columns))
+        return ",".join(dict.fromkeys(self._ids[column] for column in ends))
 
     def _note(self, voices: Sequence[Voice]) -> str:
         """Return a note over one who speaks."""
-        lane = voices[0].lane
-        return f"Note over {self._ids[lane]}: {BREAK.join(_said(voice.text) for voice in voices)}"
+        column = voices[0].column
+        return f"Note over {self._ids[column]}: {BREAK.join(_said(voice.text) for voice in voices)}"
 
     def _turn(self, turn: Turn) -> Iterator[str]:
-        lanes = [voice.lane for voice in turn.voices]
+        columns = [voice.column for voice in turn.voices]
         for hearing in turn.hearing:
             yield from self._heard(hearing)
         quoted = f"“{turn.instructions}”" if turn.instructions else ""
-        told = [*filter(None, (_joined(turn.remarks), quoted))]
+        told = (_joined(turn.remarks), quoted)
         if len(turn.voices) == 1:
-            yield f"Note over {self._ids[lanes[0]]}: {BREAK.join(_said(line) for line in (turn.voices[0].text, *told))}"
+            yield f"Note over {self._ids[columns[0]]}: {_lines(turn.voices[0].text, *told)}"
             return
-        if told:
-            yield f"Note over {self._over(lanes)}: {BREAK.join(map(_said, told))}"
+        if any(told):
+            yield f"Note over {self._over(columns)}: {_lines(*told)}"
         for before, voice in zip((None, *turn.voices), turn.voices, strict=False):
             if before is not None and turn.chained and turn.aloud:
-                yield f"{self._ids[before.lane]}->>{self._ids[voice.lane]}: {_said(before.text)}"
+                yield f"{self._ids[before.column]}->>{self._ids[voice.column]}: {_said(before.text)}"
             yield self._note((voice,))
 
     def _heard(self, hearing: Hearing) -> Iterator[str]:
-        facts = _said(", ".join(hearing.facts)) or "heard"
-        if hearing.later:
-            facts = f"{facts}, from the second round on"
-        arrow = "-->>" if hearing.later else "->>"
-        if len(hearing.heard) > 1 and hearing.heard == hearing.by:
-            yield f"Note over {self._over(hearing.by)}: all hear one another: {facts}"
+        """Return an arrow from each who is heard to each who hears; of many, a note."""
+        late = ", from the second round on" if hearing.later else ""
+        arrows = [
+            (speaker, facts, listener)
+            for speaker, facts in zip(hearing.heard, hearing.facts, strict=True)
+            for listener in hearing.by
+            if listener != speaker or hearing.heard == hearing.by
+        ]
+        if len(arrows) > MOST_ARROWS:
+            facts = ", ".join(dict.fromkeys(fact for _, facts, _ in arrows for fact in facts))
+            told = f"{_who(hearing, self.picture.columns)}: {facts}{late}"
+            yield f"Note over {self._over((*hearing.heard, *hearing.by))}: {_lines(told)}"
             return
-        for speaker in hearing.heard:
-            for listener in hearing.by:
-                if listener != speaker or hearing.heard == hearing.by:
-                    yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {facts}"
+        arrow = "-->>" if hearing.later else "->>"
+        for speaker, stated, listener in arrows:
+            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {_said(', '.join(stated) + late)}"
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         first, *others = frame.parts
@@ -122,6 +137,18 @@ class _Diagram:
             yield f"else {'' if part.title == 'else' else _said(part.title)}".rstrip()
             yield from (f"    {line}" for line in self.rows(part.rows))
         yield "end"
+
+
+def _who(hearing: Hearing, columns: Sequence[Column]) -> str:
+    """Return in words who hears whom."""
+    if len(hearing.by) == len(columns) and set(hearing.heard) == set(hearing.by):
+        return "all hear one another"
+    others = ", ".join(columns[number].title for number in hearing.heard if number not in hearing.by)
+    listeners = ", ".join(columns[number].title for number in hearing.by)
+    if set(hearing.by) <= set(hearing.heard):
+        return f"{listeners} hear one another{f' and {others}' if others else ''}"
+    speakers = ", ".join(columns[number].title for number in hearing.heard)
+    return f"{listeners} {'hears' if len(hearing.by) == 1 else 'hear'} {speakers}"
 
 
 def _joined(remarks: Sequence[str]) -> str:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+"""Before how many of a kind there are."""
+
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Column:
     """A column: one agent, or several who are always asked together."""
 
     title: str
@@ -17,20 +20,20 @@ class Lane:
 class Voice:
     """Somebody speaks."""
 
-    lane: int
+    column: int
     text: str
-    """The kind of fact, and how many of a lane state one: `ballot`, `answer ×5`."""
+    """The kind of fact, and how many of a column state one: `ballot`, or `answer`, times five."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Those of some lanes know what those of others have said."""
+    """Those of some columns know what those of others have said."""
 
     heard: tuple[int, ...]
     by: tuple[int, ...]
-    """Where a lane is heard and hears, each of it hears the others, and itself it knows."""
-    facts: tuple[str, ...]
-    """The kinds of facts that were said by those heard."""
+    """Where a column is heard and hears, each of it hears the others, and itself it knows."""
+    facts: tuple[tuple[str, ...], ...]
+    """The kinds of facts that each of those heard has stated."""
     later: bool = False
     """Whether there is something to hear from the second round on only."""
 
@@ -94,5 +97,5 @@ class Picture:
     about: str
     takes: str
     gives: str
-    lanes: tuple[Lane, ...]
+    columns: tuple[Column, ...]
     rows: tuple[Row, ...]

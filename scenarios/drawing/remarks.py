@@ -33,28 +33,21 @@ def of_asking(step: AskStep, *, hearing: bool) -> Iterator[str]:
         yield _order(step, hearing=hearing)
     if isinstance(step.hears, spec.Graph):
         yield _graph(step.hears)
-    if step.anonymous:
-        yield "anonymous"
     if step.exclude is not None:
         yield EXCLUDED[step.exclude]
-    if step.side is not None:
-        yield f"for {step.side}"
-    if step.on is not None:
-        yield f"on {step.on}"
-    if step.apart:
-        yield "one for each feedback"
-    if step.replaces:
-        yield "in place of all before it"
-    if step.wanted == "criteria":
-        yield f"{step.most} at most"
-    if step.wanted == "ballot":
-        yield of_judging(step.judging)
-    elif step.wanted == "feedback":
-        yield f"with a score out of {step.judging.scale}"
-    elif step.wanted == "answer" and step.judging.confidence:
-        yield "with confidence"
-    if step.until is not None:
-        yield f"until {step.until}"
+    words = {
+        "anonymous": step.anonymous,
+        f"for {step.side}": step.side is not None,
+        f"on {step.on}": step.on is not None,
+        "one for each feedback": step.apart,
+        "in place of all before it": step.replaces,
+        f"{step.most} at most": step.wanted == "criteria",
+        of_judging(step.judging): step.wanted == "ballot",
+        f"with a score out of {step.judging.scale}": step.wanted == "feedback",
+        "with confidence": step.wanted == "answer" and step.judging.confidence,
+        f"until {step.until}": step.until is not None,
+    }
+    yield from (told for told, is_so in words.items() if is_so)
 
 
 def _order(step: AskStep, *, hearing: bool) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .canvas import LARGE, LINE, PLAIN, SMALL, Canvas
-from .picture import Bar, Frame, Hearing, Lane, Picture, Row, Turn, Voice
+from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme, role_class
 from .text import packed, width, wrapped
 
@@ -25,7 +25,7 @@ def svg(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
     """Return pictures, one below the other, as one SVG; the same pictures give the same bytes."""
     canvas = Canvas()
     side = MARGIN + INSET * max(_depth(picture.rows) for picture in pictures)
-    least = max(LEAST, *(sum(_widths(picture.lanes)) for picture in pictures))
+    least = max(LEAST, *(sum(_widths(picture.columns)) for picture in pictures))
     sheets = [_Sheet(picture, canvas, side, least) for picture in pictures]
     y = MARGIN
     for sheet in sheets:
@@ -65,7 +65,7 @@ class _Sheet:
     def __init__(self, picture: Picture, canvas: Canvas, side: float, least: float) -> None:
         self._picture = picture
         self._canvas = canvas
-        widths = _widths(picture.lanes)
+        widths = _widths(picture.columns)
         more = (least - sum(widths)) / len(widths)
         self._boxes = widths
         self._middles: list[float] = []
@@ -91,13 +91,13 @@ class _Sheet:
         return y
 
     def _heads(self, y: float) -> float:
-        sizes = [_head_lines(lane) for lane in self._picture.lanes]
+        sizes = [_head_lines(column) for column in self._picture.columns]
         height = max(_height(bold, PLAIN) + _height(plain, SMALL) for bold, plain in sizes) + 12
-        for lane, middle, broad, (bold, plain) in zip(
-            self._picture.lanes, self._middles, self._boxes, sizes, strict=True
+        for column, middle, broad, (bold, plain) in zip(
+            self._picture.columns, self._middles, self._boxes, sizes, strict=True
         ):
             box = broad - 10
-            self._canvas.box(middle - box / 2, y, box, height, role_class(lane.role))
+            self._canvas.box(middle - box / 2, y, box, height, role_class(column.role))
             at = y + (height - _height(bold, PLAIN) - _height(plain, SMALL)) / 2
             for lines, kind, size in ((bold, "bold flat middle", PLAIN), (plain, "flat middle", SMALL)):
                 for line in lines:
@@ -128,10 +128,10 @@ class _Sheet:
         tops: dict[int, float] = {}
         for number, voice in enumerate(turn.voices):
             at = top + (number * STEP if turn.chained else 0)
-            tops.setdefault(voice.lane, at)
+            tops.setdefault(voice.column, at)
             self._voice(voice, at, maybe=turn.one)
             if number and turn.aloud and turn.chained:
-                self._stair(turn.voices[number - 1].lane, voice.lane, at)
+                self._stair(turn.voices[number - 1].column, voice.column, at)
         for number, hearing in enumerate(turn.hearing):
             shift = (number - (len(turn.hearing) - 1) / 2) * 8
             self._rail(hearing, y + RAIL * number + RAIL / 2, tops, shift)
@@ -139,26 +139,28 @@ class _Sheet:
         return top + BOX + steps * STEP + GAP
 
     def _voice(self, voice: Voice, y: float, *, maybe: bool = False) -> None:
-        middle, broad = self._middles[voice.lane], self._boxes[voice.lane] - 22
-        kind = role_class(self._picture.lanes[voice.lane].role)
+        middle, broad = self._middles[voice.column], self._boxes[voice.column] - 22
+        kind = role_class(self._picture.columns[voice.column].role)
         self._canvas.box(middle - broad / 2, y, broad, BOX, f"{kind} maybe" if maybe else kind)
         line = wrapped(voice.text, broad - 8, PLAIN, most=1)[0]
         self._canvas.text(middle, y + (BOX - PLAIN * LINE) / 2, line, "flat middle", size=PLAIN)
 
-    def _stair(self, before: int, lane: int, y: float) -> None:
+    def _stair(self, before: int, column: int, y: float) -> None:
         """Draw an arrow from below what the one before said to the side of what this one says."""
         start, middle = self._middles[before], y + BOX / 2
-        half = (self._boxes[lane] - 22) / 2
-        right = self._middles[lane] > start
-        end = self._middles[lane] - half if right else self._middles[lane] + half
+        half = (self._boxes[column] - 22) / 2
+        right = self._middles[column] > start
+        end = self._middles[column] - half if right else self._middles[column] + half
         self._canvas.line(((start, y - STEP + BOX), (start, middle), (end, middle)), "rail")
         self._canvas.head(end, middle, towards="right" if right else "left")
 
     def _rail(self, hearing: Hearing, y: float, tops: dict[int, float], shift: float) -> None:
         """Draw a line from dots on the columns of those heard to arrows on the columns of those who hear."""
         canvas, both = self._canvas, set(hearing.heard) & set(hearing.by)
-        dots = [self._middles[lane] + shift - (ASIDE if lane in both else 0) for lane in hearing.heard]
-        ends = [(self._middles[lane] + shift + (ASIDE if lane in both else 0), tops[lane]) for lane in hearing.by]
+        dots = [self._middles[column] + shift - (ASIDE if column in both else 0) for column in hearing.heard]
+        ends = [
+            (self._middles[column] + shift + (ASIDE if column in both else 0), tops[column]) for column in hearing.by
+        ]
         along = sorted((*dots, *(x for x, _ in ends)))
         kind = "rail later" if hearing.later else "rail"
         canvas.line(((along[0], y), (along[-1], y)), kind)
@@ -219,23 +221,23 @@ def _turns(rows: Sequence[Row]) -> list[Turn]:
     return found
 
 
-def _needed(lane: Lane) -> float:
+def _needed(column: Column) -> float:
     """Return how broad a column is."""
-    lines = [width(lane.title, PLAIN), *(width(line, SMALL) for line in (lane.role, *lane.about))]
+    lines = [width(column.title, PLAIN), *(width(line, SMALL) for line in (column.role, *column.about))]
     return min(max(NARROWEST, max(lines) + 30), WIDEST)
 
 
-def _widths(lanes: Sequence[Lane]) -> list[float]:
+def _widths(columns: Sequence[Column]) -> list[float]:
     """Return how broad columns are: the same for all, unless that takes much room."""
-    needed = [_needed(lane) for lane in lanes]
+    needed = [_needed(column) for column in columns]
     return [max(needed)] * len(needed) if max(needed) * len(needed) <= EVEN else needed
 
 
-def _head_lines(lane: Lane) -> tuple[list[str], list[str]]:
+def _head_lines(column: Column) -> tuple[list[str], list[str]]:
     """Return what stands in the head of a column: bold lines and plain ones."""
-    room = _needed(lane) - 22
-    more = (lane.role if lane.role != lane.title else "", *lane.about)
-    return wrapped(lane.title, room, PLAIN), [line for text in more for line in wrapped(text, room, SMALL)]
+    room = _needed(column) - 22
+    more = (column.role if column.role != column.title else "", *column.about)
+    return wrapped(column.title, room, PLAIN), [line for text in more for line in wrapped(text, room, SMALL)]
 
 
 def _height(lines: Sequence[str], size: float) -> float:

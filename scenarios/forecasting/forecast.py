@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 Interval = tuple[float, float]
+Number = int | float
 
 
 class _Closed(BaseModel):
@@ -12,13 +13,13 @@ class _Closed(BaseModel):
 class Figures(_Closed):
     """One quantity."""
 
-    least: float
+    least: Number
     expected: float
     """The mean over plays before a simulated model."""
     expected_ci: Interval | None = None
-    """95 %, of the mean over all items by the items that were played: two-stage sampling (Cochran 1977, 10.3), Student's
-    t. None where one play says nothing of its spread."""
-    greatest: float
+    """95 %, for all items by those that were played: two-stage sampling (Cochran 1977, 10.3), Student's t. None where
+    one play says nothing of its spread."""
+    greatest: Number
 
 
 class Calls(Figures):

@@ -1,24 +1,23 @@
 """From bounds and plays to figures: calls, tokens, money and time of one plan."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import sqrt
 from statistics import fmean, variance
 
-from ...protocols.models import ModelSettings, Usage
-from ...runtime.models.endpoints import PROVIDERS, Provider, split
+from ...protocols.models import Usage
 from ...runtime.models.prices import Price, PriceTable
 from ...runtime.session import Limits
 from ..steps import Plan
 from .bounds import Bounds
+from .durations import Loads, loads, time_s
 from .forecast import AgentForecast, Calls, Figures, Interval, Tokens, Totals
 from .rehearsal import Called, Play
 from .ways import ALL, ANY
 
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)
 """The 97.5 % quantiles of Student's t with 1 to 7 degrees of freedom: no more items are played than 8."""
-MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,17 @@ class Reckoning:
             for called in play.calls:
                 self._calls.setdefault(called.agent, []).append(called)
 
+        self.rows = [play.in_a_row for play in seen.all] or [0]
+        """Calls of an item that waited for one another."""
+        self.asked: Loads = {}
+        """Of each endpoint; known once there are totals."""
+
     def totals(self) -> Totals:
         """Return all figures."""
         agents = {name: self._agent(name) for name in self._plan.profiles}
         calls = self._calls_of(ALL, ANY)
+        settings = [profile.settings for profile in self._plan.profiles.values()]
+        asked = self.asked = loads(zip(settings, agents.values(), strict=True), calls.greatest)
         single = [each.bounds for each in self._counted]
         requests = [each.with_further_requests for each in single]
         mean = [bound / max(1, self._items) for bound in calls.expected_ci] if calls.expected_ci else None
@@ -93,7 +99,7 @@ class Reckoning:
             tokens=tokens,
             cost_usd=self._cost(agents, calls.greatest),
             unpriced=tuple(dict.fromkeys(unpriced)),
-            time_s=self._time(agents, calls.greatest),
+            time_s=time_s(asked, self.rows, self._at.limits, self._at.latency_s),
             agents=agents,
         )
 
@@ -148,7 +154,7 @@ class Reckoning:
 
     def _tokens_of(self, name: str, of: Callable[[Called], int], least: float, most: float) -> Figures:
         return self._figures(
-            lambda play: sum(of(called) for called in play.calls if called.agent in (name, "") or not name), least, most
+            lambda play: sum(of(called) for called in play.calls if not name or called.agent == name), least, most
         )
 
     # sums
@@ -185,39 +191,6 @@ class Reckoning:
 
         return self._figures(of, sum(cost.least for cost, _ in known), most)
 
-    # time
-
-    def _time(self, agents: Mapping[str, AgentForecast], greatest: float) -> Figures:
-        rows = [play.in_a_row for play in self._seen.all] or [0]
-        found = {
-            "least": self._at.latency_s * min(rows),
-            "expected": self._at.latency_s * fmean(rows),
-            "greatest": self._at.latency_s * max(rows),
-        }
-        endpoints: dict[tuple[str, str | None], list[AgentForecast]] = {}
-        settings: dict[tuple[str, str | None], ModelSettings] = {}
-        for name, agent in agents.items():
-            its = self._plan.profiles[name].settings
-            endpoints.setdefault((its.model, its.base_url), []).append(agent)
-            settings[its.model, its.base_url] = its
-        for key, those in endpoints.items():
-            for end in found:
-                calls = min(sum(getattr(agent.calls, end) for agent in those), greatest)
-                tokens = sum(getattr(agent.tokens.input, end) + getattr(agent.tokens.output, end) for agent in those)
-                found[end] = max(found[end], *self._durations(settings[key].model, calls, tokens))
-        return Figures(**found)
-
-    def _durations(self, model: str, calls: float, tokens: float) -> Iterable[float]:
-        """Return how long an endpoint takes at least by each of its limits."""
-        limits, most = self._at.limits, PROVIDERS.get(split(model)[0], Provider()).concurrency
-        at_once = limits.concurrency if most is None else min(limits.concurrency, most)
-        yield calls * self._at.latency_s / at_once
-        rate = limits.rate(model)
-        if rate.requests is not None:
-            yield MINUTE_S * calls / rate.requests
-        if rate.tokens is not None:
-            yield MINUTE_S * tokens / rate.tokens
-
 
 def _input(called: Called) -> int:
     return called.input_tokens
@@ -248,10 +221,12 @@ def _half_width(values: Sequence[Sequence[float]], items: int) -> float | None:
 
 
 def _priced(tokens: Tokens, price: Price) -> Figures:
-    found = {
-        end: price.cost_usd(
-            Usage(input_tokens=round(getattr(tokens.input, end)), output_tokens=round(getattr(tokens.output, end)))
-        )
-        for end in ("least", "expected", "greatest")
-    }
-    return Figures(**found)
+    def cost(read: float, written: float) -> float:
+        return price.cost_usd(Usage(input_tokens=round(read), output_tokens=round(written)))
+
+    read, written = tokens.input, tokens.output
+    return Figures(
+        least=cost(read.least, written.least),
+        expected=cost(read.expected, written.expected),
+        greatest=cost(read.greatest, written.greatest),
+    )

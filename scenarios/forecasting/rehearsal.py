@@ -58,6 +58,7 @@ class _Ledger(NoLog):
         recipients: tuple[str, ...] = (),
     ) -> int:
         """Return the next sequence."""
+        said: Message = message
         if isinstance(message, ModelCalled):
             usage = message.usage
             called = Called(sender, message.round or 1, usage.input_tokens, usage.output_tokens)
@@ -66,7 +67,7 @@ class _Ledger(NoLog):
             self.commanded.update(dict.fromkeys(recipients, message.kind))
         elif isinstance(message, ItemFailed):
             self.play.failed = f"{message.cause.error}: {message.cause.reason}"
-        return super().append(message, sender=sender, conversation=conversation, cause=cause, recipients=recipients)
+        return super().append(said, sender=sender, conversation=conversation, cause=cause, recipients=recipients)
 
 
 class _Model:

@@ -164,10 +164,13 @@ class Typical:
         return found
 
     def _number(self, part: Mapping[str, Any]) -> float:
-        least, most = part.get("minimum", 0), part.get("maximum", 10)
+        least: float = part.get("minimum", 0)
+        most: float = part.get("maximum", 10)
         if most - least <= 1 and part["type"] == "number":
-            return {"random": round(self._rng.uniform(least, most), 2), "least": least, "most": most}[self._temper]
-        return {"random": self._rng.randint(math.ceil(least), int(most)), "least": least, "most": most}[self._temper]
+            value = round(self._rng.uniform(least, most), 2)
+        else:
+            value = self._rng.randint(math.ceil(least), int(most))
+        return {"random": value, "least": least, "most": most}[self._temper]
 
     def _string(self, name: str, part: Mapping[str, Any], words: int) -> str:
         if name == "answer":  # to be compared with the known one

@@ -93,7 +93,8 @@ class _Wave:
     unanimous: Hits = field(default_factory=Hits)
     agreement: Values = field(default_factory=Values)
     confidence: Values = field(default_factory=Values)
-    counts: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
+    counts: list[tuple[int, tuple[int, ...]]] = field(default_factory=list[tuple[int, tuple[int, ...]]])
+    """By item."""
 
     def add(self, item: int, wave: Wave, debate: Debate) -> None:
         held = read(wave)
@@ -114,7 +115,7 @@ class _Wave:
         alike = sum(count * (count - 1) for count in counted.values())
         self.agreement.add(item, alike / (len(held) * (len(held) - 1)))
         if debate.values:
-            self.counts.append(tuple(counted[value] for value in debate.values))
+            self.counts.append((item, tuple(counted[value] for value in debate.values)))
 
     def found(self) -> Diversity:
         return Diversity(
@@ -125,7 +126,7 @@ class _Wave:
             distinct=self.distinct.mean((1.0, float(self.most))),
             unanimous=self.unanimous.share(),
             agreement=self.agreement.mean(),
-            among=among(_rectangular(self.counts)) if self.counts else None,
+            among=among(_rectangular([row for _, row in sorted(self.counts)])) if self.counts else None,
             confidence=self.confidence.mean(),
         )
 
@@ -157,8 +158,9 @@ class Convergence:
     _texts: Counter[int] = field(default_factory=Counter[int])
     _distances: dict[int, Values] = field(default_factory=dict[int, Values])
 
-    def add(self, item: int, debate: Debate) -> None:
-        """Take in a debate; `item` is a number of its own."""
+    def add(self, debate: Debate) -> None:
+        """Take in a debate."""
+        item = debate.number
         for number, wave in enumerate(debate.waves, start=1):
             self._waves.setdefault(number, _Wave()).add(item, wave, debate)
         self._consensus(item, debate.waves)

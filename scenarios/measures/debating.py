@@ -1,6 +1,6 @@
 """What debates come to: who changed an opinion and after whom, how opinions came together, and whether that helped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -75,7 +75,8 @@ class Debates(BaseModel):
 class _Found:
     """Debates of one way and sort, as they are taken in."""
 
-    agents: dict[str, None] = field(default_factory=dict[str, None])
+    agents: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """By the first item that each took part in, and its place there."""
     items: int = 0
     waves: int = 0
     beside: int = 0
@@ -86,36 +87,45 @@ class _Found:
     recovery: Recovery = field(default_factory=Recovery)
 
     def add(self, debate: Debate) -> None:
-        self.agents.update(dict.fromkeys(debate.agents))
+        for place, agent in enumerate(debate.agents):
+            first = (debate.number, place)
+            self.agents[agent] = min(self.agents.get(agent, first), first)
         self.waves = max(self.waves, len(debate.waves))
         self.beside += debate.beside
         self.of_parts += debate.of_parts
         self.talked = self.talked or debate.talked
         for each in (self.sway, self.convergence, self.recovery):
-            each.add(self.items, debate)
+            each.add(debate)
         self.items += 1
 
     def found(self, variant: str, sort: Sort, failed: int) -> Debating:
+        agents = sorted(self.agents, key=self.agents.__getitem__)
         return Debating(
             variant=variant,
             sort=sort,
             items=self.items,
-            agents=tuple(self.agents),
+            agents=tuple(agents),
             waves=self.waves,
             why=None if self.waves > 1 else ONE_WAVE,
             failed=failed,
             beside=self.beside,
             of_parts=self.of_parts,
             converged=self.convergence.found(),
-            swayed=self.sway.found() if self.waves > 1 else None,
-            recovered=self.recovery.found(),
+            swayed=self.sway.found(agents) if self.waves > 1 else None,
+            recovered=self.recovery.found(agents),
         )
 
 
 class Debated:
     """Takes in debates one by one; what is held of each are a few numbers a wave, and none of its texts."""
 
-    def __init__(self) -> None:
+    def __init__(self, variants: Sequence[str] = ()) -> None:
+        """Begin with none.
+
+        Args:
+            variants: The ways of a sweep, in the order in which they are to be told.
+        """
+        self._variants = tuple(variants)
         self._found: dict[tuple[str, Sort], _Found] = {}
         self._failed: dict[str, int] = {}
 
@@ -131,10 +141,14 @@ class Debated:
         """Return what they come to; None where nobody had heard anybody before giving an opinion: these are votes."""
         debates = [
             found.found(variant, sort, self._failed.get(variant, 0))
-            for (variant, sort), found in self._found.items()
+            for (variant, sort), found in sorted(self._found.items(), key=lambda pair: self._place(*pair[0]))
             if found.talked
         ]
         return Debates(ways=_adjusted(debates)) if debates else None
+
+    def _place(self, variant: str, sort: Sort) -> tuple[int, str, str]:
+        known = variant in self._variants
+        return self._variants.index(variant) if known else len(self._variants), variant, sort
 
 
 def debating(debates: Iterable[Debate]) -> Debates | None:

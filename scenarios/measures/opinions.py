@@ -33,6 +33,8 @@ class Debate:
     """The conversation about one item, as far as opinions go."""
 
     item: str
+    number: int
+    """Place in the data set: figures are the same in whatever order items came to their end."""
     variant: str
     """Of a sweep; else empty."""
     sort: Sort

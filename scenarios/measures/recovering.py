@@ -112,11 +112,12 @@ class Recovery:
     _own: dict[int, Hits] = field(default_factory=dict[int, Hits])
     _whole: _Changes = field(default_factory=_Changes)
     _agents: dict[str, _Changes] = field(default_factory=dict[str, _Changes])
-    _rescued: list[str] = field(default_factory=list[str])
-    _lost: list[str] = field(default_factory=list[str])
+    _rescued: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    _lost: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
-    def add(self, item: int, debate: Debate) -> None:
-        """Take in a debate; `item` is a number of its own. One whose truth is not known counts for nothing."""
+    def add(self, debate: Debate) -> None:
+        """Take in a debate; one whose truth is not known counts for nothing."""
+        item = debate.number
         if debate.truth is None:
             return
         self.known += 1
@@ -130,7 +131,7 @@ class Recovery:
         if len(right) > 1:
             self._whole.add(item, first=right[0], last=right[-1])
             if right[0] != right[-1]:
-                (self._lost if right[0] else self._rescued).append(debate.item)
+                (self._lost if right[0] else self._rescued).append((item, debate.item))
         for agent in debate.agents:
             mine = [opinion for wave in debate.waves for opinion in wave if opinion.agent == agent]
             first, last = mine[0].verdict, mine[-1].verdict
@@ -138,11 +139,11 @@ class Recovery:
                 changes = self._agents.setdefault(agent, _Changes())
                 changes.add(item, first=first == debate.truth, last=last == debate.truth)
 
-    def found(self) -> Recovered | None:
-        """Return what all debates so far come to; None where no truth is known."""
+    def found(self, names: Sequence[str]) -> Recovered | None:
+        """Return what all debates so far come to, agents in this order; None where no truth is known."""
         if not self.known:
             return None
-        agents = {agent: changes.counts().p for agent, changes in self._agents.items()}
+        agents = {name: self._agents[name].counts().p for name in names if name in self._agents}
         adjusted = dict(zip(agents, holm(list(agents.values())), strict=True)) if agents else {}
         p = self._whole.counts().p if self._whole.item else None
         return Recovered(
@@ -152,9 +153,9 @@ class Recovery:
                 for number, hits in sorted(self._pluralities.items())
             },
             plurality=self._whole.found(p, p),
-            agents={agent: changes.found(agents[agent], adjusted[agent]) for agent, changes in self._agents.items()},
-            rescued=tuple(self._rescued),
-            lost=tuple(self._lost),
+            agents={name: self._agents[name].found(p_own, adjusted[name]) for name, p_own in agents.items()},
+            rescued=tuple(item for _, item in sorted(self._rescued)),
+            lost=tuple(item for _, item in sorted(self._lost)),
         )
 
 

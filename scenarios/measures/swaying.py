@@ -1,6 +1,6 @@
 """Who changes an opinion in a debate, after whom, and whether to that of the majority."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +52,9 @@ class Values:
 
     def mean(self, span: tuple[float, float] | None = (0.0, 1.0)) -> Estimate | None:
         """Return the mean, items being clusters; see `clustered`."""
-        return clustered(np.array(self._values, dtype=np.float64), np.array(self._item, dtype=np.int64), span)
+        item = np.array(self._item, dtype=np.int64)
+        order = np.argsort(item, kind="stable")
+        return clustered(np.array(self._values, dtype=np.float64)[order], item[order], span)
 
 
 class Changed(BaseModel):
@@ -201,8 +203,9 @@ class Sway:
     _harmed: Hits = field(default_factory=Hits)
     _helped: Hits = field(default_factory=Hits)
 
-    def add(self, item: int, debate: Debate) -> None:
-        """Take in a debate; `item` is a number of its own."""
+    def add(self, debate: Debate) -> None:
+        """Take in a debate."""
+        item = debate.number
         for step in steps(debate):
             for changes in (
                 self._all,
@@ -222,13 +225,13 @@ class Sway:
                 now = step.after.verdict == debate.truth
                 (self._harmed if was else self._helped).add(item, hit=was != now)
 
-    def found(self) -> Swayed:
-        """Return what all debates so far come to."""
+    def found(self, agents: Sequence[str]) -> Swayed:
+        """Return what all debates so far come to, agents in this order."""
         moved = [pair.found(*names) for names, pair in self._pairs.items()]
         return Swayed(
             changed=self._all.found(),
             by_wave={wave: changes.found() for wave, changes in sorted(self._waves.items())},
-            by_agent={agent: changes.found() for agent, changes in self._agents.items()},
+            by_agent={agent: self._agents[agent].found() for agent in agents if agent in self._agents},
             moved=tuple(sorted(moved, key=lambda each: (-each.toward, -each.net, each.speaker, each.listener))),
             conformity=Conformity(**{name: hits.share() for name, hits in self._conformity.items()}),
             harmed=self._harmed.share(),

@@ -1,6 +1,7 @@
 """Which plugins a plan needs, and whether those that a run was played with are there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from ...protocols.errors import DeclarationError
@@ -77,26 +78,31 @@ def described(plan: Playable) -> dict[str, dict[str, Any]]:
     return {each["name"]: {key: value for key, value in each.items() if key != "name"} for each in found}
 
 
-def prove_there(recorded: Iterable[str], ways: dict[str, dict[str, Any]], run: str) -> None:
+def prove_there(recorded: Iterable[str], noted: Mapping[str, Mapping[str, Any]], run: str) -> None:
     """Check that the plugins that a run was played with are loaded.
 
     Args:
         recorded: Their names.
-        ways: What the run has noted of them.
+        noted: What the run has noted of them.
         run: Its directory.
 
     Raises:
         DeclarationError: some are not; how they can be is told.
     """
-    missing = [words for name in recorded if (words := missing_words(name, ways.get(name, {}))) is not None]
-    if missing:
-        raise DeclarationError(f"{run} was played with {'; and '.join(missing)}")
+    if words := missing({name: noted.get(name, {}) for name in recorded}):
+        raise DeclarationError(f"{run} was played with {words}")
 
 
-def missing_words(name: str, noted: dict[str, Any]) -> str | None:
-    """Return what is to be done for a plugin to be there; None where it is."""
-    if plugin_of(name) is not None:
-        return None
-    plugin = Plugin(name, str(noted.get("from", name)), packaged=bool(noted.get("packaged")))
-    why = why_broken(name)
-    return f"the plugin {name}: {why or plugin.way}"
+def missing(noted: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return which of some plugins are not loaded, and what is to be done for them to be; empty where all are."""
+    names = [name for name in noted if plugin_of(name) is None]
+    files = [name for name in names if not noted[name].get("packaged")]
+    told = [f"the plugin {name}: {_how(name, noted[name])}" for name in names if name not in files]
+    if files:
+        options = " ".join(f"--plugin {quote(str(noted[name].get('from', name)))}" for name in files)
+        told.append(f"the plugin{'s' if len(files) > 1 else ''} {', '.join(files)}: give {options}")
+    return "; and ".join(told)
+
+
+def _how(name: str, noted: Mapping[str, Any]) -> str:
+    return why_broken(name) or f"install the package {noted.get('from')}, which brings it"

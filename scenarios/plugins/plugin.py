@@ -23,11 +23,6 @@ class Brought:
     about: str = ""
     """In a sentence, where its author says one."""
 
-    @property
-    def words(self) -> str:
-        """Return it as people call it: `role poet`."""
-        return f"{self.sort} {self.name}"
-
 
 @dataclass(slots=True)
 class Plugin:
@@ -42,11 +37,6 @@ class Plugin:
     digest: str = ""
     """Of its source; what is said by another version is said by something else."""
     brings: list[Brought] = field(default_factory=list[Brought])
-
-    @property
-    def way(self) -> str:
-        """Return what has to be done for it to be there."""
-        return f"install the package {self.origin}" if self.packaged else f"give --plugin {self.origin}"
 
     def document(self) -> dict[str, Any]:
         """Return it as a JSON document."""

@@ -3,8 +3,8 @@
 from .asked import Answers, Asked, Line, Prompt, Unreadable
 from .props import sample
 from .rehearsal import Paired, Rehearsal, Spoken, Told
-from .rehearse import How, Row, rehearse, rehearse_all
 from .room import RehearsalRoom
+from .staging import How, Row, rehearse, rehearse_all
 
 __all__ = [
     "Answers",

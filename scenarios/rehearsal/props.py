@@ -1,20 +1,13 @@
 """What a rehearsal is about: items out of mappings, and samples for those who name none."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from ...protocols.errors import DeclarationError, nearest
-from ...protocols.identity import ItemId
-from ...protocols.items import Candidate, HumanVote, Item, Slot, Turn
-from ..conversations import turns_of
+from ...protocols.items import Item
+from ..datasets import Dataset
+from ..shapes import SHAPES
 from ..spec import Each, Scenario, within
-
-FIELDS = ("id", "prompt", "a", "b", "model_a", "model_b", "history", "reference", "choices", "human")
-"""Of a row; everything else is metadata."""
-
-SLOTS: tuple[Slot, Slot] = ("a", "b")
 
 COMPARISONS: tuple[dict[str, Any], ...] = (
     {
@@ -87,45 +80,16 @@ def sample(scenario: Scenario) -> tuple[dict[str, Any], ...]:
     return tuple({**row, **{name: list(VALUES) for name in columns}} for row in rows[scenario.takes])
 
 
-def item_of(row: "Mapping[str, Any] | Item", scenario: Scenario, number: int) -> Item:
-    """Return the item of a row: `prompt`, for comparisons `a` and `b`, and what else a data file may have.
+def item_of(row: Mapping[str, Any] | Item, scenario: Scenario, number: int) -> Item:
+    """Return the item of a row, read as a data file's: `prompt`, for comparisons `a` and `b`, and what else there is.
 
     Raises:
-        DeclarationError: what it must have is missing, or is not text.
+        DeclarationError: what it must have is missing, or is not what it must be.
     """
     if isinstance(row, Item):
         return row
-    place = f"item {number + 1}"
-    needed = ("prompt", "a", "b") if scenario.takes == "comparison" else ("prompt",)
-    for name in needed:
-        if name not in row:
-            raise DeclarationError(
-                f"{place} has no {name!r}, and {scenario.scenario} takes {_a(scenario.takes)}{nearest(name, row)}"
-            )
-    slots: list[Slot] = [slot for slot in SLOTS if row.get(slot) is not None]
-    human = row.get("human")
-    try:
-        return Item(
-            id=ItemId(str(row.get("id", number))),
-            prompt=row["prompt"],
-            history=_history(row),
-            reference=row.get("reference"),
-            choices=tuple(row.get("choices") or ()),
-            candidates=tuple(Candidate(slot=slot, text=row[slot], model=row.get(f"model_{slot}")) for slot in slots),
-            human=() if human is None else (HumanVote(rater="human", verdict=human),),
-            metadata={name: value for name, value in row.items() if name not in FIELDS},
-        )
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise DeclarationError(f"{place}: {where}: {fault['msg']}, got {fault['input']!r:.60}") from error
-    except ValueError as error:
-        raise DeclarationError(f"{place}: {error}") from error
-
-
-def _history(row: Mapping[str, Any]) -> tuple[Turn, ...]:
-    return tuple(turns_of("history", row["history"])) if row.get("history") else ()
-
-
-def _a(takes: str) -> str:
-    return f"{'an' if takes == 'instruction' else 'a'} {takes}"
+    cells, takes = dict(row), scenario.takes
+    shape = next((shape for shape in SHAPES if shape.fits(cells, takes)), None)
+    answers = (scenario.answers,) if takes == "question" else ()
+    mapping: Mapping[str, str] = shape.mapping if shape is not None else {}
+    return Dataset(Path("item"), mapping, takes, shape=shape, answers=answers).item(cells, number + 1)

@@ -11,7 +11,7 @@ import anyio
 from ..spec import Scenario
 from ..steps import Plan
 from .rehearsal import Rehearsal
-from .rehearse import How, Row, rehearse, rehearse_all
+from .staging import How, Row, rehearse, rehearse_all
 
 Playbook = str | Path | Scenario | Plan
 """A library scenario's name, a file, the YAML text itself, a Scenario, or a plan."""
@@ -45,6 +45,8 @@ class RehearsalRoom:
         for name in ("data", "cassette"):
             if name in how:
                 how[name] = self._beside(how[name])
+        if "plugins" in how:
+            how["plugins"] = [self._beside(file) for file in how["plugins"]]
         if "items" in how or "data" in how:
             return await rehearse_all(scenario, **how)
         return await rehearse(scenario, **how)

@@ -1,6 +1,7 @@
 """A verdict is decided where no vote to come can change it: the definition, tried out vote by vote."""
 
 from itertools import product
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ def vote(verdict: Verdict) -> VoteCast:
     return VoteCast(round=1, judging=Judging(), ballots=(), verdict=verdict)
 
 
+SEEDS = (0, 1, 2, 6)
+"""Seeds by which each of two, and each of three, is drawn."""
 VOTES = {verdict: vote(verdict) for verdict in VERDICTS}
 
 
@@ -45,6 +48,30 @@ def test_every_jury_of_up_to_four_is_right(name: str) -> None:
         for cast in range(size + 1):
             for verdicts in product(VERDICTS, repeat=cast):
                 assert decided(name, verdicts, size - cast) == by_trial(name, list(verdicts), size - cast)
+
+
+@pytest.mark.parametrize("name", ["unique-mode", "majority"])
+def test_where_the_first_of_those_level_wins_every_jury_of_up_to_four_is_right(name: str) -> None:
+    for size in range(1, 5):
+        for cast in range(size + 1):
+            for verdicts in product(VERDICTS, repeat=cast):
+                ends = {
+                    RULES[name].tally([VOTES[verdict] for verdict in (*verdicts, *rest)], ties="first").verdict
+                    for rest in product(VERDICTS, repeat=size - cast)
+                }
+                assert decided(name, verdicts, size - cast, ties="first") == (len(ends) == 1)
+
+
+@pytest.mark.parametrize("name", ["unique-mode", "majority"])
+def test_where_chance_decides_it_is_decided_where_chance_never_comes_to_matter(name: str) -> None:
+    for size in range(1, 5):
+        for cast in range(size):
+            for verdicts in product(VERDICTS, repeat=cast):
+                ends: set[Verdict] = set()
+                for rest in product(VERDICTS, repeat=size - cast):
+                    votes = [VOTES[verdict] for verdict in (*verdicts, *rest)]
+                    ends |= {RULES[name].tally(votes, ties="random", dice=Random(seed)).verdict for seed in SEEDS}
+                assert decided(name, verdicts, size - cast, ties="random") == (len(ends) == 1)
 
 
 def test_a_rule_of_scores_waits_for_the_last_vote() -> None:

@@ -11,7 +11,7 @@ LEFT, RIGHT, FOOT, HEAD = 0.5, 0.2, 0.5, 0.3
 APART = 0.06
 """Of a wave: how far the two figures of it stand beside one another."""
 MARKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-NAME = 60
+NAME = 34
 
 
 def waves(name: str, title: str, about: str, ways: Sequence[tuple[str, Debating]]) -> Plot:

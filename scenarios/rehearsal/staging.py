@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -15,6 +18,7 @@ from ...runtime.testing.clock import ManualClock
 from ..datasets import open_dataset
 from ..loading import load, set_part, validate
 from ..planning import plan
+from ..plugins.loading import GROUP, loaded
 from ..source import Source, read
 from ..spec import Document, Scenario, Sweep
 from ..stage import End, Stage
@@ -45,6 +49,8 @@ class How(TypedDict, total=False):
     models: Mapping[str, str]
     """Models that replace the scenario's own: alias to provider/model; `*` stands for all. None of them is called: they
     tell families apart."""
+    plugins: Sequence[str | Path]
+    """Files that bring roles, conditions or rules of one's own; those of installed packages come along."""
     seed: int
     """For everything that is left to chance: 0 if left out."""
     clock: Clock
@@ -66,9 +72,10 @@ async def rehearse(
         DeclarationError: the scenario, the item or the answers are wrong: all problems that were found.
         CassetteMiss: a call is made that the cassette has no answer to.
     """
-    made = _planned(scenario, how)
-    row = item if item is not None else sample(made.scenario)[0]
-    return await _played(made, item_of(row, made.scenario, number), number, _cassette(how.get("cassette")), how)
+    with _plugged(how):
+        made = _planned(scenario, how)
+        row = item if item is not None else sample(made.scenario)[0]
+        return await _played(made, item_of(row, made.scenario, number), number, _cassette(how.get("cassette")), how)
 
 
 async def rehearse_all(
@@ -94,15 +101,26 @@ async def rehearse_all(
     """
     if items is not None and data is not None:
         raise DeclarationError("items and data are two ways to say the same: name one of them")
-    made = _planned(scenario, how)
-    rows: Iterable[Row]
-    if data is not None:
-        rows = open_dataset(Path(data), takes=made.scenario.takes, limit=limit, answers=made.answers)
-    else:
-        rows = items if items is not None else sample(made.scenario)
-    found = [item_of(row, made.scenario, number) for number, row in enumerate(rows)]
-    cassette = _cassette(how.get("cassette"))
-    return [await _played(made, item, number, cassette, how) for number, item in enumerate(found)]
+    with _plugged(how):
+        made = _planned(scenario, how)
+        rows: Iterable[Row]
+        if data is not None:
+            rows = open_dataset(Path(data), takes=made.scenario.takes, limit=limit, answers=made.answers)
+        else:
+            rows = items if items is not None else sample(made.scenario)
+        found = [item_of(row, made.scenario, number) for number, row in enumerate(rows)]
+        cassette = _cassette(how.get("cassette"))
+        return [await _played(made, item, number, cassette, how) for number, item in enumerate(found)]
+
+
+def _plugged(how: How) -> AbstractContextManager[object]:
+    return loaded(*how.get("plugins", ()), packaged=_has_packaged())
+
+
+@cache
+def _has_packaged() -> bool:
+    """Whether an installed package brings plugins; looking takes longer than a rehearsal."""
+    return bool(entry_points(group=GROUP))
 
 
 async def _played(made: Plan, item: Item, number: int, cassette: Cassette | None, how: How) -> Rehearsal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ...agents import Profile
 from .. import spec
 from ..steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
-from .picture import Lane
+from .picture import TIMES, Column
 
 MOST = 7
 """Columns; of more, those of several personas and those of a group are drawn as one, too."""
@@ -32,7 +32,7 @@ class _Family:
     members: tuple[str, ...]
 
 
-class Lanes:
+class Columns:
     """The columns of a plan, and in which of them each agent is."""
 
     def __init__(self, plan: Plan) -> None:
@@ -50,7 +50,7 @@ class Lanes:
                 self._unite(family)
         roots = tuple(dict.fromkeys(map(self._root, self._names)))
         self._number = {root: number for number, root in enumerate(roots)}
-        self.lanes: tuple[Lane, ...] = tuple(map(self._lane, roots))
+        self.columns: tuple[Column, ...] = tuple(map(self._column, roots))
 
     def of(self, name: str) -> int:
         """Return the column that an agent is in."""
@@ -64,12 +64,12 @@ class Lanes:
         """Return in words who some are: all of a column by its title."""
         named = dict.fromkeys(names)
         found: list[str] = []
-        for number, lane in enumerate(self.lanes):
+        for number, column in enumerate(self.columns):
             members = [name for name in named if self.of(name) == number]
             whole = [name for name in self._names if self.of(name) == number]
             if not members:
                 continue
-            found += [lane.title] if len(members) == len(whole) or len(whole) == 1 else members
+            found += [column.title] if len(members) == len(whole) or len(whole) == 1 else members
         return "everyone" if len(named) == len(self._names) > 2 else ", ".join(found)
 
     # who shares a column
@@ -103,7 +103,7 @@ class Lanes:
 
     def _unite(self, family: _Family) -> None:
         if len({self._root(name) for name in family.members}) > 1 and self._inseparable(family.members):
-            self._titles[self._join(family.members)] = f"{family.name} ×{len(family.members)}"
+            self._titles[self._join(family.members)] = f"{family.name} {TIMES}{len(family.members)}"
 
     def _unite_branches(self) -> None:
         """Put the agents that each branch has of its own into the column of those they stand for."""
@@ -113,6 +113,12 @@ class Lanes:
                     root = self._join((name, *own))
                     self._titles[root] = name
                     self._branches[root] = f"one for each ${step.name}"
+        for name in self._names:  # branches within branches
+            stem = name
+            while (match := _NUMBERED.match(stem)) and stem not in self._titles:
+                stem = match[1]
+                if stem in self._names and self._root(stem) in self._titles:
+                    self._join((stem, name))
 
     def _counted(self) -> Iterator[_Family]:
         stems: dict[str, list[str]] = {}
@@ -126,7 +132,10 @@ class Lanes:
 
     def _alike(self, name: str) -> object:
         profile = self._profile(name)
-        return None if profile is None else repr(replace(profile, name=""))
+        if profile is None:
+            return None
+        one_of_several = profile.settings.model_copy(update={"sample": None})
+        return repr(replace(profile, name="", settings=one_of_several))
 
     def _of_personas(self) -> Iterator[_Family]:
         for scenario in (self._plan.scenario, *self._plan.scenario.used.values()):
@@ -172,7 +181,7 @@ class Lanes:
     def _profile(self, name: str) -> Profile | None:
         return self._plan.profiles.get(name)
 
-    def _lane(self, root: str) -> Lane:
+    def _column(self, root: str) -> Column:
         members = [name for name in self._names if self._root(name) == root]
         profiles = [profile for profile in map(self._profile, members) if profile is not None]
         title = self._titles.get(root, root)
@@ -182,7 +191,7 @@ class Lanes:
         models = dict.fromkeys(self._model(profile) for profile in profiles)
         shown = [model for model in models if model and model not in members]
         lines = [", ".join(personas), *sides, self._branches.get(root, ""), _model_line(shown)]
-        return Lane(title, ", ".join(roles), tuple(line for line in lines if line))
+        return Column(title, ", ".join(roles), tuple(line for line in lines if line))
 
     def _model(self, profile: Profile) -> str:
         """Return the alias of an agent's model; its name, where it has none or --model sets it."""
