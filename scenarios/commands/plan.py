@@ -93,7 +93,7 @@ def _opened(plan: "Playable", data: str, mapping: str | None, limit: int | None,
     from .. import hub
     from ..datasets import open_dataset, read_mapping
 
-    comparison = plan.scenario.takes == "comparison"
-    which = turns.value if turns is not None else "last" if comparison else hub.turns_of(data)
+    takes = plan.scenario.takes
+    which = turns.value if turns is not None else "last" if takes == "comparison" else hub.turns_of(data)
     columns = read_mapping(mapping) if mapping else None
-    return open_dataset(hub.file_of(data), comparison=comparison, mapping=columns, limit=limit, turns=which)
+    return open_dataset(hub.file_of(data), takes=takes, mapping=columns, limit=limit, turns=which, answers=plan.answers)
