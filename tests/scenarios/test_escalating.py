@@ -115,7 +115,7 @@ async def test_where_the_condition_does_not_hold_the_other_way_is_gone(tmp_path:
         "two summary_written",
     ]
     assert [taken.holds for taken in kinds(out, "branch_taken")] == [False]
-    assert [asked.step for asked in kinds(out, "make_argument")] == ["1.else.0"]
+    assert [asked.step for asked in kinds(out, "write_summary")] == ["1.else.0"]
 
 
 async def test_a_juror_may_be_added_only_where_the_first_two_are_not_of_one_mind(tmp_path: Path) -> None:
