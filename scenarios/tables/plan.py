@@ -65,7 +65,7 @@ def _cost(found: Totals) -> Sequence[Cell]:
 def _money(figures: Figures | None, end: str) -> Cell:
     if figures is None:
         return NONE
-    return f"{dict(zip(('least', 'expected', 'greatest'), _ends(figures), strict=True))[end]:.4f}"
+    return f"{_ends(figures)[COLUMNS.index(end) if end in COLUMNS[:2] else 2]:.4f}"
 
 
 def _ends(figures: Figures) -> tuple[float, float, float]:
