@@ -31,9 +31,7 @@ class Dialogue:
 
     __slots__ = ("_messages", "kept_back", "taken")
 
-    def __init__(
-        self, messages: Iterable[ChatMessage] = (), taken: int = 0, kept_back: tuple[Heard, ...] = ()
-    ) -> None:
+    def __init__(self, messages: Iterable[ChatMessage] = (), taken: int = 0, kept_back: tuple[Heard, ...] = ()) -> None:
         self._messages = list(messages)
         self.taken = taken
         """How much of what the agent has heard is done with in it."""

@@ -72,9 +72,7 @@ class Participant(Agent):
         except (ContentFiltered, ModelRefused) as error:
             given = ApprovalGiven(round=command.round, reason=f"{type(error).__name__}: {error}", approved=None)
         else:
-            given = ApprovalGiven(
-                round=command.round, reason=reply.reason, approved=reply.approved, requests=requests
-            )
+            given = ApprovalGiven(round=command.round, reason=reply.reason, approved=reply.approved, requests=requests)
         await context.emit(given)
 
     async def _propose(self, command: ProposeCriteria, context: Context) -> None:

@@ -1,7 +1,7 @@
 """The reviewer: evaluates drafts, scores them and says what to change."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..protocols.errors import NothingToDecide
 from ..protocols.generation import DraftWritten
@@ -28,7 +28,7 @@ class Reviewer(Participant):
 
     def __init__(self, profile: Profile, item: Item) -> None:
         super().__init__(profile, item)
-        self._given = 0
+        self._reviews = 0
         self._reviewed: set[str] = set()
         """Drafts, by name."""
 
@@ -55,7 +55,7 @@ class Reviewer(Participant):
             named(heard.speaker, heard.fact.version) for heard in drafts if isinstance(heard.fact, DraftWritten)
         )
         form = feedback_form(command.scale)
-        given = {
+        given: dict[str, Any] = {
             "heard": worded(told),
             "answers": worded(drafts),
             "remarks": worded([heard for heard in told if heard not in drafts]),
@@ -75,7 +75,7 @@ class Reviewer(Participant):
             lambda problem: self.once_more(dialogue, problem, form.shape),
         )
         self.spoke(dialogue, on=command.on)
-        self._given += 1
+        self._reviews += 1
         self._reviewed.update(names)
         await context.emit(
             FeedbackGiven(
@@ -85,7 +85,7 @@ class Reviewer(Participant):
                 score=reply.score,
                 scale=command.scale,
                 requests=requests,
-                number=self._given,
+                number=self._reviews,
                 on=names or None,
                 asked=asked,
             )

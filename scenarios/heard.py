@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import Any, cast
 
 from ..protocols.answering import Answers
@@ -157,7 +158,7 @@ class Talk:
         truth = None if reference is None else key(reference, self.played.answers, choices)
         if self.played.answers != "choice":
             return truth, ()
-        return truth, tuple(value for choice in choices if (value := key(choice, "choice", choices)) is not None)
+        return truth, tuple(ascii_uppercase[: len(choices)])
 
     def _waves(self, asked: Sequence[_Asked], sort: Sort, key: Key) -> tuple[tuple[Wave, ...], int]:
         """Return opinions in the order in which they were asked for, and how many stand beside all waves.

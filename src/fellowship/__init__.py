@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import plugins
     from .scenarios import Agent, Ask, Decide, Pick, Repeat, Scenario, load, open_dataset, plan, play
 
 __version__ = "0.1.0"
@@ -22,10 +23,13 @@ __all__ = [
     "open_dataset",
     "plan",
     "play",
+    "plugins",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "plugins":
+        return import_module(".plugins", __name__)
     if name in __all__:
         return getattr(import_module(".scenarios", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,8 @@ from fellowship.protocols.deciding import decided
 from fellowship.protocols.errors import UnknownName
 from fellowship.protocols.judging import Judging, Verdict
 from fellowship.protocols.jury import VoteCast
+from fellowship.protocols.opinions import Said
+from fellowship.protocols.sparing import Decided
 
 VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
 
@@ -89,3 +91,30 @@ def test_a_rule_that_nobody_knows_and_votes_fewer_than_none_are_refused() -> Non
         decided("majorty", ["a"], 1)
     with pytest.raises(ValueError, match="-1 votes"):
         decided("majority", ["a"], -1)
+
+
+def judged(**verdicts: Verdict) -> Said:
+    return [(who, vote(verdict)) for who, verdict in verdicts.items()]
+
+
+def test_votes_that_the_decision_does_not_look_at_are_neither_counted_nor_waited_for() -> None:
+    said = judged(x="a", y="a", guest="b")
+    mode = RULES["unique-mode"]
+    assert not Decided("unique-mode", mode, 10).enough(said, ("z",))
+    assert Decided("unique-mode", mode, 10, among=("x", "y", "z")).enough(said, ("z",))
+    assert Decided("unique-mode", mode, 10, among=("x", "guest")).enough(said, ("z",))
+
+
+def test_asking_goes_on_where_the_last_vote_makes_a_split_that_is_no_tie() -> None:
+    said = judged(x="tie", y="tie", z="a")
+    mode = RULES["unique-mode"]
+    assert Decided("unique-mode", mode, 10).enough(said, ("w",))
+    assert Decided("unique-mode", mode, 10, ties="first").enough(said, ("w",))
+    assert not Decided("unique-mode", mode, 10, ties="random").enough(said, ("w",))
+
+
+@pytest.mark.parametrize("name", ["median-score", "borda", "weighted", "confidence-weighted"])
+def test_rules_of_which_nothing_is_known_before_the_last_vote_wait_for_it(name: str) -> None:
+    said = [(who, VoteCast(round=1, judging=Judging(), ballots=(), verdict="a", score_a=9, score_b=0)) for who in "xyz"]
+    assert not Decided(name, RULES[name], 10).enough(said, ("w",))
+    assert Decided("mean-score", RULES["mean-score"], 10).enough(said, ("w",))

@@ -365,3 +365,28 @@ def test_answers_are_told_apart_by_their_key_and_held_against_the_known_one(tmp_
     recovered = debates.ways[0].recovered
     assert recovered is not None
     assert recovered.rescued == ("q",)
+
+
+def test_choices_are_values_that_agreement_can_be_held_against_chance_of(tmp_path: Path) -> None:
+    choices = ("Paris", "Rome", "Oslo")
+
+    def letter(answer: str, how: object, known: Sequence[str]) -> str | None:
+        del how
+        return "ABC"[known.index(answer)] if answer in known else None
+
+    def solution(agent: str, answer: str, cause: int) -> Says:
+        return Says(agent, DraftWritten(round=1, text=answer, version=1, answer=answer), cause, ("x", "y"))
+
+    asked = (Says(CONDUCTOR, GiveAnswer(step="0", round=number), 1, (name,)) for number, name in ((1, "x"), (2, "y")))
+    first, second = asked
+    question = Item(id=ItemId("q"), prompt="Capital?", reference="Paris", choices=choices)
+    said = (Says(CONDUCTOR, ItemOpened(number=0, item=question)), first, solution("x", "Rome", 2), second)
+    path = log_of(tmp_path, [{**HEARS, "for": "answer"}], *said, solution("y", "Bonn", 4), FINISHED, answers="choice")
+    with LogReader(path) as log:
+        (one,) = debates_in(log, letter)
+        debates = debates_of(log, letter)
+    assert isinstance(one, Debate)
+    assert (one.truth, one.possible, one.values) == ("A", 3, ("A", "B", "C"))
+    assert [[opinion.verdict for opinion in wave] for wave in one.waves] == [["B", None]]
+    assert debates is not None
+    assert debates.ways[0].converged.waves[1].unread == 1
