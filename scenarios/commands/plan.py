@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import AsJson, Changes, Models, ScenarioName, app, plainly, plan_of, print_json
+from ..console import AsJson, Changes, Models, ScenarioName, app, plainly, plan_of, plugged, print_json
 from ..options import PlayOptions
 from ..play_commands import WhichTurn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @app.command("plan")
 @plainly
+@plugged
 def show_plan(
     scenario: ScenarioName,
     data: Annotated[
@@ -96,4 +97,4 @@ def _opened(plan: "Playable", data: str, mapping: str | None, limit: int | None,
     takes = plan.scenario.takes
     which = turns.value if turns is not None else "last" if takes == "comparison" else hub.turns_of(data)
     columns = read_mapping(mapping) if mapping else None
-    return open_dataset(hub.file_of(data), takes=takes, mapping=columns, limit=limit, turns=which)
+    return open_dataset(hub.file_of(data), takes=takes, mapping=columns, limit=limit, turns=which, answers=plan.answers)
