@@ -77,6 +77,7 @@ soak: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/fellowship schema > docs/scenario.schema.json
+	$(BIN)/python -m fellowship.scenarios.drawing.gallery docs
 
 # Every Python that is here and that the project supports: each in an environment of its own.
 matrix:

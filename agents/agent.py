@@ -182,7 +182,7 @@ class Agent:
         Every block of it is given these words as `wish`; where one says them itself, they are not said again.
         """
         told = {"heard": self.words(dialogue, order, command.on)} if "heard" not in variables else {}
-        given = self._given(dialogue, {"wish": command.instructions, **told, **variables})
+        given = self._filled(dialogue, {"wish": command.instructions, **told, **variables})
         prompts = [self._prompt(block) for block in blocks]
         texts = [prompt.render(block, given) for block, prompt in zip(blocks, prompts, strict=True)]
         said = any("wish" in prompt.names[block] for block, prompt in zip(blocks, prompts, strict=True))
@@ -201,9 +201,9 @@ class Agent:
         """
         if "heard" not in variables:
             variables["heard"] = self.words(dialogue, order)
-        return self._prompt(block).render(block, self._given(dialogue, variables))
+        return self._prompt(block).render(block, self._filled(dialogue, variables))
 
-    def _given(self, dialogue: Dialogue, variables: Mapping[str, object]) -> dict[str, Any]:
+    def _filled(self, dialogue: Dialogue, variables: Mapping[str, object]) -> dict[str, Any]:
         profile, item = self.profile, self.item
         return {
             "request": item.prompt if self.converses else self._transcript(),

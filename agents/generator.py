@@ -12,7 +12,7 @@ from ..protocols.moderation import QuestionAsked
 from ..protocols.ports import Context
 from ..protocols.review import FeedbackGiven
 from ..protocols.solving import GiveAnswer
-from .agent import Words, worded
+from .agent import worded
 from .dialogue import Dialogue
 from .participant import Participant
 from .profile import Profile
@@ -131,7 +131,7 @@ class Generator(Participant):
         self, command: GiveAnswer, context: Context, dialogue: Dialogue, given: dict[str, Any]
     ) -> AnswerReply:
         form = answer_form(confidence=command.confidence)
-        asked = {"wanted": self.profile.answers, "confidence": command.confidence, "shape": form.shape}
+        asked: dict[str, Any] = {"wanted": self.profile.answers, "confidence": command.confidence, "shape": form.shape}
         request = self.request(("solution", "form"), command, dialogue, **given, **asked)
         self.begin(dialogue)
         reply, _ = await dialogue.reply(
@@ -151,7 +151,7 @@ class Generator(Participant):
             super().spoke(dialogue, on=on)
             self._followed.update(draft.by or ())
 
-    def _sorted(self, told: list[Heard], dialogue: Dialogue, onto: int | None) -> dict[str, Words | str | None]:
+    def _sorted(self, told: list[Heard], dialogue: Dialogue, onto: int | None) -> dict[str, Any]:
         """Return what is told by what it is to a writer, and its own last words, where the dialogue has them not."""
         sorts: dict[str, list[Heard]] = {"questions": [], "reviews": [], "answers": [], "remarks": []}
         for heard in told:

@@ -47,7 +47,7 @@ class Juror(Participant):
 
     async def _vote(self, command: CastVote, context: Context) -> None:
         ballots: list[Ballot] = []
-        kept: dict[str, Dialogue] = {}
+        kept = dict[str, Dialogue]()
         poll = Poll(self, command, command.judging, context, dialogue=self.dialogue)
         for order in command.orders:
             cast, talked = await poll.ballots(order, self.candidates(order))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from ..protocols.errors import ContentFiltered, ModelRefused, UnreadAnswer
@@ -24,7 +23,6 @@ def afresh(place: str) -> Dialogue:
     return Dialogue()
 
 
-@lru_cache(maxsize=512)
 def sampled(settings: ModelSettings, number: int, samples: int) -> ModelSettings:
     """Return the settings of one of several samples, from 1: the cache tells them apart, and those of others too."""
     if samples == 1:
@@ -61,7 +59,7 @@ class Poll:
         return cast, kept
 
     async def score(self, shown: Shown) -> tuple[IndependentReply, int]:
-        """Return the score of one text, with the number of requests it took; see `Dialogue.reply` for what it raises."""
+        """Return the score of one text, and the number of requests it took; see `Dialogue.reply` for what it raises."""
         form = independent_form(self.judging.scale, confidence=self.judging.confidence)
         talk = _Talk(self, "ab", self.agent.profile.settings)
         return await talk.reply(form, (shown,), Dialogue(), known=False)

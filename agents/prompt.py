@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import cast
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -59,7 +60,7 @@ class Prompt:
         """Return a prompt of a scenario's own wordings, by block.
 
         Raises:
-            DeclarationError: some of them are no templates; each problem names its block and the line within it, from 1.
+            DeclarationError: some of them are no templates; each problem names its block and the line in it, from 1.
         """
         problems = [problem for name, text in blocks.items() for problem in _wrong(name, text, blocks)]
         if problems:
@@ -108,19 +109,28 @@ def variables(role: type[object], block: str) -> frozenset[str]:
     Of a role of several hats: what all of them that have the block give it. Empty where the role has no such block.
     """
     kinds = [kind for kind in _hats(role) if any(block in prompt for prompt in _own(kind))]
-    given = [
-        frozenset(getattr(kind, "every", ())) | getattr(kind, "fills", {}).get(block, frozenset()) for kind in kinds
-    ]
-    return frozenset.intersection(*given) if given else frozenset()
+    given = [_given(kind, block) for kind in kinds]
+    return given[0].intersection(*given) if given else frozenset()
 
 
-@cache
+def _given(role: type[object], block: str) -> frozenset[str]:
+    every: frozenset[str] = getattr(role, "every", frozenset())
+    fills: Mapping[str, frozenset[str]] = getattr(role, "fills", {})
+    return every | fills.get(block, frozenset())
+
+
+_FOUND: dict[tuple[type[object], str], Prompt] = {}
+
+
 def prompt_with(role: type[object], block: str) -> Prompt:
     """Return the prompt that has a block, the role's own or that of a class it extends; raises KeyError."""
-    for prompt in _own(role):
-        if block in prompt:
-            return prompt
-    raise KeyError(f"no prompt of {role.__name__} has a block {block!r}")
+    found = _FOUND.get((role, block))
+    if found is None:
+        found = next((prompt for prompt in _own(role) if block in prompt), None)
+        if found is None:
+            raise KeyError(f"no prompt of {role.__name__} has a block {block!r}")
+        _FOUND[role, block] = found
+    return found
 
 
 def wording(role: type[object]) -> str:
@@ -155,7 +165,7 @@ def _parsed(source: str) -> nodes.Template:
 
 
 def _undeclared(body: list[nodes.Node]) -> set[str]:
-    template = nodes.Template(body, lineno=1).set_environment(_environment())
+    template = cast("nodes.Template", nodes.Template(body, lineno=1).set_environment(_environment()))
     found = meta.find_undeclared_variables(template)
     if any(name.name == "self" for name in template.find_all(nodes.Name)):
         found.add("self")  # whatever other blocks use
@@ -169,20 +179,18 @@ def _wrong(name: str, text: str, blocks: Mapping[str, str]) -> Iterator[Problem]
         yield Problem(f"{place}: the name of a block is one word of letters, digits and _")
         return
     try:
-        template = _parsed(text)
         _environment().from_string(text)
+        template = _parsed(INCLUDED.sub(_included, text))
     except TemplateSyntaxError as error:
         yield Problem(f"{place}, line {error.lineno}: {error.message}")
         return
-    for part in template.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-        known = isinstance(part, nodes.Include) and isinstance(part.template, nodes.Const)
-        if not known or not (FOLDER / Path(str(part.template.value)).name).is_file():
-            yield Problem(f"{place}, line {part.lineno}: it takes in a template that is not there")
-    for part in template.find_all(nodes.Block):
-        yield Problem(f"{place}, line {part.lineno}: it is a block, and has none in it; say {part.name!r} beside it")
+    for taken in template.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        yield Problem(f"{place}, line {taken.lineno}: it takes in a template that is not there")
+    for inner in template.find_all(nodes.Block):
+        yield Problem(f"{place}, line {inner.lineno}: there is a block within it; say {inner.name!r} beside it")
     for part in template.find_all(nodes.Getattr):
         if isinstance(part.node, nodes.Name) and part.node.name == "self" and part.attr not in blocks:
-            yield Problem(f"{place}, line {part.lineno}: self.{part.attr} is not given{nearest(part.attr, blocks)}")
+            yield Problem(f"{place}, line {part.lineno}: self.{part.attr} is not there{nearest(part.attr, blocks)}")
 
 
 def _included(tag: re.Match[str]) -> str:

@@ -216,7 +216,8 @@ def _hint(part: dict[str, Any]) -> str:
 def _scored(reply: type[ReplyT], scale: int, *fields: str, sure: tuple[type[Reply], ...] = ()) -> type[ReplyT]:
     """Return a reply with scores within the scale; `sure` brings a confidence, after its reason."""
     bounded: dict[str, Any] = {field: (Annotated[float, Field(ge=0, le=scale)], ...) for field in fields}
-    return create_model(reply.__name__, __base__=(reply, *sure), **bounded)
+    bases: Any = (reply, *sure)
+    return cast("type[ReplyT]", create_model(reply.__name__, __base__=bases, **bounded))
 
 
 def _sure(*, confidence: bool) -> tuple[str, tuple[type[Reply], ...]]:
@@ -270,4 +271,4 @@ def answer_form(*, confidence: bool = False) -> Form[AnswerReply]:
     """Return the form of an answer to a question."""
     if not confidence:
         return Form("answer", AnswerReply)
-    return Form("answer_with_confidence", create_model("AnswerReply", __base__=(AnswerReply, SureOfWork)))
+    return Form("answer_with_confidence", _scored(AnswerReply, 1, sure=(SureOfWork,)))

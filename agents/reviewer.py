@@ -1,7 +1,7 @@
 """The reviewer: evaluates drafts, scores them and says what to change."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..protocols.errors import NothingToDecide
 from ..protocols.generation import DraftWritten
@@ -55,7 +55,7 @@ class Reviewer(Participant):
             named(heard.speaker, heard.fact.version) for heard in drafts if isinstance(heard.fact, DraftWritten)
         )
         form = feedback_form(command.scale)
-        given = {
+        given: dict[str, Any] = {
             "heard": worded(told),
             "answers": worded(drafts),
             "remarks": worded([heard for heard in told if heard not in drafts]),

@@ -112,16 +112,19 @@ def reconciled(ballots: Sequence[Ballot], rule: Reconcile) -> tuple[Verdict, flo
         return "unread", None, None
     mean_a = _mean([[ballot.score_a for ballot in cast] for cast in read])
     mean_b = _mean([[ballot.score_b for ballot in cast] for cast in read])
-    verdicts = {_most_frequent([ballot.verdict for ballot in cast]) for cast in read}
-    scores = (None, None) if mean_a is None or mean_b is None else (float(mean_a), float(mean_b))
+    verdicts: set[Verdict] = {_most_frequent([ballot.verdict for ballot in cast]) for cast in read}
+    score_a, score_b = (None if mean is None else float(mean) for mean in (mean_a, mean_b))
+    verdict: Verdict = "tie"
     if rule == "mean" and mean_a is not None and mean_b is not None:
-        return verdict_of(mean_a, mean_b), *scores
-    return verdicts.pop() if len(verdicts) == 1 else "tie", *scores
+        verdict = verdict_of(mean_a, mean_b)
+    elif len(verdicts) == 1:
+        verdict = verdicts.pop()
+    return verdict, score_a, score_b
 
 
 def _most_frequent(verdicts: Sequence[Verdict]) -> Verdict:
-    counts = {verdict: verdicts.count(verdict) for verdict in verdicts}
-    first = [verdict for verdict, count in counts.items() if count == max(counts.values())]
+    counts: dict[Verdict, int] = {verdict: verdicts.count(verdict) for verdict in verdicts}
+    first: list[Verdict] = [verdict for verdict, count in counts.items() if count == max(counts.values())]
     return first[0] if len(first) == 1 else "tie"
 
 

@@ -24,7 +24,7 @@ class VoteCast(Fact):
     """Mean over the ballots that could be read, where it was asked for."""
 
     def said(self, order: Order = "ab") -> str:
-        """Return the reasons given, then the vote and how sure it is, in the listener's terms; nothing of an unread one."""
+        """Return the reasons, then the vote and how sure it is, in the listener's terms; nothing of an unread one."""
         if self.verdict == "unread":
             return ""
         words = [_reason(ballot, order) for ballot in self.ballots if ballot.verdict != "unread" and ballot.reason]

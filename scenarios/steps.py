@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
 
-from ..agents import Agent, Persona, Profile
+from ..agents import Agent, Persona, Profile, wording
 from ..protocols.aggregation import Rule
 from ..protocols.answering import Answers
 from ..protocols.errors import Problem
@@ -209,11 +209,8 @@ class Plan:
         return {name: _maker(self.roles[name], profile, item) for name, profile in self.profiles.items()}
 
     def prompt_digests(self) -> dict[str, str]:
-        """Return for each agent the digest of its own prompt and, where it has one, of its persona."""
-        return {
-            name: "+".join(filter(None, (role.prompt.digest, _persona_digest(self.profiles[name].persona))))
-            for name, role in sorted(self.roles.items())
-        }
+        """Return for each agent the digest of its role's wording and, where it has them, of its own and its persona."""
+        return {name: _digest(role, self.profiles[name]) for name, role in sorted(self.roles.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +263,11 @@ class Swept:
 
 Playable = Plan | Swept
 """What a run is of."""
+
+
+def _digest(role: type[Agent], profile: Profile) -> str:
+    own = profile.prompt.digest if profile.prompt is not None else ""
+    return "+".join(filter(None, (wording(role), own, _persona_digest(profile.persona))))
 
 
 def _persona_digest(persona: Persona | None) -> str:

@@ -8,6 +8,14 @@ from typing import Any
 import pytest
 from published import SHARED_DATA
 
+from fellowship.scenarios import pytest_plugin
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the package's own plugin where the installed entry points do not have it."""
+    if not config.pluginmanager.is_registered(pytest_plugin):
+        config.pluginmanager.register(pytest_plugin, "fellowship")
+
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

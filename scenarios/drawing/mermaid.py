@@ -8,7 +8,7 @@ from .picture import Bar, Column, Frame, Hearing, Picture, Row, Turn, Voice
 from .style import Theme
 from .text import clean
 
-_OURS = str.maketrans({each: f"#{ord(each)};" for each in '#;<>{}%\\`"$&'})
+_OURS = str.maketrans({each: f"#{ord(each)};" for each in '#;<>{}%\\`"&'})
 """What means something to Mermaid, or to the page around it, as the entities that it takes for the characters."""
 _WORD = re.compile(r"\b(end)\b", re.IGNORECASE)
 """A word that Mermaid takes for its own, wherever it stands."""
@@ -44,7 +44,8 @@ def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
 
 def _said(text: str) -> str:
     """Return a text as it may stand in a diagram."""
-    return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", clean(text).translate(_OURS)))
+    plain = clean(text).translate(_OURS).replace("$$", "#36;#36;")  # two of them begin a formula
+    return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", plain))
 
 
 def _lines(*texts: str) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...protocols.errors import DeclarationError, FellowshipError, ModelError, Problem, nearest
+from ...protocols.errors import DeclarationError, ExecutionError, Problem, nearest
 from ...protocols.items import Item
 from ...protocols.models import Completion, ModelCall
 from ...runtime.system import ActorSystem
@@ -110,7 +110,7 @@ class Prompter:
         elif part is not None:
             line = part.line if part.listed is None else self._next(part, part.listed, asked)
         told = await self._told(line, asked)
-        return self._formed(told, asked) if isinstance(told, Mapping) else _answer(told, asked)
+        return self._formed(told, asked) if isinstance(told, Mapping) else self._answer(told, asked)
 
     def _asked(self, call: ModelCall) -> Asked:
         address, _ = self._system.asking[id(call)]
@@ -134,10 +134,8 @@ class Prompter:
         try:
             told = line(asked)
             return await told if inspect.isawaitable(told) else told
-        except ModelError as error:
+        except ExecutionError as error:
             return error
-        except FellowshipError:
-            raise
         except Exception as error:
             self.broken = self.broken or error
             raise
@@ -155,25 +153,24 @@ class Prompter:
             raise self._refused(f"answer of {asked.agent} ({place}): unknown field {odd!r}{nearest(odd, known)}")
         return json.dumps({**json.loads(asked.reply()), **given}, ensure_ascii=False)
 
+    def _answer(self, line: Line, asked: Asked) -> Answer:
+        match line:
+            case None:
+                return asked.reply()
+            case Unreadable():
+                return line.text
+            case Completion() | Exception():
+                return line
+            case type():
+                return line("as the rehearsal wants it")
+            case str():
+                return line if not asked.fields or _is_object(line) else asked.reply(line)
+            case _:
+                raise self._refused(f"an answer is a text, fields, or a failure, not {line!r:.60}")
+
     def _refused(self, what: str) -> DeclarationError:
         self.wrong.append(Problem(what))
         return DeclarationError(what)
-
-
-def _answer(line: Line, asked: Asked) -> Answer:
-    match line:
-        case None:
-            return asked.reply()
-        case Unreadable():
-            return line.text
-        case Completion() | Exception():
-            return line
-        case type():
-            return line("as the rehearsal wants it")
-        case str():
-            return line if not asked.fields or _is_object(line) else asked.reply(line)
-        case _:
-            raise DeclarationError(f"an answer is a text, fields, or a failure, not {line!r:.60}")
 
 
 def _is_object(text: str) -> bool:

@@ -95,7 +95,8 @@ async def test_without_a_history_every_request_is_what_it_was_before_there_were_
     bare = ITEM.model_copy(update={"history": ()})
     asked = await requests(bare)
     assert asked["generator"].messages[1].content == "And at dusk?"
-    assert asked["reviewer"].messages[1].content.startswith("<request>\nAnd at dusk?\n</request>\n<answer by=")
+    reviewed = "<request-0d847a>\nAnd at dusk?\n</request-0d847a>\n\n<answer by="
+    assert asked["reviewer"].messages[1].content.startswith(reviewed)
     # the mark was the digest of the prompt and the answers alone, and still is
     assert "<request-0d847a>\nAnd at dusk?\n</request-0d847a>" in asked["judge"].messages[1].content
     assert all("before" not in message.content for call in asked.values() for message in call.messages)
@@ -116,7 +117,7 @@ def test_nothing_said_before_can_close_its_tag_and_speak_as_another(turns: list[
     history = tuple(Turn.model_validate({"role": role, "content": text}) for role, text in turns)
     item = ITEM.model_copy(update={"history": history})
     judge = ROLES["judge"](Profile("judge", "judge", ModelSettings(model="x/y")), item)
-    shown = judge.render("vote", judge.dialogue(), candidates=judge.candidates("ab"), together=True)
+    shown = judge.render("vote", judge.dialogue(), candidates=judge.candidates("ab"), together=True, known=False, labelled=True)
     mark = judge.mark
     inside = re.findall(rf'<before-{mark} by="(\w+)">\n(.*?)\n</before-{mark}>', shown, re.DOTALL)
     assert inside == turns

@@ -76,10 +76,9 @@ async def test_a_combined_judge_sees_question_and_both_answers_in_one_request() 
         "level of detail",
         "order",
         "length",
-        "100",
     ):
         assert word in system
-    assert system.index("reasons first") < system.index("score each")
+    assert user.index("reasons first") < user.index("score each") < user.index("100")
     assert user.index("Why is the sky blue?") < user.index("Rayleigh") < user.index("painted")
 
 
@@ -246,7 +245,8 @@ def test_a_subclass_says_what_it_says_otherwise_and_takes_the_rest_over() -> Non
 
     pirate: Agent = Pirate(Profile("p", "pirate", ModelSettings(model="x/y")), ITEM)
     assert pirate.render("system", pirate.dialogue()) == "You are a pirate."
-    assert pirate.render("draft", pirate.dialogue()) == ITEM.prompt
+    nothing = dict.fromkeys(("questions", "reviews", "answers", "remarks", "own"), ())
+    assert pirate.render("draft", pirate.dialogue(), **nothing) == ITEM.prompt
     with pytest.raises(KeyError, match="no prompt of Pirate has a block 'nothing'"):
         pirate.render("nothing", pirate.dialogue())
 

@@ -40,7 +40,7 @@ def tracked() -> set[str]:
 def test_every_tracked_file_of_the_four_folders_is_in_the_wheel_under_fellowship_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    own = {"fellowship/__init__.py", "fellowship/__main__.py", "fellowship/py.typed"}
+    own = {"fellowship/__init__.py", "fellowship/__main__.py", "fellowship/plugins.py", "fellowship/py.typed"}
     assert {f"fellowship/{name}" for name in tracked()} <= names
     ours = {name for name in names if "__pycache__" not in name}
     assert {name.split("/")[0] for name in names} == {"fellowship"}

@@ -13,7 +13,7 @@ from playing import MODEL, beside, fellowship, items, status, written
 from playing import results as rows
 from telling import Speaker, apart, cut_short, kinds, length, played, results, said, speak
 
-from fellowship.agents import ROLES, Agent, Juror, Prompt
+from fellowship.agents import ROLES, Agent, Juror, Prompt, wording
 from fellowship.protocols.errors import DeclarationError, Overloaded
 from fellowship.protocols.items import Candidate, Item
 from fellowship.protocols.models import ModelCall
@@ -84,7 +84,7 @@ async def test_another_wording_of_a_prompt_is_refused_for_each_agent_that_has_it
     await played(apart("jury"), 1, out)
     found = await refusal(apart("jury", roles=STERN), 1, out)
     assert [line.split(":")[0] for line in found] == ["prompts.first", "prompts.second", "prompts.third"]
-    assert Juror.prompt.digest in found[0]
+    assert wording(Juror) in found[0]
     assert Stern.prompt.digest in found[0]
 
 

@@ -129,11 +129,12 @@ def test_a_role_of_a_plugin_speaks_and_its_own_facts_are_heard_and_read_back(tmp
             checked = [event.message() for event in log.events(kinds=("claims_checked",))]
             kinds = {type(message).__name__ for message in checked}
         heard = [event.recipients for event in log.events(kinds=("claims_checked",))]
-        calls = [event.body for event in log.events(kinds=("model_called",)) if event.sender == "two"]
+        calls = [json.loads(event.body) for event in log.events(kinds=("model_called",)) if event.sender == "two"]
+        asked = [[log.text(digest) for _, digest in call["messages"]] for call in calls]
     assert all(isinstance(message, UnknownBody) for message in unread)
     assert (len(checked), kinds) == (2, {"ClaimsChecked"})
     assert heard == [("two", "three", "four")] * 2
-    assert all("Claims that were checked: List what" in body for body in calls)
+    assert ["Claims that were checked: List what" in messages[-1] for messages in asked] == [True, True]
     assert (
         "claims_checked: Claims that were checked: List what" in fellowship("trace", run, "i0", *given("agents")).stdout
     )
@@ -349,7 +350,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that makes preference pairs."""
     folder = tmp_path_factory.mktemp("pairs")
     data, run = written(folder / "d.jsonl", 3), folder / "run"
-    models = [part for alias in ("writer", "reviewer", "judge") for part in ("--model", f"{alias}={alias}/m")]
+    kin = {"writer": "gemma-2-9b", "reviewer": "llama-3-8b", "judge": "gpt-4o"}
+    models = [part for alias, name in kin.items() for part in ("--model", f"{alias}=acme/{name}")]
     with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
         told = fellowship(
             "run",
@@ -456,16 +458,17 @@ def test_a_transport_is_opened_and_closed_around_a_run(tmp_path: Path, data: Pat
     text = (EXAMPLES / "transports.py").read_text().replace('"parrot"', '"opened"')
     text += """
     async def __aenter__(self):
-        open(SEEN, "a").write("opened ")
+        SEEN.write_text("opened ")
         return self
 
     async def __aexit__(self, *_):
-        open(SEEN, "a").write("closed")
+        SEEN.write_text(SEEN.read_text() + "closed")
 """
     head, _, tail = text.partition("\n\ndef _filled")
     tail, _, inside = tail.rpartition("\n    async def __aenter__")
     seen = tmp_path / "seen"
-    source = f"{head}\n    async def __aenter__{inside}\n\ndef _filled{tail}".replace("SEEN", repr(str(seen)))
+    head = head.replace("import json", "import json\nfrom pathlib import Path")
+    source = f"{head}\n    async def __aenter__{inside}\n\ndef _filled{tail}".replace("SEEN", f"Path({str(seen)!r})")
     mine = file(tmp_path, source)
     told = fellowship("run", "judge", "--data", data, "--model", "opened/m", "--out", tmp_path / "r", "--plugin", mine)
     assert told.exit_code == 0, told.output
