@@ -65,7 +65,8 @@ def _cost(found: Totals) -> Sequence[Cell]:
 def _money(figures: Figures | None, end: str) -> Cell:
     if figures is None:
         return NONE
-    return f"{dict(zip(('least', 'expected', 'greatest'), _ends(figures), strict=True))[end]:.4f}"
+    named: dict[str, float] = dict(zip(("least", "expected", "greatest"), _ends(figures), strict=True))
+    return f"{named[end]:.4f}"
 
 
 def _ends(figures: Figures) -> tuple[float, float, float]:
