@@ -193,6 +193,20 @@ def test_branches_played_together_are_one_frame_and_one_column_for_each_agent_th
     assert "par for each $criterion" in mermaid((picture,))
 
 
+def test_branches_within_branches_share_the_column_too() -> None:
+    names = ("chair", *(f"judge-{one}-{two}" for one in (1, 2, 3) for two in (1, 2)))
+    ballot = asking("judge", wanted="ballot", instructions="Judge $criterion of $side.")
+    inner = EachStep("0.0", "side", "candidates", None, 2, None, True, (ballot,), {"judge": ("judge-1", "judge-2")})
+    own = {"judge": ("judge-1", "judge-2", "judge-3")}
+    outer = EachStep("0", "criterion", ("tone", "facts", "style"), None, 3, None, True, (inner,), own)
+    summary = asking("chair", wanted="summary", hears={"chair": names[1:]})
+    picture = drawn(outer, summary, DecideStep("2", "unique-mode", RULES["unique-mode"], names[1:]), names=names)
+    assert titles(picture) == ["chair", "judge"]
+    assert heard(picture, picture.rows[1]) == [("judge", "chair", False)]
+    assert picture.rows[2] == Bar("decide: unique-mode", ("among judge",))
+    assert_readable(svg((picture,)))
+
+
 def test_the_ways_of_a_when_are_parts_of_one_frame_and_both_count_for_what_comes_after() -> None:
     names = ("ann", "bob")
     one = asking("ann", wanted="argument", hears={"ann": ("bob",)})
@@ -497,6 +511,21 @@ def test_a_file_of_ones_own_is_drawn(tmp_path: Path) -> None:
     (picture,) = pictures(plan(scenario, source=source))
     assert [column.about[:1] for column in picture.columns] == [("argues for a",), ("argues for b",)]
     checked(draw(str(mine)).stdout)
+
+
+def test_the_agents_of_a_scenario_that_is_used_come_along(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "scenario: mine\ntakes: comparison\nmodels: {m: acme/m}\nagents: {chair: {role: moderator, model: m}}\n"
+        "flow:\n  - {use: debate}\n  - {ask: chair, for: summary, hears: everyone}\n  - {decide: unique-mode}\n"
+        "gives: verdict\n"
+    )
+    scenario, source = load(str(mine))
+    (picture,) = pictures(plan(scenario, source=source))
+    assert sorted(titles(picture)) == ["chair", "debate-critic", "debate-psychologist", "debate-public"]
+    assert isinstance(picture.rows[0], Frame)
+    assert picture.rows[2] == Bar("decide: mean-score", picture.rows[2].remarks)  # type: ignore[union-attr]
+    assert_readable(svg((picture,)))
 
 
 # the pages that are written from the code
