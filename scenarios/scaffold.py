@@ -234,12 +234,15 @@ async def _outcome(stage: _Stage, forms: set[str], row: Mapping[str, Any], more:
     known = [_asserted(name, value) for name, value in facts.items() if value is not None]
     if not known or played.status != "done":
         return []
-    item = f", item={json.dumps(row, ensure_ascii=False)}" if "answer" in forms else ""
+    told = f"answers={json.dumps(answers, ensure_ascii=False)}{more}"
+    line = f"    played = fellowship_scenario.play(SCENARIO, {told})"
+    if "answer" in forms:
+        line = f"    [played] = fellowship_scenario.play(SCENARIO, data={_words(DATA)}, limit=1, {told})"
     return [
         "",
         "",
         "def test_the_outcome_is_what_everybody_says(fellowship_scenario):",
-        f"    played = fellowship_scenario.play(SCENARIO{item}, answers={json.dumps(answers)}{more})",
+        line,
         *known,
     ]
 
