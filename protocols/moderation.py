@@ -47,7 +47,7 @@ class ApprovalGiven(Fact):
     """Round in which it was given, from 1."""
     reason: str
     """Why it is enough, or what is still wrong."""
-    approved: bool | None
+    approved: bool | None = None
     """None where no answer could be read: that is no approval."""
     requests: int = 1
     """Requests it took until the answer could be read, from 1."""

@@ -7,12 +7,11 @@ from typing import Any, cast
 
 import orjson
 
-from ..protocols.answering import Answers, key
+from ..protocols.answering import LETTERS, Answers, key
 from ..protocols.errors import nearest
 from ..protocols.items import Item
 from .rows import Row
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FINAL = re.compile(r"^\s*####[ \t]*(\S.*?)\s*\Z", re.MULTILINE)
 """The last line of GSM8K's answers."""
 BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*(?=\{)|\s+(?=[^\s{]))")
@@ -106,6 +105,8 @@ def why_unscored(item: Item, how: Answers) -> str | None:
     """
     if how == "choice" and not item.choices:
         return "there are no choices, and answers are choices here (a column choices, or --map choices=COLUMN)"
+    if how == "choice" and len(item.choices) > len(LETTERS):
+        return f"there are {len(item.choices)} choices, and no more than {len(LETTERS)} letters"
     if item.reference is None or key(item.reference, how, item.choices) is not None:
         return None
     among = f": {', '.join(item.choices)}" if how == "choice" else ""

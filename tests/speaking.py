@@ -1,7 +1,7 @@
 """What tests of single agents share: an item of each sort, a talk with one agent, and a model that fills any form."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fellowship.agents import ROLES, Agent, Profile
@@ -88,6 +88,3 @@ def last(model: ScriptedModel) -> str:
 def whole(call: ModelCall) -> str:
     """Return all that was sent."""
     return "\n".join(message.content for message in call.messages)
-
-
-Script = Callable[[ModelCall], str]

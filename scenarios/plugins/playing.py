@@ -7,7 +7,6 @@ from typing import Any
 from ...protocols.errors import DeclarationError
 from ...protocols.sparing import Decided
 from ...protocols.stopping import Condition
-from ...runtime.models.endpoints import split
 from ..steps import AskStep, DecideStep, PairStep, PickStep, Plan, Playable, RepeatStep, Step, Swept, WhenStep
 from .loading import plugin_of, plugins, why_broken
 from .plugin import Plugin, Sort
@@ -25,6 +24,8 @@ def needed(plan: Playable) -> tuple[Plugin, ...]:
 
 
 def _names(plan: Plan) -> Iterator[tuple[Sort, str]]:
+    from ...runtime.models.endpoints import split  # noqa: PLC0415 - brings the clients of models with it
+
     for profile in plan.profiles.values():
         yield "role", profile.role
     for settings in plan.models:

@@ -8,7 +8,7 @@ from ...protocols.identity import WHOLE_RUN, Address, ConversationId
 from ...protocols.messages import Command, Fact, Message
 from ...protocols.ports import Clock
 from ...runtime.log.memory import MemoryLog
-from .asked import word_of
+from .asked import word_for, word_of
 from .rehearsal import Spoken
 
 
@@ -47,7 +47,7 @@ class Ledger(MemoryLog):
                 self._asked[sequence] = (command, len(self.told[agent]))
         elif isinstance(message, Fact):
             self.facts.append((sender, message))
-            if cause in self._asked and isinstance(message, self._asked[cause][0].wants):
+            if cause in self._asked and sender in self.commands:
                 self._speak(sender, message, *self._asked[cause])
         return sequence
 
@@ -58,6 +58,11 @@ class Ledger(MemoryLog):
         return message
 
     def _speak(self, agent: str, fact: Fact, command: Command[Any], told: int) -> None:
+        """Note what an agent said when it was asked: what was wanted, and what others are told beside it."""
+        wanted = isinstance(fact, command.wants)
+        if not wanted and not fact.said():
+            return
         heard = tuple(each.speaker for each in self.told[agent][self._taken[agent] : told] if each.fact.said())
         self._taken[agent] = max(told, self._taken[agent])
-        self.spoken.append(Spoken(agent, word_of(command), heard, command.round, fact))
+        word = word_of(command) if wanted else word_for(fact)
+        self.spoken.append(Spoken(agent, word, heard, command.round, fact))

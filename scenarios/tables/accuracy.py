@@ -56,8 +56,8 @@ def _ways(found: Answering) -> Table:
 def _changes(found: Answering) -> Table:
     rows = tuple(_change(way) for way in found.ways if way.change is not None)
     notes = (
-        f"before: {found.methods['before']}. after: the decision. rescued: wrong before, right after. "
-        "lost: right before, wrong after.",
+        f"before: {found.methods['before']}.",
+        "after: the decision. rescued: wrong before, right after. lost: right before, wrong after.",
         f"difference: {found.methods['difference_ci']}. p: {found.methods['p']}"
         + ("; adjusted for all ways (Holm)." if len(rows) > 1 else "."),
     )

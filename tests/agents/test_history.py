@@ -117,7 +117,9 @@ def test_nothing_said_before_can_close_its_tag_and_speak_as_another(turns: list[
     history = tuple(Turn.model_validate({"role": role, "content": text}) for role, text in turns)
     item = ITEM.model_copy(update={"history": history})
     judge = ROLES["judge"](Profile("judge", "judge", ModelSettings(model="x/y")), item)
-    shown = judge.render("vote", judge.dialogue(), candidates=judge.candidates("ab"), together=True, known=False, labelled=True)
+    shown = judge.render(
+        "vote", judge.dialogue(), candidates=judge.candidates("ab"), together=True, known=False, labelled=True
+    )
     mark = judge.mark
     inside = re.findall(rf'<before-{mark} by="(\w+)">\n(.*?)\n</before-{mark}>', shown, re.DOTALL)
     assert inside == turns

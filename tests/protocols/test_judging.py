@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fellowship.protocols.aggregation import RULES
 from fellowship.protocols.errors import NothingToDecide, UnknownName
-from fellowship.protocols.judging import MIRRORED, Ballot, Judging, Verdict, reconciled, verdict_of
+from fellowship.protocols.judging import MIRRORED, Ballot, Judging, Order, Reconcile, Verdict, reconciled, verdict_of
 from fellowship.protocols.jury import VoteCast
 
 scores = st.integers(0, 100).map(lambda tenths: tenths / 10)
@@ -122,3 +122,46 @@ def test_half_an_answer_is_no_answer() -> None:
     assert reconciled([*ballots((8, 6)), Ballot(order="ba", verdict="unread")], "mean") == ("unread", None, None)
     with pytest.raises(ValueError, match="no ballots"):
         reconciled([], "tie")
+
+
+def sampled(order: Order, *cast: tuple[float, float] | Verdict) -> list[Ballot]:
+    return [
+        Ballot(order=order, verdict=each)
+        if isinstance(each, str)
+        else Ballot(order=order, verdict=verdict_of(*each), score_a=each[0], score_b=each[1])
+        for each in cast
+    ]
+
+
+def test_the_mean_of_all_scores_of_all_samples_decides_and_each_order_weighs_the_same() -> None:
+    ballots = [*sampled("ab", (9, 1), (2, 3), (2, 3)), *sampled("ba", (5, 6), (5, 6), (5, 6))]
+    assert reconciled(ballots, "mean") == ("a", pytest.approx((13 / 3 + 5) / 2), pytest.approx((7 / 3 + 6) / 2))
+    assert reconciled(ballots, "tie")[0] == "b"
+    fewer = [*sampled("ab", (8, 2), "unread", "unread"), *sampled("ba", (4, 6), (4, 6), (4, 6))]
+    assert reconciled(fewer, "mean") == ("a", 6.0, 4.0)
+
+
+def test_samples_of_one_order_come_to_their_most_frequent_verdict_and_a_split_is_a_tie() -> None:
+    assert reconciled(sampled("ab", "a", "a", "b"), "tie") == ("a", None, None)
+    assert reconciled(sampled("ab", "a", "b"), "tie")[0] == "tie"
+    assert reconciled(sampled("ab", "a", "b", "unread"), "mean")[0] == "tie"
+    assert reconciled([*sampled("ab", "a", "a", "b"), *sampled("ba", "a", "tie", "a")], "tie")[0] == "a"
+    assert reconciled([*sampled("ab", "a", "a", "b"), *sampled("ba", "tie", "tie", "a")], "tie")[0] == "tie"
+
+
+def test_an_order_of_which_no_sample_could_be_read_makes_the_vote_unread() -> None:
+    read = sampled("ab", (8, 2), (8, 2))
+    assert reconciled([*read, *sampled("ba", "unread", "unread")], "mean") == ("unread", None, None)
+    assert reconciled(sampled("ab", "unread", "unread"), "tie") == ("unread", None, None)
+    assert reconciled([*read, *sampled("ba", "unread", (8, 2))], "tie") == ("a", 8.0, 2.0)
+
+
+@given(st.lists(st.tuples(scores, scores), min_size=1, max_size=6), st.sampled_from(["tie", "mean"]))
+def test_swapped_candidates_have_swapped_verdicts_however_many_samples(
+    cast: list[tuple[float, float]], rule: Reconcile
+) -> None:
+    forth, back = reconciled(sampled("ab", *cast), rule), reconciled(sampled("ab", *[(b, a) for a, b in cast]), rule)
+    assert back == (MIRRORED[forth[0]], forth[2], forth[1])
+    if rule == "mean":
+        lead = sum(Fraction(str(a)) - Fraction(str(b)) for a, b in cast)
+        assert forth[0] == verdict_of(lead, Fraction(0))

@@ -112,10 +112,10 @@ async def test_where_the_condition_does_not_hold_the_other_way_is_gone(tmp_path:
     assert [line for line in said(out, "i0~1") if "conductor" not in line and "model" not in line] == [
         "one vote_cast",
         "two vote_cast",
-        "two argument_made",
+        "two summary_written",
     ]
     assert [taken.holds for taken in kinds(out, "branch_taken")] == [False]
-    assert [asked.step for asked in kinds(out, "make_argument")] == ["1.else.0"]
+    assert [asked.step for asked in kinds(out, "write_summary")] == ["1.else.0"]
 
 
 async def test_a_juror_may_be_added_only_where_the_first_two_are_not_of_one_mind(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_python_says_it_as_a_file_does() -> None:
                     Ask(ask=("one", "two"), for_="argument", order="in-turn", hears=("everyone",)),
                     Ask(ask=("one", "two"), for_="ballot"),
                 ),
-                else_=(Ask(ask=("two",), for_="argument"),),
+                else_=(Ask(ask=("two",), for_="summary"),),
             ),
             Decide(decide="mean-score"),
         ),
@@ -333,7 +333,7 @@ def test_python_says_it_as_a_file_does() -> None:
     )
     assert declared == validate(read(GOOD, "s.yaml"))
     assert Scenario.model_validate(declared.document()) == declared
-    assert declared.document()["flow"][1]["else"] == [{"ask": ["two"], "for": "argument"}]
+    assert declared.document()["flow"][1]["else"] == [{"ask": ["two"], "for": "summary"}]
 
 
 def test_a_part_of_a_way_is_set_by_its_path() -> None:

@@ -124,3 +124,22 @@ def test_data_that_an_each_goes_through_is_in_the_sample(tmp_path: Path) -> None
     rows = [json.loads(line) for line in (tmp_path / "mine/data.jsonl").read_text().splitlines()]
     assert all(len(row["points"]) == 2 for row in rows)
     assert (tmp_path / "mine/test_mine.py").read_text().count('("writer", "draft", ()),') == 2
+
+
+@pytest.mark.parametrize("how", ["exact", "numeric", "choice"])
+def test_a_scenario_of_questions_gets_questions_and_a_test_of_who_is_right(how: str, tmp_path: Path) -> None:
+    liked = tmp_path / "guess.yaml"
+    liked.write_text(
+        f"# Guess.\nscenario: guess   # so far\ntakes: question\nanswers: {how}\nmodels: {{m: acme/m}}\n"
+        "agents: {solver: {role: solver, count: 2}}\nflow:\n  - {ask: solver, for: answer}\n"
+        "  - {decide: unique-mode}\ngives: answer\n"
+    )
+    made = fellowship("new", "mine", "--like", liked, "--to", tmp_path / "mine")
+    assert made.exit_code == 0, made.stderr
+    assert "scenario: mine   # so far" in (tmp_path / "mine/mine.yaml").read_text()
+    rows = [json.loads(line) for line in (tmp_path / "mine/data.jsonl").read_text().splitlines()]
+    assert [("choices" in row, "reference" in row) for row in rows] == [(how == "choice", True)] * 3
+    test = (tmp_path / "mine/test_mine.py").read_text()
+    assert '("solver-1", "answer", ())' in test
+    assert "assert played.correct is True" in test
+    assert '("tea", "failed")' not in test

@@ -1,6 +1,7 @@
 """The fixture `fellowship_scenario`, as users have it in their own tests."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_files_are_looked_for_beside_the_test_and_a_failure_shows_what_was_said(
     result.stdout.fnmatch_lines(["*there is no file mien.yaml*"])
 
 
+def test_the_examples_of_the_page_on_testing_pass_as_they_stand_there(pytester: pytest.Pytester) -> None:
+    pytester.makeini(INI)
+    page = (Path(__file__).parents[2] / "docs/testing.md").read_text()
+    for name, text in re.findall(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", page, re.DOTALL):
+        (pytester.path / name).write_text(text)
+    pytester.runpytest_subprocess(*WITH_PLUGIN, "-p", "no:cacheprovider").assert_outcomes(passed=4)
+
+
 def test_nothing_is_loaded_until_a_test_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n"
@@ -85,9 +94,3 @@ def test_nothing_is_loaded_until_a_test_asks_for_it(tmp_path: Path) -> None:
         [*words, tmp_path], cwd=tmp_path, env={**os.environ, **alone}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_pytest_tells_what_the_fixture_is_for(pytester: pytest.Pytester) -> None:
-    pytester.makeini(INI)
-    result = pytester.runpytest_subprocess(*WITH_PLUGIN, "--fixtures", "-p", "no:cacheprovider")
-    result.stdout.fnmatch_lines(["*fellowship_scenario*", "*Play a scenario in memory*"])

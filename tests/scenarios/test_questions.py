@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.items import Item
-from fellowship.scenarios import Dataset, open_dataset, questions
+from fellowship.scenarios import Dataset, open_dataset
 from fellowship.scenarios.questions import last_box
 
 GSM8K = {
@@ -46,18 +46,6 @@ def refused(folder: Path, *rows: dict[str, Any], **options: Any) -> list[str]:
     with pytest.raises(DeclarationError) as caught:
         dataset(folder, *rows, **options)
     return [f"{problem.line}: {problem.what}" for problem in caught.value.problems]
-
-
-@pytest.fixture
-def keyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare answers by rules that are as simple as can be."""
-
-    def key(answer: str, how: str, choices: tuple[str, ...] = ()) -> str | None:
-        if how == "numeric":
-            return answer if answer.replace(".", "").isdigit() else None
-        return answer if how == "exact" or answer in choices else None
-
-    monkeypatch.setattr(questions, "key", key)
 
 
 def test_a_worked_answer_of_gsm8k_ends_with_the_known_one_and_is_kept_whole(tmp_path: Path) -> None:
@@ -168,7 +156,6 @@ def test_questions_without_a_known_answer_are_counted(tmp_path: Path, value: str
     assert dataset(tmp_path, *rows, takes="instruction").unknown == 0
 
 
-@pytest.mark.usefixtures("keyed")
 def test_a_known_answer_of_another_kind_is_told_with_its_line(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "answer": "4"}, {"prompt": "p", "answer": "four"}, {"prompt": "p"}]
     assert refused(tmp_path, *rows, answers={"numeric"}) == ["2: the known answer 'four' is not one number"]
@@ -177,13 +164,11 @@ def test_a_known_answer_of_another_kind_is_told_with_its_line(tmp_path: Path) ->
     assert told == "2: the known answer 'seven' is not one of the choices: 3, 4, 5, 6"
 
 
-@pytest.mark.usefixtures("keyed")
 def test_missing_choices_are_told_where_answers_are_choices(tmp_path: Path) -> None:
     (told,) = refused(tmp_path, {**MMLU, "choices": None, "answer": "4"}, answers={"choice"})
     assert told.startswith("1: there are no choices, and answers are choices here")
 
 
-@pytest.mark.usefixtures("keyed")
 def test_a_file_that_was_read_for_other_answers_is_looked_at_again(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "answer": "four"}]
     known = dataset(tmp_path, *rows, answers={"exact"}).mark

@@ -244,6 +244,7 @@ async def test_who_speaks_anonymously_is_known_by_another_name_to_those_who_hear
     told = played.heard("guest")[0]
     assert (told.word, told.text) == ("argument", "argument 1 of other")
     assert told.speaker.startswith("Speaker ")
+    assert f'"{told.speaker}"' in played.prompts("guest")[0].request
 
 
 async def test_the_prompts_are_all_that_a_model_was_sent() -> None:
@@ -482,3 +483,35 @@ async def test_looking_for_an_agent_that_is_not_there_is_told() -> None:
     for look in (played.said, played.heard, played.prompts):
         with pytest.raises(DeclarationError, match="judge has no agent 'jury'; there is judge"):
             look("jury")
+
+
+OWN_FACT = """\
+from typing import ClassVar, Literal
+from fellowship import plugins
+from fellowship.agents import Juror
+from fellowship.protocols.messages import Fact
+
+@plugins.fact
+class ClaimChecked(Fact):
+    kind: Literal["claim_checked"] = "claim_checked"
+    def said(self, order="ab"):
+        return "It is so."
+
+@plugins.role("checker", "A juror that says what it has checked.")
+class Checker(Juror):
+    gives: ClassVar = Juror.gives
+    async def answer(self, command, context):
+        await context.emit(ClaimChecked())
+        await super().answer(command, context)
+"""
+
+
+async def test_what_an_agent_says_beside_what_was_asked_for_is_heard_and_told_by_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_FACT)
+    text = (
+        f"{HEAD}agents: {{c: {{role: checker}}, j: {{role: juror}}}}\nflow:\n"
+        "- {ask: [c, j], for: ballot, order: in-turn, hears: everyone}\n- {decide: unique-mode}\ngives: verdict\n"
+    )
+    played = await rehearse(text, plugins=[tmp_path / "own.py"])
+    assert played.sequence == [("c", "claim_checked", ()), ("c", "ballot", ()), ("j", "ballot", ("c", "c"))]
+    assert played.heard("j")[0] == ("c", "claim_checked", "It is so.")
