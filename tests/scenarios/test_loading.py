@@ -1,5 +1,6 @@
 """Scenario files, right and wrong: each mistake has its one message at its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -355,7 +356,7 @@ def test_every_library_scenario_is_right_short_and_cites_its_source(name: str) -
     else:
         plan(scenario, source=source)
     text = (Path(__file__).parents[2] / "scenarios" / "library" / f"{name}.yaml").read_text()
-    assert "arXiv" in text.splitlines()[0]
+    assert re.search(r"\barXiv \d{4}\.\d{5}\b|\bACL Anthology \d{4}\.", text.splitlines()[0])
     assert len(text.splitlines()) <= 32
 
 
