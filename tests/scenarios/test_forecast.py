@@ -85,15 +85,11 @@ async def foreseen(made: Plan, count: int = 3, **more: Any) -> Forecast:
 
 
 @pytest.mark.parametrize(("name", "changes"), SCENARIOS)
-async def test_the_calls_of_a_library_scenario_lie_within_its_bounds(
-    name: str, changes: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_the_calls_of_a_library_scenario_lie_within_its_bounds(name: str, changes: tuple[str, ...]) -> None:
     made = apart(name, *changes)
-    await play(made, items(4), tmp_path / "run", Settings(client=ScriptedModel(speak)))
+    for seed in range(4):
+        assert within(made, seed)
     known = bounds(made, ONE)
-    taken = [row["calls"] for row in results(tmp_path / "run")]
-    assert [row["status"] for row in results(tmp_path / "run")] == ["done"] * 4
-    assert known.least <= min(taken) <= max(taken) <= known.greatest
     assert known.greatest <= known.with_further_requests
 
 
@@ -399,17 +395,17 @@ def proven(document: dict[str, Any]) -> Plan:
         raise
 
 
-def taken(made: Plan, seed: int) -> Counter[str]:
-    """Return the calls of an item by agent; what comes to no end is passed over."""
+def taken(made: Plan, seed: int) -> Counter[str] | None:
+    """Return the calls of an item by agent; None where it comes to no end."""
     log = _Calls()
     model = by_chance(seed)
 
     async def staged() -> object:
         return await Stage(made, ActorSystem(log, models=model, seed=seed), seed).play(Due(0, ONE))
 
-    assume(isinstance(asyncio.run(staged()), ItemFinished))
+    end = asyncio.run(staged())
     assert sum(log.calls.values()) == len(model.calls)
-    return log.calls
+    return log.calls if isinstance(end, ItemFinished) else None
 
 
 class _Calls(NoLog):
@@ -418,17 +414,21 @@ class _Calls(NoLog):
         self.calls: Counter[str] = Counter()
 
     def append(self, message: Any, *, sender: str, **more: Any) -> int:
-        self.calls[sender] += message.kind == "model_called"
+        if message.kind == "model_called":
+            self.calls[sender] += 1
         return super().append(message, sender=sender, **more)
 
 
-def within(made: Plan, seed: int) -> None:
-    known, calls = bounds(made, ONE), taken(made, seed)
-    calls = +calls
-    assert known.least <= sum(calls.values()) <= known.greatest
+def within(made: Plan, seed: int) -> bool:
+    """Prove that what an item takes lies within its bounds; returns whether it comes to an end."""
+    known, calls = bounds(made, ONE, 0), taken(made, seed)
+    if calls is None:
+        return False
+    assert known.least <= calls.total() <= known.greatest
     for name in made.profiles:
         least, most = known.spans.get((name, 0), (0, 0))
         assert least <= calls[name] <= most, name
+    return True
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
@@ -442,7 +442,7 @@ def test_no_talk_takes_more_calls_than_were_foreseen_or_fewer(steps: list[Any], 
         "flow": [FIRST, *steps, {"decide": "unique-mode"}],
         "gives": "verdict",
     }
-    within(proven(document), seed)
+    assume(within(proven(document), seed))
 
 
 PICK = st.fixed_dictionaries(
@@ -493,7 +493,7 @@ def test_no_loop_takes_more_calls_than_were_foreseen_or_fewer(steps: list[Any], 
         "flow": [*first, *steps, *ends, {"pick": "best", "by": ["judge", "other"]}],
         "gives": "draft",
     }
-    within(proven(document), seed)
+    assume(within(proven(document), seed))
 
 
 # figures
