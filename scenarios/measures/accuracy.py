@@ -42,12 +42,12 @@ class Solved:
     """Whether the outcome is the known answer; None where none is known."""
     before: bool | None = None
     """Whether the most frequent first answer was; None where no answer is known, or nobody was asked for one."""
-    again: bool = True
-    """Whether anybody gave an answer after these."""
     agents: Mapping[str, tuple[Mark, Mark]] = field(default_factory=dict[str, tuple[Mark, Mark]])
     """The first answer of each agent, and its last; nothing where no answer is known."""
     calls: int = 0
     tokens: int = 0
+    again: bool = True
+    """Whether anybody gave an answer after the first ones."""
 
 
 class Frozen(BaseModel):
