@@ -45,13 +45,8 @@ class Scope:
     def branched(self, own: Mapping[str, tuple[str, ...]]) -> None:
         """Let every name stand for the agents of all branches from now on, where they had their own."""
         for name, members in self.members.items():
-<<<<<<< HEAD
             branched = [each for member in members for each in own.get(member, (member,))]
             self.members[name] = tuple(dict.fromkeys(branched))
-=======
-            several = (each for member in members for each in own.get(member, (member,)))
-            self.members[name] = tuple(dict.fromkeys(several))
->>>>>>> 32c8fd8eb4370f34a7ba2c8cd0112d439d7f5dba
 
 
 class Cast:

@@ -141,18 +141,14 @@ class Flow:
             return
         own: dict[str, tuple[str, ...]] = {}
         if together:
-            own = self._branches(inside, before, fan.most, at)
+            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, fan.most, at)
         yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
 
-    def _branches(self, asked: set[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
-        """Return the agents of each branch; from here on their names stand for those of all branches.
-
-        Where branches within these have agents of their own already, each of them has its own in each of these.
-        """
-        ground, declared = self._ground, list(self._ground.cast.declared)
+    def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
+        """Return the agents of each branch; from here on their names stand for those of all branches."""
+        ground = self._ground
         own: dict[str, tuple[str, ...]] = {}
-        several: dict[str, tuple[str, ...]] = {}
-        for name in sorted(set(map(self._origin, asked)), key=declared.index):
+        for name in dict.fromkeys(map(self._origin, asked)):
             if name in before:
                 self._wrong(
                     f"{name!r} has been asked before: branches that are played together have agents of their own; "
@@ -160,8 +156,8 @@ class Flow:
                     at,
                 )
             inner = self.branches.get(name, (name,))
+            tails = [each.removeprefix(name) for each in inner]
             own[name] = tuple(f"{name}-{number}" for number in range(1, most + 1))
-<<<<<<< HEAD
             self.branches[name] = tuple(f"{each}{tail}" for each in own[name] for tail in tails)
             self._bases |= dict.fromkeys((*own[name], *self.branches[name]), name)
             taken = next((each for each in self.branches[name] if each in ground.cast.declared), None)
@@ -171,15 +167,6 @@ class Flow:
         for names in ground.inside:
             names |= {each for name in names & several.keys() for each in several[name]}
             names -= several.keys() - {each for every in several.values() for each in every}
-=======
-            for each in inner:
-                own[each] = tuple(f"{branch}{each.removeprefix(name)}" for branch in own[name])
-            self.branches[name] = tuple(f"{branch}{each.removeprefix(name)}" for branch in own[name] for each in inner)
-            several |= dict.fromkeys(inner, self.branches[name])
-            taken = next((each for each in self.branches[name] if each in ground.cast.declared), None)
-            if taken is not None:
-                self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
->>>>>>> 32c8fd8eb4370f34a7ba2c8cd0112d439d7f5dba
         ground.scope.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
