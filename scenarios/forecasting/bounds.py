@@ -14,7 +14,8 @@ from ...protocols.items import Item
 from ...protocols.judging import Ballot, Verdict
 from ...protocols.jury import VoteCast
 from ...protocols.sparing import Decided
-from ...protocols.stopping import OF_SEVERAL
+from ...protocols.stopping import OF_SEVERAL, Standing
+from ..kin import excluded
 from ..measures.families import kin_of
 from ..steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 from . import contests
@@ -61,11 +62,13 @@ def bounds(plan: Plan, item: Item) -> Bounds:
 
 def signature(plan: Plan) -> Callable[[Item], Hashable]:
     """Return what tells all of an item that its bounds depend on."""
-    columns = {step.column for step in _within(plan.flow) if isinstance(step, EachStep) and step.column is not None}
+    steps = tuple(_within(plan.flow))
+    columns = {step.column for step in steps if isinstance(step, EachStep) and step.column is not None}
+    excluding = any(isinstance(step, AskStep) and step.exclude is not None and step.on is None for step in steps)
 
     def of(item: Item) -> Hashable:
         lengths = tuple(_length(item, column) for column in columns)
-        return lengths, any(candidate.model for candidate in item.candidates)
+        return lengths, tuple(candidate.model for candidate in item.candidates) if excluding else ()
 
     return of
 
@@ -100,6 +103,9 @@ class _Walk:
             match step:
                 case RepeatStep():
                     ways = self._repeat(ways, step, place)
+                case WhenStep() if step.condition.name == "round":
+                    holds = step.condition.met((), Standing(place.round))
+                    ways = self.steps(ways, step.steps if holds else step.otherwise, place)
                 case WhenStep():
                     other = self.steps([way.copy() for way in ways], step.otherwise, place)
                     ways = gathered([*self.steps(ways, step.steps, place), *other])
@@ -198,9 +204,9 @@ class _Walk:
             if writer is None:
                 return 0, 1
             return (0, 0) if self._is_of(name, writer, step.exclude) else (1, 1)
-        if step.exclude == "own":
-            return (1, 1) if step.on is None else (0, 1)
-        return (0, 1) if any(candidate.model for candidate in self._item.candidates) or step.on else (1, 1)
+        if step.on is not None:
+            return 0, 1
+        return (0, 0) if excluded(step.exclude, name, None, self._plan, self._item) else (1, 1)
 
     def _is_of(self, name: str, writer: str, exclude: str) -> bool:
         """Whether a judge is the writer, or has its model, or one of its family."""
