@@ -51,7 +51,7 @@ class Agent:
         "form": frozenset({"shape"}),
         "wish": frozenset({"wish"}),
     }
-    """Variables that a block is given beside them, by block."""
+    """Variables that a block is given beside them, by block; a role of your own names those of its own blocks."""
 
     def __init__(self, profile: Profile, item: Item) -> None:
         self.profile = profile
@@ -181,14 +181,15 @@ class Agent:
 
         Every block of it is given these words as `wish`; where one says them itself, they are not said again.
         """
-        told = {"heard": self.words(dialogue, order, command.on)} if "heard" not in variables else {}
-        given = self._filled(dialogue, {"wish": command.instructions, **told, **variables})
-        prompts = [self._prompt(block) for block in blocks]
-        texts = [prompt.render(block, given) for block, prompt in zip(blocks, prompts, strict=True)]
-        said = any("wish" in prompt.names[block] for block, prompt in zip(blocks, prompts, strict=True))
-        if command.instructions and not said:
+        wish = variables["wish"] = command.instructions
+        if "heard" not in variables:
+            variables["heard"] = self.words(dialogue, order, command.on)
+        given = self._filled(dialogue, variables)
+        prompts = [(block, self._prompt(block)) for block in blocks]
+        texts = [text for block, prompt in prompts if (text := prompt.render(block, given))]
+        if wish and not any("wish" in prompt.names[block] for block, prompt in prompts):
             texts.append(self._prompt("wish").render("wish", given))
-        return "\n\n".join(text for text in texts if text)
+        return "\n\n".join(texts)
 
     def render(self, block: str, dialogue: Dialogue, order: Order = "ab", **variables: object) -> str:
         """Return a block of the prompt, for this dialogue; the scenario's own wording of it comes first.
@@ -209,7 +210,7 @@ class Agent:
             "request": item.prompt if self.converses else self._transcript(),
             "mark": self.mark,
             "item": item,
-            "choices": tuple((letter(place), text) for place, text in enumerate(item.choices)),
+            "choices": tuple((letter(place), text) for place, text in enumerate(item.choices)) if item.choices else (),
             "comparing": len(item.candidates) > 1,
             "persona": profile.persona,
             "instructions": profile.instructions,

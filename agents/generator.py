@@ -168,9 +168,9 @@ class Generator(Participant):
         return {"heard": worded(told), "own": own, **{sort: worded(those) for sort, those in sorts.items()}}
 
     def told(self, dialogue: Dialogue, on: str | None = None) -> list[Heard]:
-        """Return what is to be told: feedback that is on no draft of its own is none of its business."""
+        """Return what is to be told: feedback on others' drafts is none of its business, but on the one it is about."""
         told = super().told(dialogue, on)
-        if not told:
+        if not told or on is not None:
             return told
         own = {named(self.profile.name, version) for version in self.drafts}
         return [heard for heard in told if (drafts := _on(heard.fact)) is None or not own.isdisjoint(drafts)]

@@ -34,7 +34,11 @@ class Juror(Participant):
     }
 
     async def answer(self, command: Command[Fact], context: Context) -> None:
-        """Cast a vote; a ballot that cannot be read, further requests included, or is withheld, is unread."""
+        """Cast a vote; a ballot that cannot be read, further requests included, or is withheld, is unread.
+
+        Raises:
+            NothingToDecide: there is nothing to vote on: no two answers, or drafts that were not heard.
+        """
         match command:
             case CastVote():
                 await self._vote(command, context)
@@ -46,6 +50,8 @@ class Juror(Participant):
                 await super().answer(command, context)
 
     async def _vote(self, command: CastVote, context: Context) -> None:
+        if not self.shown("ab"):
+            raise NothingToDecide(f"{self.profile.name} has no two answers to vote on")
         ballots: list[Ballot] = []
         kept = dict[str, Dialogue]()
         poll = Poll(self, command, command.judging, context, dialogue=self.dialogue)

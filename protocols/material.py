@@ -128,6 +128,8 @@ class Material:
             case "versions":
                 wanted = set(selection.versions or ())
                 pairs = self._revisions(lambda one, other: {one, other} == wanted)
+            case "consensus":  # which asks what was decided, not who is the best
+                pairs = []
         return [(one, other) if order.index(one) < order.index(other) else (other, one) for one, other in pairs]
 
     def _revisions(self, wanted: Callable[[int, int], bool]) -> list[tuple[str, str]]:

@@ -45,7 +45,8 @@ class Scope:
     def branched(self, own: Mapping[str, tuple[str, ...]]) -> None:
         """Let every name stand for the agents of all branches from now on, where they had their own."""
         for name, members in self.members.items():
-            self.members[name] = tuple(each for member in members for each in own.get(member, (member,)))
+            branched = [each for member in members for each in own.get(member, (member,))]
+            self.members[name] = tuple(dict.fromkeys(branched))
 
 
 class Cast:

@@ -4,14 +4,11 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from ..protocols.aggregation import Poll, poll
 from ..protocols.answering import key, right
-from ..protocols.debate import MakeArgument
 from ..protocols.errors import AgentUnavailable, NothingToDecide
-from ..protocols.generation import DraftWritten, WriteDraft
-from ..protocols.items import Item, Slot
+from ..protocols.generation import DraftWritten
+from ..protocols.items import Item
 from ..protocols.judging import Order, Orders
-from ..protocols.jury import CastVote, VoteCast
 from ..protocols.lifecycle import (
     AgentsExcused,
     AskingEnded,
@@ -22,13 +19,14 @@ from ..protocols.lifecycle import (
     ItemFinished,
 )
 from ..protocols.messages import Command, Fact, named
-from ..protocols.moderation import AskQuestion, CriteriaProposed, GiveApproval, ProposeCriteria, WriteSummary
-from ..protocols.review import FeedbackGiven, GiveFeedback
-from ..protocols.solving import GiveAnswer
+from ..protocols.moderation import CriteriaProposed
+from ..protocols.review import FeedbackGiven
 from ..protocols.stopping import Standing
 from ..protocols.topology import neighbours
 from ..runtime.conversation import Conversation
 from . import spec
+from .commanding import command
+from .counting import decision
 from .drafts import Drafts
 from .kin import excluded
 from .lanes import Lane
@@ -443,35 +441,12 @@ class Conductor:
         drafts = [named(writer, version) for writer, version in self._in_hand.items() if writer in heard]
         return drafts[0] if len(drafts) == 1 else None
 
-    # commands
-
-    def _command(self, name: str, step: AskStep, lane: Lane) -> Command[Fact]:  # noqa: PLR0911 - one a word
-        judging, order = step.judging, self._orders(step.judging.orders)[0]
-        about = {"round": self._round, "step": step.place}
-        instructions, on = lane.words(step.instructions), lane.words(step.on)
-        match step.wanted:
-            case "draft":
-                onto = self._in_hand.get(name)
-                return WriteDraft(**about, instructions=instructions, on=on, onto=onto)
-            case "answer":
-                return GiveAnswer(**about, instructions=instructions, on=on, confidence=judging.confidence)
-            case "feedback":
-                on = on or self._in_hand_of_others(name)
-                return GiveFeedback(**about, instructions=instructions, on=on, scale=judging.scale)
-            case "argument":
-                side: Slot | None = _slot(lane.words(step.side))
-                return MakeArgument(**about, instructions=instructions, on=on, order=order, side=side)
-            case "ballot":
-                orders = self._orders(judging.orders)
-                return CastVote(**about, instructions=instructions, on=on, judging=judging, orders=orders)
-            case "summary":
-                return WriteSummary(**about, instructions=instructions, on=on, order=order, replaces=step.replaces)
-            case "approval":
-                return GiveApproval(**about, instructions=instructions, on=on, order=order)
-            case "criteria":
-                return ProposeCriteria(**about, instructions=instructions, on=on, order=order, most=step.most)
-            case "question":
-                return AskQuestion(**about, instructions=instructions, on=on, order=order)
+    def _command(self, name: str, step: AskStep, lane: Lane) -> Command[Fact]:
+        """Return what an agent is sent."""
+        onto, reviewed = self._in_hand.get(name), None
+        if step.wanted == "feedback":
+            reviewed = self._in_hand_of_others(name)
+        return command(step, lane, self._round, orders=self._orders(step.judging.orders), onto=onto, reviewed=reviewed)
 
     def _orders(self, orders: Orders) -> tuple[Order, ...]:
         if orders == "both":
@@ -485,50 +460,5 @@ class Conductor:
 
     def _decide(self, step: DecideStep, cause: int) -> None:
         dice = self._chance("ties", step.place, self._round)
-        counted = self._said if step.among is None else [(who, fact) for who, fact in self._said if who in step.among]
-        if step.of == "answer":
-            self._decision = self._poll(step, counted, dice)
-        else:
-            last: dict[str, VoteCast] = {name: fact for name, fact in counted if isinstance(fact, VoteCast)}
-            weights = [step.weights.get(name, 1.0) for name in last] if step.weights else None
-            tally = step.rule.tally(tuple(last.values()), weights=weights, ties=step.ties, dice=dice)
-            self._decision = DecisionMade(
-                rule=step.name,
-                version=step.rule.version,
-                verdict=tally.verdict,
-                score_a=tally.score_a,
-                score_b=tally.score_b,
-                votes=tally.votes,
-                unread=tally.unread,
-            )
+        self._decision = decision(step, self._said, self._alike, dice)
         self._conversation.record(self._decision, cause=cause)
-
-    def _poll(self, step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: random.Random) -> DecisionMade:
-        """Return the decision about answers."""
-        last = {
-            name: fact
-            for name, fact in counted
-            if isinstance(fact, DraftWritten) and (fact.answer is not None or fact.unread)
-        }
-        polls = [
-            Poll(
-                key=None if fact.answer is None else self._alike(fact.answer),
-                text=fact.answer or "",
-                confidence=fact.confidence,
-                weight=step.weights.get(name, 1.0),
-            )
-            for name, fact in last.items()
-        ]
-        polled = poll(step.rule, polls, ties=step.ties, dice=dice)
-        return DecisionMade(
-            rule=step.name,
-            version=step.rule.version,
-            verdict="unread" if not polled.votes else "tie",
-            votes=polled.votes,
-            unread=polled.unread,
-            answer=polled.answer,
-        )
-
-
-def _slot(side: str | None) -> Slot | None:
-    return "a" if side == "a" else "b" if side == "b" else None

@@ -42,6 +42,8 @@ class Flow:
         self._deciding = Deciding(self._ground, self._asking)
         self.branches: dict[str, tuple[str, ...]] = {}
         """The agents that branches played together have, by the agent they have them in place of."""
+        self._bases: dict[str, str] = {}
+        """The agent in whose place each of a branch is."""
 
     def planned(self) -> tuple[Step, ...]:
         """Return all steps; some are missing where something is wrong with them."""
@@ -157,17 +159,21 @@ class Flow:
             tails = [each.removeprefix(name) for each in inner]
             own[name] = tuple(f"{name}-{number}" for number in range(1, most + 1))
             self.branches[name] = tuple(f"{each}{tail}" for each in own[name] for tail in tails)
+            self._bases |= dict.fromkeys((*own[name], *self.branches[name]), name)
             taken = next((each for each in self.branches[name] if each in ground.cast.declared), None)
             if taken is not None:
                 self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
         several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
+        for names in ground.inside:
+            names |= {each for name in names & several.keys() for each in several[name]}
+            names -= several.keys() - {each for every in several.values() for each in every}
         ground.scope.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
 
     def _origin(self, name: str) -> str:
         """Return the agent in whose place a branch has one; the same where it is none of a branch."""
-        return next((base for base, names in self.branches.items() if name in names), name)
+        return self._bases.get(name, name)
 
     # other scenarios
 

@@ -1,6 +1,6 @@
 """What planning the steps of a scenario goes by: who there is, what was brought about, and where to tell faults."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -166,7 +166,7 @@ class Ground:
         return f"no {wanted} is asked for before this step"
 
     @contextmanager
-    def within(self, **changed: object) -> Iterator[None]:
+    def within(self, **changed: object) -> Generator[None]:
         """Plan steps with something else, as in `rounds`, for a while."""
         before = {name: getattr(self, name) for name in changed}
         for name, value in changed.items():

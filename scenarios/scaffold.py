@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -85,7 +86,7 @@ async def scaffold(name: str, like: str, folder: Path) -> Scaffold:
     test = folder / f"test_{name.replace('-', '_')}.py"
     files = {
         target: f"# yaml-language-server: $schema={SCHEMA}\n{text}",
-        folder / SCHEMA: json.dumps(schema(), indent=1) + "\n",
+        folder / SCHEMA: _schema(),
         folder / DATA: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         test: "\n".join(await _test(stage, rows)),
     }
@@ -93,6 +94,11 @@ async def scaffold(name: str, like: str, folder: Path) -> Scaffold:
     run += [word for change in stage.changes for word in ("--set", change)]
     commands = (["fellowship", "check", str(target)], ["pytest", str(test)], run)
     return Scaffold(files, tuple(map(shlex.join, commands)))
+
+
+@cache
+def _schema() -> str:
+    return json.dumps(schema(), indent=1) + "\n"
 
 
 # the scenario
@@ -234,12 +240,15 @@ async def _outcome(stage: _Stage, forms: set[str], row: Mapping[str, Any], more:
     known = [_asserted(name, value) for name, value in facts.items() if value is not None]
     if not known or played.status != "done":
         return []
-    item = f", item={json.dumps(row, ensure_ascii=False)}" if "answer" in forms else ""
+    told = f"answers={json.dumps(answers, ensure_ascii=False)}{more}"
+    line = f"    played = fellowship_scenario.play(SCENARIO, {told})"
+    if "answer" in forms:
+        line = f"    [played] = fellowship_scenario.play(SCENARIO, data={_words(DATA)}, limit=1, {told})"
     return [
         "",
         "",
         "def test_the_outcome_is_what_everybody_says(fellowship_scenario):",
-        f"    played = fellowship_scenario.play(SCENARIO{item}, answers={json.dumps(answers)}{more})",
+        line,
         *known,
     ]
 

@@ -154,6 +154,7 @@ def _outcome(
         outcome="answer" if "answer" in end else "split" if said.decided else "unread",
         correct=end.get("correct"),
         before=most_frequent([key(answer) for answer in said.opening]) == known if scored and said.opening else None,
+        again=sum(map(len, said.answers.values())) > len(said.opening),
         agents={agent: (mark(given[0]), mark(given[-1])) for agent, given in said.answers.items()} if scored else {},
         calls=spent[0],
         tokens=spent[1],

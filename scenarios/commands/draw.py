@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import Changes, Models, ScenarioName, app, plainly, plan_of
+from ..console import Changes, Models, ScenarioName, app, plainly, plan_of, plugged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +36,20 @@ ENDINGS = {".svg": Format.SVG, ".mmd": Format.MERMAID, ".mermaid": Format.MERMAI
 
 @app.command()
 @plainly
+@plugged
 def draw(
     scenario: ScenarioName,
     to: Annotated[
-        Path | None, typer.Option(help="FILE.svg, FILE.mmd or FILE.md. [default: stdout]", show_default=False)
+        Path | None, typer.Option(help="FILE.svg, FILE.mmd or FILE.md; left out: stdout.", show_default=False)
     ] = None,
     written_as: Annotated[
         Format | None,
-        typer.Option("--format", help="[default: by the file's ending, else mermaid]", show_default=False),
+        typer.Option(
+            "--format",
+            envvar="FELLOWSHIP_DRAW_FORMAT",
+            help="Left out: what the file's ending says, else mermaid.",
+            show_default=False,
+        ),
     ] = None,
     theme: Annotated[Theme, typer.Option(help="The page it is for; auto: whichever the reader has.")] = Theme.AUTO,
     model: Models = None,

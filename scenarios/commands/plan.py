@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import AsJson, Changes, Models, ScenarioName, app, plainly, plan_of, print_json
+from ..console import AsJson, Changes, Models, ScenarioName, app, plainly, plan_of, plugged, print_json
 from ..options import PlayOptions
 from ..play_commands import WhichTurn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @app.command("plan")
 @plainly
+@plugged
 def show_plan(
     scenario: ScenarioName,
     data: Annotated[

@@ -66,11 +66,13 @@ class Columns:
         found: list[str] = []
         for number, column in enumerate(self.columns):
             members = [name for name in named if self.of(name) == number]
-            whole = [name for name in self._names if self.of(name) == number]
+            known = [name for name in self._names if self.of(name) == number]
+            whole = [name for name in known if name in self._plan.profiles] or known
             if not members:
                 continue
             found += [column.title] if len(members) == len(whole) or len(whole) == 1 else members
-        return "everyone" if len(named) == len(self._names) > 2 else ", ".join(found)
+        everyone = len(self._plan.profiles)
+        return "everyone" if len(named) == everyone > 2 else ", ".join(found)
 
     # who shares a column
 
@@ -96,9 +98,14 @@ class Columns:
         return name
 
     def _join(self, names: Sequence[str]) -> str:
-        root = min(map(self._root, names), key=self._names.index)
-        for name in names:
-            self._parent[self._root(name)] = root
+        roots = {self._root(name) for name in names}
+        root = min(roots, key=self._names.index)
+        for known in (self._titles, self._branches):
+            found = [known.pop(each) for each in sorted(roots) if each in known]
+            if found:
+                known[root] = found[-1]
+        for each in roots:
+            self._parent[each] = root
         return root
 
     def _unite(self, family: _Family) -> None:
@@ -115,9 +122,9 @@ class Columns:
                     self._branches[root] = f"one for each ${step.name}"
         for name in self._names:  # branches within branches
             stem = name
-            while (match := _NUMBERED.match(stem)) and stem not in self._titles:
+            while match := _NUMBERED.match(stem):
                 stem = match[1]
-                if stem in self._names and self._root(stem) in self._titles:
+                if stem in self._names and self._root(stem) in self._branches:
                     self._join((stem, name))
 
     def _counted(self) -> Iterator[_Family]:

@@ -75,7 +75,9 @@ async def forecast(
     reckonings: list[Reckoning] = []
     for place, (name, each) in enumerate(plans.items()):
         seen[name] = await _seen(each, sample, rehearsing, name, place, len(plans))
-        counted = [Counted(bounds(each, item), sample.sorts[sort]) for sort, item in sample.one_of.items()]
+        counted = [
+            Counted(bounds(each, item, number), sample.sorts[sort]) for sort, (number, item) in sample.one_of.items()
+        ]
         reckonings.append(Reckoning(each, counted, seen[name], at))
         found[name] = reckonings[-1].totals()
     totals = _summed(found, sample.size, reckonings, at) if isinstance(plan, Swept) else found[""]
@@ -87,8 +89,8 @@ async def forecast(
     )
 
 
-def _together(signatures: Sequence[Callable[[Item], Hashable]]) -> Callable[[Item], Hashable]:
-    return lambda item: tuple(of(item) for of in signatures)
+def _together(signatures: Sequence[Callable[[int, Item], Hashable]]) -> Callable[[int, Item], Hashable]:
+    return lambda number, item: tuple(of(number, item) for of in signatures)
 
 
 async def _seen(plan: Plan, sample: Sample, how: Rehearsing, variant: str, place: int, variants: int) -> Seen:

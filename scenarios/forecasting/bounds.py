@@ -5,18 +5,16 @@ Where every answer can be read at once, and nobody fails, no item takes fewer ca
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from ...agents import Profile
 from ...agents.dialogue import FURTHER_REQUESTS
 from ...protocols.items import Item
 from ...protocols.judging import Ballot, Verdict
 from ...protocols.jury import VoteCast
 from ...protocols.sparing import Decided
-from ...protocols.stopping import OF_SEVERAL, Standing
+from ...protocols.stopping import OF_SEVERAL, Condition, Standing
 from ..kin import excluded
-from ..measures.families import kin_of
 from ..steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 from . import contests
 from .place import Place
@@ -46,9 +44,15 @@ class Bounds:
         return self.spans.get((ALL, ANY), (0, 0))[1]
 
 
-def bounds(plan: Plan, item: Item) -> Bounds:
-    """Return the bounds for an item; they depend on nothing of it but what `signature` tells."""
-    ways = _Walk(plan, item).steps([Way()], plan.flow, Place())
+def bounds(plan: Plan, item: Item, turn: int | None = None) -> Bounds:
+    """Return the bounds for an item; they depend on nothing of it but what `signature` tells.
+
+    Args:
+        plan: What is played.
+        item: For which item.
+        turn: Its place in the data, from 0: whose turn it is where agents take turns; none where that is not known.
+    """
+    ways = _Walk(plan, item, turn).steps([Way()], plan.flow, Place())
     whole = ways[0]
     for way in ways[1:]:
         whole = whole.joined(way)
@@ -60,15 +64,18 @@ def bounds(plan: Plan, item: Item) -> Bounds:
     return Bounds(whole.calls, min(by_agent, greatest))
 
 
-def signature(plan: Plan) -> Callable[[Item], Hashable]:
-    """Return what tells all of an item that its bounds depend on."""
+def signature(plan: Plan) -> Callable[[int, Item], Hashable]:
+    """Return what tells, by its place in the data and itself, all of an item that its bounds depend on."""
     steps = tuple(_within(plan.flow))
+    asks = [step for step in steps if isinstance(step, AskStep)]
     columns = {step.column for step in steps if isinstance(step, EachStep) and step.column is not None}
-    excluding = any(isinstance(step, AskStep) and step.exclude is not None and step.on is None for step in steps)
+    kin = any(step.exclude in ("model", "family") for step in asks)
+    turns = math.lcm(*(len(step.agents) for step in asks if step.assign == "round-robin"))
 
-    def of(item: Item) -> Hashable:
+    def of(turn: int, item: Item) -> Hashable:
         lengths = tuple(_length(item, column) for column in columns)
-        return lengths, tuple(candidate.model for candidate in item.candidates) if excluding else ()
+        models = tuple(candidate.model for candidate in item.candidates) if kin else ()
+        return lengths, models, turn % turns
 
     return of
 
@@ -93,9 +100,10 @@ def _retries(plan: Plan, name: str) -> int:
 
 
 class _Walk:
-    def __init__(self, plan: Plan, item: Item) -> None:
+    def __init__(self, plan: Plan, item: Item, turn: int | None) -> None:
         self._plan = plan
         self._item = item
+        self._turn = turn
 
     def steps(self, ways: list[Way], steps: Sequence[Step], place: Place) -> list[Way]:
         """Return the ways after steps."""
@@ -103,12 +111,8 @@ class _Walk:
             match step:
                 case RepeatStep():
                     ways = self._repeat(ways, step, place)
-                case WhenStep() if step.condition.name == "round":
-                    holds = step.condition.met((), Standing(place.round))
-                    ways = self.steps(ways, step.steps if holds else step.otherwise, place)
                 case WhenStep():
-                    other = self.steps([way.copy() for way in ways], step.otherwise, place)
-                    ways = gathered([*self.steps(ways, step.steps, place), *other])
+                    ways = self._when(ways, step, place)
                 case EachStep():
                     ways = gathered([after for way in ways for after in self._each(way, step, place)])
                 case _:
@@ -132,20 +136,41 @@ class _Walk:
     def _repeat(self, ways: list[Way], step: RepeatStep, place: Place) -> list[Way]:
         left: list[Way] = []
         for number in range(1, step.times + 1):
-            ways = self.steps(ways, step.steps, Place(number, place.own, place.about))
-            if step.until and number < step.times:
-                left = gathered([*left, *(way.copy() for way in ways)])
+            here = replace(place, round=number)
+            ways = self.steps(ways, step.steps, here)
+            if not step.until or number == step.times:
+                continue
+            going: list[Way] = []
+            for way in ways:
+                foregone = [_foregone(condition, way, here) for condition in step.until]
+                if True in foregone:
+                    left.append(way)
+                    continue
+                if None in foregone:
+                    left.append(way.copy())
+                going.append(way)
+            ways, left = going, gathered(left)
+            if not ways:
+                break
         return gathered([*left, *ways])
 
+    def _when(self, ways: list[Way], step: WhenStep, place: Place) -> list[Way]:
+        foregone = [_foregone(step.condition, way, place) for way in ways]
+        other = [way.copy() for way, holds in zip(ways, foregone, strict=True) if not holds]
+        taken = [way for way, holds in zip(ways, foregone, strict=True) if holds is not False]
+        return gathered([*self.steps(taken, step.steps, place), *self.steps(other, step.otherwise, place)])
+
     def _each(self, way: Way, step: EachStep, place: Place) -> list[Way]:
-        writers = [name for name, (_, most) in way.drafts.items() if most] if step.of == "drafts" else []
+        writers = [
+            name for name, (_, most) in way.drafts.items() if most and name not in place.lane.foreign
+        ] if step.of == "drafts" else []  # fmt: skip
         least, most = self._branches(way, step, writers)
         known = least == most == len(writers) and all(way.drafts[name][0] for name in writers)
         ways, left = [way], list[Way]()
-        for branch in range(most):
-            if branch >= least:
+        for number, branch in enumerate(place.branches(step, most, writers if known else [None] * most)):
+            if number >= least:
                 left = gathered([*left, *(each.copy() for each in ways)])
-            ways = self.steps(ways, step.steps, place.within(step, branch, writers[branch] if known else None))
+            ways = self.steps(ways, step.steps, branch)
         return [*left, *ways]
 
     def _branches(self, way: Way, step: EachStep, writers: Sequence[str]) -> Span:
@@ -156,19 +181,19 @@ class _Walk:
             case "drafts":
                 least, most = sum(way.drafts[name][0] > 0 for name in writers), len(writers)
             case "criteria":
-                least, most = 1, step.most
+                least, most = 1, step.most  # there is at least one, or the item fails
             case "data":
                 length = _length(self._item, step.column)
-                least, most = (0, step.most) if length is None else (min(length, step.most),) * 2
+                least, most = (0, 0) if length is None else (length, length)
             case texts:
                 least = most = len(texts)
-        sample = most if step.sample is None else step.sample
-        return min(least, sample), min(most, sample)
+        end = min(step.most, most if step.sample is None else step.sample)
+        return min(least, end), min(most, end)
 
     # asking
 
     def _ask(self, way: Way, step: AskStep, place: Place) -> None:
-        names = place.names(step.agents)
+        names = self._assigned(step, place)
         self._listen(way, step, names, place)
         asked = {name: self._included(name, step, place) for name in names}
         asked = {name: span for name, span in asked.items() if span[1]}
@@ -180,13 +205,20 @@ class _Walk:
             spans = {name: (span[0] if len(spans) == 1 else 0, span[1]) for name, span in spans.items()}
         elif step.until is not None and len(spans) > 1:
             sure = [name for name, (least, _) in spans.items() if least]
-            enough = _enough(way, step, sure)
+            enough = _enough(way.voted - place.lane.foreign, step, sure)
             first = sorted(spans[name][0] for name in sure) if step.shuffled else [spans[name][0] for name in sure]
             total = sum(first[:enough]), sum(most for _, most in spans.values())
             sure_of = () if step.shuffled and enough < len(sure) else sure[:enough]
             spans = {name: (span[0] if name in sure_of else 0, span[1]) for name, span in spans.items()}
         way.count(place.round, spans, total)
         self._spoken(way, step, spans)
+
+    def _assigned(self, step: AskStep, place: Place) -> tuple[str, ...]:
+        """Return who may be asked, as far as it is known whose turn it is."""
+        names = place.names(step.agents)
+        if step.assign != "round-robin" or self._turn is None:
+            return names
+        return (names[self._turn % len(names)],)
 
     def _listen(self, way: Way, step: AskStep, names: Sequence[str], place: Place) -> None:
         if isinstance(step.hears, Mapping):
@@ -199,27 +231,12 @@ class _Walk:
         """Return whether an agent is asked: (1, 1), (0, 1) where that is not known, (0, 0)."""
         if step.exclude is None:
             return 1, 1
-        if step.on is not None and step.on in place.about:
-            writer = place.about[step.on]
+        writer = None
+        if step.on is not None:
+            writer = place.about.get(step.on)
             if writer is None:
                 return 0, 1
-            return (0, 0) if self._is_of(name, writer, step.exclude) else (1, 1)
-        if step.on is not None:
-            return 0, 1
-        return (0, 0) if excluded(step.exclude, name, None, self._plan, self._item) else (1, 1)
-
-    def _is_of(self, name: str, writer: str, exclude: str) -> bool:
-        """Whether a judge is the writer, or has its model, or one of its family."""
-        if name == writer:
-            return True
-        one, other = self._plan.profiles[name], self._plan.profiles[writer]
-        if exclude == "model":
-            return one.settings.model == other.settings.model
-        return exclude == "family" and self._family(one) == self._family(other)
-
-    def _family(self, profile: Profile) -> str:
-        agent = self._plan.scenario.agents.get(profile.name)
-        return kin_of(profile.settings.model, agent.family if agent else None)
+        return (0, 0) if excluded(step.exclude, name, writer, self._plan, self._item) else (1, 1)
 
     def _spoken(self, way: Way, step: AskStep, spans: Mapping[str, Span]) -> None:
         """Keep in mind what was said, as far as the calls of further steps depend on it."""
@@ -233,7 +250,7 @@ class _Walk:
                     way.fresh.pop(name, None)
                 elif name in way.fresh:
                     way.fresh[name] = NO_ONE, way.fresh[name][1]
-        elif step.wanted == "ballot":
+        if step.wanted in ("ballot", "answer"):
             way.voted |= frozenset(spans)
         elif step.wanted == "feedback":
             for name, (least, _) in spans.items():
@@ -265,13 +282,31 @@ def _times(way: Way, name: str, step: AskStep, asked: Span) -> Span:
     return asked[0] * least, asked[1] * most
 
 
-def _enough(way: Way, step: AskStep, names: Sequence[str]) -> int:
-    """Return the least number of agents after whom it can be enough."""
+def _foregone(condition: Condition, way: Way, place: Place) -> bool | None:
+    """Return whether a condition holds, where that is known whatever is said."""
+    if condition.name == "round":
+        return condition.met((), Standing(round=place.round))
+    if condition.name == "calls" and place.lane.label is None:
+        least, most = way.calls.get((ALL, ANY), (0, 0))
+        ends = {condition.met((), Standing(calls=calls)) for calls in (least, most)}
+        if len(ends) == 1 and (least == most or condition.comparison != "=="):
+            return ends.pop()
+    return None
+
+
+def _enough(voted: frozenset[str], step: AskStep, names: Sequence[str]) -> int:
+    """Return the least number of agents after whom it can be enough.
+
+    Args:
+        voted: Who may have voted before.
+        step: What they are asked.
+        names: All who are asked, in turn.
+    """
     if not isinstance(step.until, Decided):
-        several = step.until is not None and step.until.name in OF_SEVERAL and not way.voted
+        several = step.until is not None and step.until.name in OF_SEVERAL and not voted
         return 2 if several else 1
     for asked in range(1, len(names)):
-        voters = [*(name for name in sorted(way.voted) if name not in names), *names[:asked]]
+        voters = [*(name for name in sorted(voted) if name not in names), *names[:asked]]
         waiting = names[asked:]
         for verdict in ("a", "b", "tie"):
             said: list[tuple[str, Fact]] = [(name, _vote(step, verdict)) for name in voters]

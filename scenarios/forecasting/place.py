@@ -1,30 +1,29 @@
-"""Where in a flow a step is played: its round, and what names stand for in the branches around it."""
+"""Where in a flow a step is played: its round, and the branch it is in."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from ..lanes import Lane
 from ..steps import EachStep
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A round, and branches."""
+    """A round, and a branch."""
 
     round: int = 1
-    own: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Agents of the branch by their declared names, where it has its own."""
+    lane: Lane = field(default_factory=Lane)
     about: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     """For each `$NAME`, the writer whose draft it stands for; None where that is not known beforehand."""
 
     def names(self, declared: Iterable[str]) -> tuple[str, ...]:
         """Return the agents that names stand for here."""
-        return tuple(self.own.get(name, name) for name in declared)
+        return self.lane.own(tuple(declared))
 
-    def declared(self, name: str) -> str:
-        """Return the declared name of an agent."""
-        return next((ours for ours, own in self.own.items() if own == name), name)
-
-    def within(self, step: EachStep, branch: int, writer: str | None) -> "Place":
-        """Return the place in a branch, from 0; `writer` is that of its draft, where it is of one that is known."""
-        own = {name: branches[branch] for name, branches in step.own.items() if branch < len(branches)}
-        return replace(self, own={**self.own, **own}, about={**self.about, f"${step.name}": writer})
+    def branches(self, step: EachStep, count: int, writers: Iterable[str | None]) -> list["Place"]:
+        """Return the places in so many branches; `writers` are those of their drafts, where they are known."""
+        lanes = self.lane.branched(step, [""] * count) if step.together else [self.lane] * count
+        return [
+            replace(self, lane=lane, about={**self.about, f"${step.name}": writer})
+            for lane, writer in zip(lanes, writers, strict=True)
+        ]

@@ -27,7 +27,7 @@ class Sample:
     """Items of the data set."""
     sorts: Counter[Hashable] = field(default_factory=Counter[Hashable])
     """How many items have each signature."""
-    one_of: dict[Hashable, Item] = field(default_factory=dict[Hashable, Item])
+    one_of: dict[Hashable, Numbered] = field(default_factory=dict[Hashable, Numbered])
     """The first of each."""
     spread: list[Numbered] = field(default_factory=list[Numbered])
     """Some, from all over the data set."""
@@ -36,16 +36,16 @@ class Sample:
     shortest: Numbered | None = None
 
 
-def sampled(items: Items, signature: Callable[[Item], Hashable]) -> Sample:
+def sampled(items: Items, signature: Callable[[int, Item], Hashable]) -> Sample:
     """Look at every item once."""
     size = len(items)
     count = min(SPREAD, size)
     places = {int((number + 0.5) * size / count) for number in range(count)}
     sample = Sample(size)
     for number, item in enumerate(items):
-        sort = signature(item)
+        sort = signature(number, item)
         sample.sorts[sort] += 1
-        sample.one_of.setdefault(sort, item)
+        sample.one_of.setdefault(sort, (number, item))
         if number in places:
             sample.spread.append((number, item))
         if sample.longest is None or length(item) > length(sample.longest[1]):

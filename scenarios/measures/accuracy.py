@@ -46,6 +46,8 @@ class Solved:
     """The first answer of each agent, and its last; nothing where no answer is known."""
     calls: int = 0
     tokens: int = 0
+    again: bool = True
+    """Whether anybody gave an answer after the first ones."""
 
 
 class Frozen(BaseModel):
@@ -113,7 +115,7 @@ class Solving(Frozen):
     agents: dict[str, AgentAccuracy]
     """Those who gave answers."""
     change: BeforeAfter | None
-    """None where no question with a known answer was put to anybody before the decision."""
+    """None where first answers are all the answers there are, or no answer is known."""
     calls: Estimate | None
     """Model calls an item; None of no items."""
     tokens: Estimate | None
@@ -139,6 +141,7 @@ class Tally:
         self._correct: Counter[bool | None] = Counter()
         self._changes: Counter[tuple[bool, bool]] = Counter()
         """After, before."""
+        self._again = False
         self._agents: dict[str, Counter[tuple[Mark, Mark]]] = {}
         self._calls = array("q")
         self._tokens = array("q")
@@ -149,6 +152,7 @@ class Tally:
         self._correct[solved.correct] += 1
         if solved.correct is not None and solved.before is not None:
             self._changes[solved.correct, solved.before] += 1
+            self._again = self._again or solved.again
         for agent, marks in solved.agents.items():
             self._agents.setdefault(agent, Counter())[marks] += 1
         self._calls.append(solved.calls)
@@ -156,8 +160,8 @@ class Tally:
 
     @property
     def discordance(self) -> Discordance | None:
-        """Return the decision against the first answers; None of nothing."""
-        if not self._changes:
+        """Return the decision against the first answers; None of nothing, and where nobody is ever asked again."""
+        if not self._again:
             return None
         cells = ((True, True), (True, False), (False, True), (False, False))
         return Discordance(*(self._changes[cell] for cell in cells))

@@ -44,11 +44,9 @@ def _ways(found: Answering) -> Table:
     if several:
         notes.append(f"best *: {found.methods['frontier']}.")
     notes += [
-        f"{way.name}: {count(way.unknown)} questions without a known answer, in no share."
-        for way in found.ways
-        if way.unknown
+        f"{way.name}: without a known answer, in no share: {count(way.unknown)}." for way in found.ways if way.unknown
     ]
-    notes += [f"{way.name}: {count(way.failed)} items failed, in no figure." for way in found.ways if way.failed]
+    notes += [f"{way.name}: failed, in no figure: {count(way.failed)}." for way in found.ways if way.failed]
     columns = ("way", "n", "right", "share", "95 %", "split", "unread", "calls an item", "tokens an item")
     return Table("Answers", (*columns, *(("best",) if several else ())), rows, notes=tuple(notes))
 

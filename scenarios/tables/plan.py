@@ -32,7 +32,7 @@ def _rounds(agents: dict[str, AgentForecast]) -> Table:
 
 def _variants(found: Forecast) -> Table:
     told = list(found.variants.items())[:MOST_VARIANTS]
-    rows = tuple((name, *_figures(each.calls), _money(each.cost_usd, "expected")) for name, each in told)
+    rows = tuple((name, *_figures(each.calls), _money(each.cost_usd)) for name, each in told)
     left = len(found.variants) - len(told)
     notes = (f"{left} further variants are in --json",) if left else ()
     return Table("Calls by variant", ("variant", *COLUMNS, "usd, expected"), rows, notes=notes)
@@ -59,13 +59,12 @@ def _cost(found: Totals) -> Sequence[Cell]:
         return (NONE,) * len(COLUMNS)
     interval = found.cost_usd.expected_ci
     shown = NONE if interval is None else f"[{interval[0]:.4f}, {interval[1]:.4f}]"
-    return (*(_money(found.cost_usd, end) for end in COLUMNS[:2]), shown, _money(found.cost_usd, "greatest"))
+    least, expected, greatest = (f"{end:.4f}" for end in _ends(found.cost_usd))
+    return least, expected, shown, greatest
 
 
-def _money(figures: Figures | None, end: str) -> Cell:
-    if figures is None:
-        return NONE
-    return f"{dict(zip(('least', 'expected', 'greatest'), _ends(figures), strict=True))[end]:.4f}"
+def _money(figures: Figures | None) -> Cell:
+    return NONE if figures is None else f"{figures.expected:.4f}"
 
 
 def _ends(figures: Figures) -> tuple[float, float, float]:

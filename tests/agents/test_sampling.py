@@ -6,7 +6,7 @@ import pytest
 from speaking import COMPARED, PLAIN, about, argument, draft, filled, heard, last, whole
 
 from fellowship.protocols.comparing import CompareDrafts
-from fellowship.protocols.errors import ModelRefused
+from fellowship.protocols.errors import ModelRefused, NothingToDecide
 from fellowship.protocols.judging import Judging, StrategyName
 from fellowship.protocols.jury import CastVote
 from fellowship.protocols.models import ModelSettings
@@ -174,3 +174,10 @@ async def test_drafts_are_compared_in_samples_too_and_the_steps_words_are_said()
     assert [call.settings.sample for call in model.calls] == [1, 2, 1, 2]
     assert all(len(call.messages) == 2 and last_of(call).endswith("Be harsh.") for call in model.calls)
     assert not any("Not for you." in whole(call) for call in model.calls)
+
+
+async def test_where_there_are_no_two_answers_a_vote_says_so() -> None:
+    for name in ("juror", "debater", "peer"):
+        async with about(name, PLAIN, ScriptedModel(filled)) as conversation:
+            with pytest.raises(NothingToDecide, match="it has no two answers to vote on"):
+                await conversation.ask("it", CastVote(judging=Judging(), orders=("ab",)))

@@ -88,7 +88,7 @@ def test_nothing_is_written_over_and_nothing_is_written_where_something_is_there
         (("x", "--like", "debat"), "unknown scenario 'debat'; did you mean 'debate'?"),
         (
             ("x", "--like", "evaluation"),
-            "evaluation is a sweep, which has no flow to change: --like takes answer, debate",
+            "evaluation is a sweep, which has no flow to change: --like takes ",
         ),
         (("x", "--like", "none.yaml"), "there is no file none.yaml"),
     ],

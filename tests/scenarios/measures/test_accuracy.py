@@ -96,6 +96,14 @@ def test_a_way_is_best_where_no_other_is_as_cheap_and_as_right() -> None:
     assert not found(only=made(1, 5)).ways[0].frontier
 
 
+def test_nothing_is_compared_where_first_answers_are_all_there_are() -> None:
+    once = Solved("answer", correct=True, before=True, again=False)
+    assert way([once, once]).change is None
+    talked = way([once, solved(correct=True, before=False)]).change
+    assert talked is not None
+    assert (talked.test.n, talked.rescued) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
