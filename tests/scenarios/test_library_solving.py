@@ -1,5 +1,6 @@
 """Library scenarios that solve and write: who is asked, having heard whom, as their papers have it, and what comes out."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 from playing import fellowship
-from telling import apart, played
+from telling import Speaker, apart, played, speak
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.protocols.items import Item
+from fellowship.protocols.models import ModelCall
 from fellowship.scenarios import load, plan
 from fellowship.scenarios.rehearsal import Asked, Prompt, Rehearsal, Unreadable, rehearse
 from fellowship.scenarios.spec import Scenario
@@ -210,7 +212,7 @@ async def test_a_society_answers_apart_then_everyone_revises_by_the_answers_of_a
     _, second, last = told.prompts("solver-1")
     assert all(f"so it is {answer}" in second.request for answer in ("42", "40"))
     assert "so it is 41" not in second.request, "its own answer is in the talk it remembers"
-    assert "by itself no reason" in last.request or "is no reason by itself" in last.request
+    assert "That\nothers say something, or many do, is no reason by itself" in last.request
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,7 @@ PEERS = ("peer-1", "peer-2", "peer-3")
 
 
 async def test_peers_review_the_drafts_of_the_others_and_a_judge_scores_all() -> None:
-    says: Any = {name: _as_a_peer for name in PEERS}
+    says: Any = dict.fromkeys(PEERS, _as_a_peer)
     told = await rehearse(
         "peer-review", item=TEA, answers={**says, "judge": [{"score": s} for s in (3, 5, 4, 6, 9, 8)]}
     )
@@ -426,7 +428,7 @@ async def test_a_peer_revises_by_what_was_said_of_its_own_draft_and_sees_no_othe
         others = [other for other in PEERS if other != name]
         prompts = told.prompts(name)
         reviewing, writing = [p for p in prompts if '"score"' in p.request], prompts[-1]
-        assert [_seen(p.text, "draft of ") for p in reviewing] == [{other} for other in others]
+        assert [_seen(p.request, "draft of ") for p in reviewing] == [{other} for other in others]
         assert _seen(writing.text, "draft of ") == {name}
         assert _seen(writing.request, f"on draft of {name} by ") == set(others)
         assert not any(f"on draft of {other} by" in writing.text for other in others)
@@ -456,7 +458,7 @@ async def test_each_layer_reads_all_that_the_layer_before_it_wrote_and_nothing_e
     for name in two:
         (asked,) = told.prompts(name)
         assert all(f"\nwords of {other}\n" in asked.request for other in one)
-        assert "do\nnot trust any of them because of its place or length" in asked.request
+        assert "do not trust any of them because of its place or length" in " ".join(asked.request.split())
     (last,) = told.prompts("aggregator")
     assert all(f"\nwords of {other}\n" in last.request for other in two)
     assert not any(f"\nwords of {other}\n" in last.request for other in one)
@@ -569,26 +571,30 @@ async def test_answers_checks_and_corrections_branch_and_no_branch_knows_of_anot
         "refiner-2-2": give("42"),
     }
     told = await rehearse("tree", item=SUM, answers=says)
-    branches = [(way, check) for way in (1, 2) for check in (1, 2)]
+    generators, branches = ("generator-1", "generator-2"), ("1-1", "1-2", "2-1", "2-2")
     assert told.sequence == [
-        *each(("generator-1", "generator-2"), "answer"),
-        *[(f"verifier-{way}-{check}", "feedback", (f"generator-{way}",)) for way, check in branches],
-        *[
-            (f"refiner-{way}-{check}", "answer", (f"generator-{way}", f"verifier-{way}-{check}"))
-            for way, check in branches
-        ],
+        *each(generators, "answer"),
+        *[(f"verifier-{branch}", "feedback", generators) for branch in branches],
+        *[(f"refiner-{branch}", "answer", (*generators, f"verifier-{branch}")) for branch in branches],
     ]
     assert (told.answer, told.correct, told.calls) == ("42", True, 10)
     right = ("generator-2/1", "refiner-1-1/1", "refiner-2-1/1", "refiner-2-2/1")
     assert chosen(told) == {(one, other) for one in right for other in ("generator-1/1", "refiner-1-2/1")}
-    for way, check in branches:
-        (asked,) = told.prompts(f"refiner-{way}-{check}")
-        assert re.findall(r"found by (\S+)", asked.text) == [f"verifier-{way}-{check}"] * 2  # evaluation, and advice
-        (checking,) = told.prompts(f"verifier-{way}-{check}")
-        assert ("Check every step" in checking.request, "Check the answer itself" in checking.request) == (
-            check == 1,
-            check == 2,
-        )
+    for branch in branches:
+        own, (checking,), (asked,) = branch[0], told.prompts(f"verifier-{branch}"), told.prompts(f"refiner-{branch}")
+        assert re.findall(r'<answer by="(.+?)"', checking.text) == [f"generator-{own}"]
+        assert re.findall(r'<answer by="(.+?)"', asked.text) == [f"generator-{own}"]
+        assert set(re.findall(r"found by (\S+)", asked.text)) == {f"verifier-{branch}"}
+        steps = "Check every step" in checking.request, "Check the result itself" in checking.request
+        assert steps == (branch.endswith("1"), branch.endswith("2"))
+        assert checking.request.index('"evaluation"') < checking.request.index('"score"')
+
+
+async def test_a_tree_has_as_many_branches_as_there_are_answers_that_can_be_read() -> None:
+    told = await rehearse("tree", parameters={"generators": 3}, answers={"generator-2": Unreadable()})
+    verifiers = [turn.agent for turn in told.sequence if turn.word == "feedback"]
+    assert verifiers == ["verifier-1-1", "verifier-1-2", "verifier-2-1", "verifier-2-2"]
+    assert (await rehearse("tree", parameters={"generators": 3})).calls == 15
 
 
 async def test_in_a_tree_the_last_answers_decide_and_a_split_is_no_answer() -> None:
@@ -608,9 +614,7 @@ async def test_answers_that_agree_with_the_consensus_of_a_society_are_preferred_
     one, two, three = names
     right = (f"{one}/2", f"{one}/3", f"{two}/1", f"{two}/2", f"{two}/3")
     wrong = (f"{one}/1", f"{three}/1", f"{three}/2", f"{three}/3")
-    assert chosen(told) <= {(good, bad) for good in right for bad in wrong}
-    assert {pair[0] for pair in chosen(told)} == set(right)
-    assert {pair[1] for pair in chosen(told)} == set(wrong)
+    assert chosen(told) == {(good, bad) for good in right for bad in wrong}
     agreed = await rehearse("debate-pairs", item=SUM, answers={"*": "42"})
     assert agreed.pairs == []
 
@@ -622,18 +626,32 @@ async def test_answers_that_agree_with_the_consensus_of_a_society_are_preferred_
     ("name", "roles"),
     [("debate-pairs", {"solver"}), ("self-rewarding", {"generator", "judge"})],
 )
-async def test_a_run_of_agents_that_share_a_declaration_is_told_gone_on_with_and_exported(
+def test_a_run_of_agents_that_share_a_declaration_is_told_gone_on_with_and_exported(
     name: str, roles: set[str], tmp_path: Path
 ) -> None:
     rows = [
         Item.model_validate({"id": str(n), "prompt": f"{n} + 1?", "candidates": (), "reference": "4"}) for n in (2, 3)
     ]
     run, to = tmp_path / "run", tmp_path / "to"
-    await played(apart(name), rows, run)
+    asyncio.run(played(apart(name), rows, run, Speaker(_by_number)))
     told = json.loads(fellowship("status", run, "--json").stdout)
     assert set(told["spend"]["role"]) == roles
     replayed = fellowship("replay", run, "--json")
     assert replayed.exit_code == 0, replayed.stderr
     exported = fellowship("export", run, "--format", "dpo", "--to", to)
-    assert exported.exit_code == 0, exported.stderr
-    assert all(f"| {role} |" in (to / "README.md").read_text() for role in roles)
+    assert exported.exit_code == 0, exported.output
+    pairs = [json.loads(line) for line in (to / "generation-dpo" / "train.jsonl").read_text().splitlines()]
+    assert pairs
+    assert all(f"| `{role}` |" in (to / "README.md").read_text() for role in roles)
+
+
+def _by_number(call: ModelCall) -> str:
+    """Say what differs by which of several it is: the third is outvoted, and scored lowest."""
+    number = call.settings.sample
+    if call.answer is None:
+        return f"This is text {number}."
+    said = json.loads(speak(call))
+    if "answer" in said:
+        said["answer"] = "41" if number == 3 else "42"
+    shown = re.search(r"This is text (\d)", call.messages[-1].content)
+    return json.dumps({**said, "score": 5 - int(shown[1])} if shown else said)
