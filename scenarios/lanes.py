@@ -51,8 +51,7 @@ class Lane:
         """Return the branches in which steps are played together, within this one."""
         count = len(values)
         own = [
-            {base: self.names.get(names[number], names[number]) for base, names in step.own.items()}
-            for number in range(step.most)
+            {base: f"{self.names.get(base, base)}-{number}" for base in step.own} for number in range(1, step.most + 1)
         ]
         lanes: list[Lane] = []
         for number, value in enumerate(values):
