@@ -173,7 +173,7 @@ class _Planner:
         models: Mapping[str, str],
     ) -> ModelSettings | None:
         if agent.model is None:
-            own = [alias for alias in home.models if alias in aliases] if home is not self._scenario else [*aliases]
+            own = [alias for alias in home.models if alias in aliases] or [*aliases]
             if len(own) == 1:
                 return aliases[own[0]]
             if not aliases and "*" in models:
