@@ -26,6 +26,7 @@ from .loading import set_part, validate
 from .outcomes import Outcome, Status, status, write_results
 from .planning import plan
 from .plugins.playing import prove_there
+from .roster import documents, roster
 from .run import carry_on
 from .settings import Settings
 from .source import Source
@@ -109,14 +110,15 @@ def _record(reader: LogReader) -> dict[str, Any]:
 def _with_models(record: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario with the models that played in the place of those it was written with."""
     document: dict[str, Any] = json.loads(json.dumps(record["scenario"]))
-    aliases: dict[str, Any] = document.get("models", {})
-    for name, settings in record["models"].items():
-        agent = document["agents"][name]
-        alias = agent.get("model", next(iter(aliases)) if len(aliases) == 1 else None)
-        if alias in aliases:
-            aliases[alias] = settings
+    for name, declared in roster(document, record["models"]).items():
+        settings, alias = dict(record["models"][name]), declared.alias
+        if not declared.alone:
+            settings.pop("sample", None)  # which of several it is, is seen again
+        known = next((each["models"] for each in documents(document) if alias in each.get("models", {})), None)
+        if known is not None and alias is not None:
+            known[alias] = settings
         else:
-            agent["model"] = settings["model"]
+            declared.agent["model"] = settings["model"]
     return document
 
 

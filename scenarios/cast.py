@@ -71,6 +71,11 @@ class Cast:
         self._scopes: dict[int, Scope] = {}
         self.scope = self._scope(scenario, "", {}, ())
 
+    @property
+    def come_along(self) -> tuple[str, ...]:
+        """Return the agents of all scenarios that are used, as they are called."""
+        return tuple(dict.fromkeys(name for scope in self._scopes.values() for name in scope.everyone))
+
     def used(self, step: spec.Use) -> Scope | None:
         """Return the names of a scenario that a step uses; None where it is not known, which is noted."""
         return self._scopes.get(id(step))

@@ -155,9 +155,10 @@ class Ground:
         return path
 
     def writers(self) -> tuple[str, ...]:
-        """Return who has written drafts, on some way."""
+        """Return who has written drafts, on some way: of those who come along with a scenario that is used, too."""
         wrote = self.seen.asked.get("draft", set()) | self.seen.asked.get("answer", set())
-        return tuple(name for name in self.scope.everyone if name in wrote)
+        known = self.scope.everyone if self.using else (*self.scope.everyone, *self.cast.come_along)
+        return tuple(dict.fromkeys(name for name in known if name in wrote))
 
     def missing(self, wanted: str) -> str:
         """Return why there is none of a fact that a step needs."""

@@ -24,6 +24,7 @@ from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
 from .answered import Answer, Answered, answered
 from .live import Live
+from .roster import roster
 from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
 from .spend import Spend, sum_of, unpriced_call
@@ -384,4 +385,5 @@ def _roles(log: LogReader) -> dict[str, str]:
     played = log.meta("played")
     record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
     records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]
-    return {name: agent["role"] for each in records for name, agent in each["scenario"]["agents"].items()}
+    casts = [roster(each["scenario"], each.get("models", {})) for each in records]
+    return {name: declared.agent["role"] for cast in casts for name, declared in cast.items()}

@@ -13,6 +13,7 @@ from ...protocols.errors import DeclarationError
 from ...protocols.judging import Judging
 from ..hub import PREFIX
 from ..loading import library, set_part, source_of, validate
+from ..roster import documents, roster
 from ..shapes import SHAPES
 from ..source import read
 
@@ -95,10 +96,10 @@ def _models(played: Mapping[str, Any]) -> dict[str, str]:
 
 def _aliases(record: Mapping[str, Any]) -> dict[str, str]:
     scenario = record["scenario"]
-    aliases: dict[str, Any] = scenario.get("models", {})
+    aliases = {alias for each in documents(scenario) for alias in each.get("models", {})}
     found: dict[str, str] = {}
-    for agent, settings in record["models"].items():
-        alias = scenario["agents"][agent].get("model") or (next(iter(aliases)) if len(aliases) == 1 else None)
+    for agent, declared in roster(scenario, record["models"]).items():
+        settings, alias = record["models"][agent], declared.alias
         if alias in aliases:
             found[alias] = str(settings["model"])
         elif alias != settings["model"]:  # it had none, or one of its own, and one was given for all
