@@ -23,9 +23,7 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 FILES = dict(re.findall(r"```yaml\n# (\S+\.yaml)\n(.*?)```", GUIDE, re.DOTALL))
 WHOLE = {yaml.safe_load(block)["scenario"]: block for block in BLOCKS if block.startswith("scenario:")}
 SWEEPS = {name for name, block in WHOLE.items() if "sweep" in yaml.safe_load(block)}
-RECIPES = re.findall(
-    r"^\*\*([^*]+)\*\* \((\w+), (\w+)\)[^\n]*\n\n```yaml\n(.*?)```", GUIDE, re.MULTILINE | re.DOTALL
-)
+RECIPES = re.findall(r"^\*\*([^*]+)\*\* \((\w+), (\w+)\)[^\n]*\n\n```yaml\n(.*?)```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
 def section(heading: str) -> str:
@@ -85,7 +83,9 @@ def test_the_tables_name_all_there_is() -> None:
 def test_the_table_of_roles_says_what_each_gives_and_no_more() -> None:
     table = section("Agents").partition("\n\n")[0]
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
-    told = {name: set(re.findall(r"`([^`]+)`", gives)) for names, gives in rows for name in re.findall(r"`([^`]+)`", names)}
+    told = {
+        name: set(re.findall(r"`([^`]+)`", gives)) for names, gives in rows for name in re.findall(r"`([^`]+)`", names)
+    }
     every = next(set(re.findall(r"`([^`]+)`", gives)) for names, gives in rows if names.strip() == "every role")
     assert told.keys() == set(ROLES)
     for name, gives in told.items():
@@ -140,7 +140,9 @@ async def test_what_the_guide_says_of_branches_and_votes_is_so() -> None:
     assert (split.verdict, split.decisions[0].votes) == ("b", 1)
 
 
-async def test_agents_without_a_model_have_the_only_one_declared_whatever_a_used_scenario_brings(tmp_path: Path) -> None:
+async def test_agents_without_a_model_have_the_only_one_declared_whatever_a_used_scenario_brings(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "using.yaml"
     path.write_text(
         "scenario: using\ntakes: comparison\nmodels: {m: acme/m}\nagents: {chair: {role: judge}}\n"
