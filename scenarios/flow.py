@@ -189,7 +189,7 @@ class Flow:
             what = f"{step.use} compares answers as {used.answers}, and this scenario as {ours.answers}"
             self._wrong(what, (*at, "use"))
         using = f"{ground.using}{used.scenario}: "
-        with ground.within(scope=scope, using=using):
+        with ground.within(scope=scope, using=using, bound={}):
             yield from self._steps(used.flow, (*at, "flow"), place, rest)
 
     # ends
