@@ -186,14 +186,22 @@ class Asking:
         if graph.centre is not None:
             if graph.graph != "star":
                 self._wrong(f"centre means nothing for a {graph.graph}", (*where, "centre"))
-            elif graph.centre not in agents:
-                self._ground.problems.misnamed = True
-                hint = nearest(graph.centre, agents)
-                self._wrong(f"centre {graph.centre!r} is not among those asked{hint}", (*where, "centre"))
+            else:
+                graph = graph.model_copy(update={"centre": self._centre(graph.centre, agents, where)})
         for name in agents:
             self._ground.seen.hears[name] = tuple(each for each in agents if each != name)
         self._told(agents)
         return graph
+
+    def _centre(self, named: str, agents: tuple[str, ...], where: Path) -> str:
+        """Return who is in the middle, as it is called in the conversation."""
+        found = self._ground.scope.resolved(named) or ()
+        if len(found) > 1:
+            self._wrong(f"centre {named!r} stands for several: name one of {', '.join(found)}", (*where, "centre"))
+        elif not set(found) & set(agents):
+            self._ground.problems.misnamed = True
+            self._wrong(f"centre {named!r} is not among those asked{nearest(named, agents)}", (*where, "centre"))
+        return found[0] if found else named
 
     def _told(self, speakers: Iterator[str] | tuple[str, ...]) -> None:
         """Note that somebody listens to these."""
@@ -299,6 +307,10 @@ class Asking:
         if step.for_ != "ballot":
             self._wrong(f"until: {WORD} is about votes, and this step asks for {step.for_}", where)
             return None
+        if self._ground.together:
+            what = "branches that are played together vote for one decision, and know nothing of one another"
+            self._wrong(f"until: {WORD}: {what}", where)
+            return None
         decision = decision_after(rest, at)
         if isinstance(decision, str):
             self._wrong(f"until: {WORD}: {decision}", where)
@@ -306,7 +318,8 @@ class Asking:
         if decision.decide not in RULES:  # which is told where it stands
             return None
         scale = step.judging(self._ground.scenario.judging).scale
-        return Decided(decision.decide, RULES[decision.decide], scale)
+        among = self._ground.scope.everyone if self._ground.using else None  # as of the decision
+        return Decided(decision.decide, RULES[decision.decide], scale, among=among)
 
     def condition(
         self, text: str, key: str, where: Path, *more: str, otherwise: Path | None = None

@@ -92,7 +92,7 @@ class Deciding:
             return
         if self._ground.scope.resolved(step.by) is None:  # which is told already
             return
-        if step.by in voters:
+        if set(self._ground.scope.resolved(step.by) or ()) & set(voters):
             self._wrong(f"{step.by!r} would hear its own vote: name another one", (*at, "by"))
         wanted: Counted = "answer" if self._ground.scenario.takes == "question" else "ballot"
         asked = spec.Ask.model_validate({"ask": step.by, "for": wanted, "hears": voters or "everyone"})

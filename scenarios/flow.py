@@ -33,7 +33,7 @@ class Flow:
             cast: Who takes part, and in what scenario.
             roles: The class of each agent by its name; None where it could not be found.
             families: Of what family each agent's model is, where that is known.
-            models: The model of each agent, where that is known.
+            models: The own name of each agent's model, where that is known.
             problems: Where to note what is wrong.
         """
         self._ground = Ground(cast, cast.scope, roles, families, models, problems)
@@ -191,7 +191,7 @@ class Flow:
             what = f"{step.use} compares answers as {used.answers}, and this scenario as {ours.answers}"
             self._wrong(what, (*at, "use"))
         using = f"{ground.using}{used.scenario}: "
-        with ground.within(scope=scope, using=using):
+        with ground.within(scope=scope, using=using, bound={}):
             yield from self._steps(used.flow, (*at, "flow"), place, rest)
 
     # ends

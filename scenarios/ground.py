@@ -106,7 +106,7 @@ class Ground:
     families: Mapping[str, str]
     """Of what family each agent's model is, where that is known."""
     models: Mapping[str, str]
-    """The model of each agent."""
+    """The model of each agent, by its own name: who serves it does not make it another one."""
     problems: Problems
     seen: Seen = field(default_factory=Seen)
     bound: dict[str, str] = field(default_factory=dict[str, str])

@@ -17,7 +17,7 @@ from . import spec
 from .cast import Cast
 from .declared import Declared, places
 from .flow import Flow
-from .measures.families import kin_of
+from .measures.families import kin_of, own_name
 from .problems import Problems
 from .source import Path, Source
 from .steps import Plan
@@ -73,7 +73,8 @@ class _Planner:
         profiles = {name: self._profile(cast, name, aliases, models, made[name]) for name in cast.declared}
         known = {name: profile for name, profile in profiles.items() if profile is not None}
         families = {name: kin_of(profile.settings.model, cast.declared[name].family) for name, profile in known.items()}
-        flow = Flow(cast, made, families, {name: each.settings.model for name, each in known.items()}, self._problems)
+        own = {name: own_name(profile.settings.model) for name, profile in known.items()}
+        flow = Flow(cast, made, families, own, self._problems)
         steps = flow.planned()
         self._prove_gives(flow)
         self._prove_asked(cast, flow)
