@@ -21,7 +21,7 @@ Put = Callable[[dict[str, Any], str, object, str], None]
 
 def beside(name: str, source: Source) -> str:
     """Return the file beside a document's own, where there is one of that name; else the name as it is."""
-    file = FilePath(source.name).parent / name
+    file = FilePath(source.lies).parent / name
     return str(file) if file.is_file() else name
 
 
@@ -99,7 +99,7 @@ def _used(
     for path, value in step.set.items():
         put(document, path, value, "set")
     name = f"{base.name} with {', '.join(step.set)} set" if step.set else base.name
-    found = prove(replace(base, document=document, name=name), ring)
+    found = prove(replace(base, document=document, name=name, file=base.lies), ring)
     if not isinstance(found, Scenario):
         raise DeclarationError(f"{step.use} is a sweep, and plays others itself: use what it plays")
     return found
