@@ -21,7 +21,7 @@ Put = Callable[[dict[str, Any], str, object, str], None]
 
 def beside(name: str, source: Source) -> str:
     """Return the file beside a document's own, where there is one of that name; else the name as it is."""
-    file = FilePath(source.name).parent / name
+    file = FilePath(source.lies).parent / name
     return str(file) if file.is_file() else name
 
 

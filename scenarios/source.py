@@ -52,6 +52,13 @@ class Source:
     document: dict[str, Any]
     places: Mapping[Path, tuple[int, int]] = field(default_factory=dict[Path, tuple[int, int]])
     """Line and column, both from 1, of each part by its path."""
+    file: str = ""
+    """Where it lies, where its name says more than that."""
+
+    @property
+    def lies(self) -> str:
+        """Return the file that others lie beside."""
+        return self.file or self.name
 
     def problem(self, what: str, path: Path = ()) -> Problem:
         """Return a problem at a part, or at the nearest part around it that has a place."""
