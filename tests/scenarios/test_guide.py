@@ -151,3 +151,28 @@ async def test_agents_without_a_model_have_the_only_one_declared_whatever_a_used
     scenario, source = load(str(path))
     assert plan(scenario, source=source).profiles["chair"].settings.model == "acme/m"
     assert (await rehearse(path)).status == "done"
+
+
+async def test_a_decision_of_ours_counts_the_votes_of_a_used_scenario_too_unless_it_says_whose() -> None:
+    head = "scenario: mine\ntakes: comparison\nmodels: {m: acme/m}\nagents: {own: {role: judge}}\n"
+    flow = "flow:\n  - {ask: own, for: ballot}\n  - {use: court}\n  - {decide: unique-mode}\ngives: verdict\n"
+    every = await rehearse(head + flow)
+    assert [decision.votes for decision in every.decisions] == [1, 2]
+    alone = await rehearse(head + flow.replace("unique-mode}", "unique-mode, among: own}"))
+    assert [decision.votes for decision in alone.decisions] == [1, 1]
+
+
+async def test_who_begins_to_listen_late_is_told_all_that_was_said_and_a_second_ballot_replaces_the_first() -> None:
+    piece = next(piece for title, *_, piece in RECIPES if title.startswith("A secret ballot"))
+    text = f"scenario: s\ntakes: comparison\ngives: verdict\nmodels: {{m: acme/m}}\n{piece}"
+    votes = [{"score_a": 9, "score_b": 1}, {"score_a": 1, "score_b": 9}]
+    played = await rehearse(text, answers={"juror-1": [votes[0], votes[1]], "juror": [votes[1], votes[1]]})
+    assert played.sequence == [
+        ("juror-1", "ballot", ()),
+        ("juror-2", "ballot", ()),
+        ("juror-3", "ballot", ()),
+        ("juror-1", "ballot", ("juror-2", "juror-3")),
+        ("juror-2", "ballot", ("juror-1", "juror-3")),
+        ("juror-3", "ballot", ("juror-1", "juror-2")),
+    ]
+    assert (played.verdict, played.decisions[0].votes, played.scores) == ("b", 3, (1, 9))
