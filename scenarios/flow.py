@@ -165,8 +165,8 @@ class Flow:
                 self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
         several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
         for names in ground.inside:
-            names |= {each for name in names & several.keys() for each in several[name]}
-            names -= several.keys() - {each for every in several.values() for each in every}
+            names.update([each for name in names & several.keys() for each in several[name]])
+            names.difference_update(several.keys() - {each for every in several.values() for each in every})
         ground.scope.branched(several)
         ground.seen = ground.seen.branched(several)
         return own

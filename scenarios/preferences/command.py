@@ -100,7 +100,7 @@ def _aliases(record: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for agent, declared in roster(scenario, record["models"]).items():
         settings, alias = record["models"][agent], declared.alias
-        if alias in aliases:
+        if alias is not None and alias in aliases:
             found[alias] = str(settings["model"])
         elif alias != settings["model"]:  # it had none, or one of its own, and one was given for all
             found["*"] = str(settings["model"])
