@@ -63,6 +63,8 @@ class Cast:
         """What each agent is declared as, by what it is called."""
         self.home: dict[str, spec.Scenario] = {}
         """The scenario that declares it."""
+        self.bare: dict[str, str] = {}
+        """Its name there."""
         self.paths: dict[str, Path] = {}
         """Where it is declared."""
         self.number: dict[str, int] = {}
@@ -105,6 +107,7 @@ class Cast:
                 self._problems.add(f"there are two agents {called!r}", path)
                 continue
             self.declared[called], self.home[called], self.paths[called] = one, scenario, path
+            self.bare[called] = name
             if agent.count > 1:
                 self.number[called] = number
             yield called

@@ -23,8 +23,8 @@ from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
 from .answered import Answer, Answered, answered
+from .declared import declaration
 from .live import Live
-from .roster import roster
 from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
 from .spend import Spend, sum_of, unpriced_call
@@ -385,5 +385,4 @@ def _roles(log: LogReader) -> dict[str, str]:
     played = log.meta("played")
     record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
     records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]
-    casts = [roster(each["scenario"], each.get("models", {})) for each in records]
-    return {name: declared.agent["role"] for cast in casts for name, declared in cast.items()}
+    return {name: declaration(each, name).get("role", name) for each in records for name in each["models"]}

@@ -14,6 +14,7 @@ from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
 from .cast import Cast
+from .declared import Declared, places
 from .flow import Flow
 from .measures.families import kin_of
 from .problems import Problems
@@ -68,6 +69,8 @@ class _Planner:
         self._prove_asked(cast, flow)
         self._problems.tell()
         agents = {name: flow.branches.get(name, (name,)) for name in cast.declared}
+        held = places(scenario)
+        declared = {name: Declared(cast.bare[name], held[id(cast.home[name])]) for name in agents}
         return Plan(
             scenario=scenario,
             profiles={
@@ -79,6 +82,7 @@ class _Planner:
             unasked=tuple(self._problems.unasked),
             warnings=tuple(self._problems.warnings),
             families={each: families[name] for name, names in agents.items() for each in names},
+            declared={each: declared[name] for name, names in agents.items() for each in names},
         )
 
     def _prove_declared(self) -> None:
@@ -173,7 +177,7 @@ class _Planner:
         models: Mapping[str, str],
     ) -> ModelSettings | None:
         if agent.model is None:
-            own = [alias for alias in home.models if alias in aliases] if home is not self._scenario else [*aliases]
+            own = [alias for alias in home.models if alias in aliases] or [*aliases]
             if len(own) == 1:
                 return aliases[own[0]]
             if not aliases and "*" in models:

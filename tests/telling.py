@@ -57,7 +57,8 @@ def _value(name: str, part: dict[str, Any], word: str) -> object:
     if "enum" in part:
         return part["enum"][chosen % len(part["enum"])]
     because = f"because of {word}"
-    fits: dict[str, object] = {"number": 1 + chosen % 5, "boolean": chosen % 2 == 0, "array": [because]}
+    number = min(1 + chosen % 5, part.get("maximum", 5))
+    fits: dict[str, object] = {"number": number, "boolean": chosen % 2 == 0, "array": [because]}
     return fits.get(part["type"], because)
 
 
