@@ -164,13 +164,8 @@ class Flow:
             if taken is not None:
                 self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
         several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
-<<<<<<< HEAD
-        for names in ground.inside:
-            names.update([each for name in names & several.keys() for each in several[name]])
-=======
         for names in ground.inside:  # of branches around these
             names.update(each for name in names & several.keys() for each in several[name])
->>>>>>> fd7f35f0b34a7eef0781068f8774ead320ecaa5a
             names.difference_update(several.keys() - {each for every in several.values() for each in every})
         ground.scope.branched(several)
         ground.seen = ground.seen.branched(several)

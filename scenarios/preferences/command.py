@@ -97,15 +97,9 @@ def _models(played: Mapping[str, Any]) -> dict[str, str]:
 def _aliases(record: Mapping[str, Any]) -> dict[str, str]:
     aliases = models_of(record["scenario"])
     found: dict[str, str] = {}
-<<<<<<< HEAD
-    for agent, declared in roster(scenario, record["models"]).items():
-        settings, alias = record["models"][agent], declared.alias
-        if alias is not None and alias in aliases:
-=======
     for agent, settings in record["models"].items():
         alias = alias_of(aliases, declaration(record, agent))
         if alias in aliases:
->>>>>>> fd7f35f0b34a7eef0781068f8774ead320ecaa5a
             found[alias] = str(settings["model"])
         elif alias != settings["model"]:  # it had none, or one of its own, and one was given for all
             found["*"] = str(settings["model"])
