@@ -138,7 +138,10 @@ async def test_an_answer_is_right_wrong_or_of_a_question_whose_answer_nobody_kno
 
 
 def _always(answer: str) -> Any:
-    return lambda asked: asked.reply(answer) if asked.wanted == "answer" else None
+    def say(asked: Asked) -> str | None:
+        return asked.reply(answer) if asked.wanted == "answer" else None
+
+    return say
 
 
 @pytest.mark.parametrize("name", SOLVING)
@@ -564,7 +567,7 @@ async def test_answers_checks_and_corrections_branch_and_no_branch_knows_of_anot
     says: Any = {
         "generator-1": give("41"),
         "generator-2": give("42"),
-        "verifier": lambda asked: asked.reply(f"found by {asked.agent}"),
+        "verifier": _as_a_verifier,
         "refiner-1-1": give("42"),
         "refiner-1-2": give("41"),
         "refiner-2-1": give("42"),
@@ -588,6 +591,10 @@ async def test_answers_checks_and_corrections_branch_and_no_branch_knows_of_anot
         steps = "Check every step" in checking.request, "Check the result itself" in checking.request
         assert steps == (branch.endswith("1"), branch.endswith("2"))
         assert checking.request.index('"evaluation"') < checking.request.index('"score"')
+
+
+def _as_a_verifier(asked: Asked) -> str:
+    return asked.reply(f"found by {asked.agent}")
 
 
 async def test_a_tree_has_as_many_branches_as_there_are_answers_that_can_be_read() -> None:
