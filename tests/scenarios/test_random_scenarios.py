@@ -40,7 +40,16 @@ MODELS = {"m": "acme/m", "n": "openai/gpt-4o", "k": "anthropic/claude-sonnet-4"}
 OF_VOTES = ("consensus", "disagreement", "settled", "stable", "agreement < 0.8", "unread > 0.3", "drift <= 0.2")
 ALWAYS = ("calls >= 4", "tokens > 10")
 OF_ANSWERS = ("unique-mode", "weighted", "meta-judge")
-RULES = ("unique-mode", "majority", "mean-score", "median-score", "weighted", "borda", "meta-judge", "confidence-weighted")
+RULES = (
+    "unique-mode",
+    "majority",
+    "mean-score",
+    "median-score",
+    "weighted",
+    "borda",
+    "meta-judge",
+    "confidence-weighted",
+)
 ROUNDS = 12
 """The most that repeats within one another may come to."""
 
@@ -111,9 +120,7 @@ class Author:
         return agent
 
     def able(self, wanted: str) -> list[str]:
-        return [
-            name for name, agent in self.agents.items() if wanted in ANYBODY or wanted in ROLES[agent["role"]]
-        ]
+        return [name for name, agent in self.agents.items() if wanted in ANYBODY or wanted in ROLES[agent["role"]]]
 
     # steps
 
@@ -126,7 +133,11 @@ class Author:
             verbs += ["repeat", "when", "each"]
         if not self.together:
             verbs += ["use"] if depth < 2 else []
-            verbs += [verb for verb, needs in (("decide", {"ballot", "answer"}), ("pick", {"draft", "answer"})) if self.said & needs]
+            verbs += [
+                verb
+                for verb, needs in (("decide", {"ballot", "answer"}), ("pick", {"draft", "answer"}))
+                if self.said & needs
+            ]
         match self.one(*verbs):
             case "repeat":
                 return self.repeat(depth)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from playing import fellowship
-from telling import Asked, Speaker, asked, cut_short, kinds, length, played, results, story
+from telling import Asked, Speaker, cut_short, kinds, length, played, results, story
 from whole_language import PLAYED, files, items, made, say
 
 from fellowship.protocols.errors import CallRefused, DeclarationError
