@@ -179,12 +179,13 @@ class _Vote:
     judging: Judging | None
     """How the two were compared; None where each was scored alone."""
     confidence: float | None = None
-    """Mean over the ballots; None where one does not say."""
+    """Mean over the ballots that could be read; None where one of them does not say."""
 
     @classmethod
     def of(cls, fact: DraftsCompared, *, swapped: bool) -> "_Vote":
-        sure = [ballot.confidence for ballot in fact.ballots if ballot.confidence is not None]
-        confidence = sum(sure) / len(sure) if sure and len(sure) == len(fact.ballots) else None
+        read = [ballot for ballot in fact.ballots if ballot.verdict != "unread"]
+        sure = [ballot.confidence for ballot in read if ballot.confidence is not None]
+        confidence = sum(sure) / len(sure) if sure and len(sure) == len(read) else None
         if swapped:
             verdict = MIRRORED[fact.verdict]
             return cls(verdict, fact.score_b, fact.score_a, fact.judging.scale, fact.judging, confidence)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from ..protocols.answering import key, right
 from ..protocols.errors import AgentUnavailable, NothingToDecide
@@ -231,22 +232,21 @@ class Conductor:
 
     async def _ask(self, step: AskStep, lanes: Sequence[Lane], cause: int) -> None:
         conversation = self._conversation
-        turns: list[tuple[Lane, list[str]]] = []
+        turns: list[tuple[Lane, Sequence[str]]] = []
         for lane in lanes:
-            names = [name for name in self._turns(step, lane, cause) if not conversation.unavailable(name)]
+            names = self._turns(step, lane, cause)
             if step.hears:
                 await self._listen(step, lane, names, cause)
             turns.append((lane, names))
         everyone = [name for _, names in turns for name in names]
         if step.anonymous:
             self._mask(everyone)
-        if step.apart:
-            answers = await self._apart(everyone, step, lanes[0], cause)
-        elif step.blind or (len(lanes) > 1 and not step.in_turn):
-            async with conversation.blind(everyone):
-                answers = await self._in_batches(step, turns, cause, held=True)
-        else:
-            answers = await self._in_batches(step, turns, cause, held=False)
+        held = step.blind or (len(lanes) > 1 and not step.in_turn)
+        async with conversation.blind(everyone) if held else nullcontext():
+            if step.apart:
+                answers = await self._apart(everyone, step, lanes[0], cause)
+            else:
+                answers = await self._in_batches(step, turns, cause, held=held)
         conversation.bus.masks = {}
         self._take(answers)
         for name, answer in answers:
@@ -256,15 +256,18 @@ class Conductor:
                     self._in_hand[name] = answer.version
 
     def _turns(self, step: AskStep, lane: Lane, cause: int) -> Sequence[str]:
-        """Return who is asked in a branch, in the order in which they are asked and heard."""
-        names = lane.own(step.agents)
-        if step.assign is not None:
+        """Return who is asked in a branch, in the order in which they are asked and heard.
+
+        One who takes a turn is one of those who may be asked: whoever is recused or left out has none.
+        """
+        names = tuple(name for name in lane.own(step.agents) if not self._conversation.unavailable(name))
+        if step.exclude is not None:
+            names = self._without_excluded(step, lane, names, cause)
+        if step.assign is not None and names:
             turn = self._turn % len(names)
             if step.assign == "random":
                 turn = self._chance("assign", step.place).randrange(len(names))
             names = names[turn : turn + 1]
-        if step.exclude is not None:
-            names = self._without_excluded(step, lane, names, cause)
         if not step.shuffled:
             return names
         return self._chance("turns", step.place, self._round).sample(names, len(names))
@@ -310,7 +313,7 @@ class Conductor:
         self._conversation.bus.masks = {name: self._masks[name] for name in names}
 
     async def _in_batches(
-        self, step: AskStep, turns: Sequence[tuple[Lane, list[str]]], cause: int, *, held: bool
+        self, step: AskStep, turns: Sequence[tuple[Lane, Sequence[str]]], cause: int, *, held: bool
     ) -> list[Answer]:
         """Ask all at once, or one of each branch after another; nobody after a failure, nor when it is enough.
 

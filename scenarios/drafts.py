@@ -114,11 +114,12 @@ class Drafts:
         return means
 
     async def _listen(self, judges: Sequence[str], cause: int) -> None:
-        """Let judges know the drafts they are to judge."""
+        """Let judges know the drafts they are to judge; whom they hear beside the writers they hear as before."""
         writers = Material(self._said).writers
         for judge in judges:
             if not self._conversation.unavailable(judge):
-                await self._conversation.listen(judge, writers, cause=cause)
+                heard = self._conversation.bus.hears(judge) or ()
+                await self._conversation.listen(judge, tuple(dict.fromkeys((*heard, *writers))), cause=cause)
 
     async def _compared(
         self, first: str, second: str, judges: Sequence[str], step: PickStep | PairStep, number: int, cause: int

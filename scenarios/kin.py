@@ -2,7 +2,7 @@
 
 from ..protocols.items import Item
 from . import spec
-from .measures.families import family_of
+from .measures.families import kin_of, own_name
 from .steps import Plan
 
 
@@ -22,17 +22,13 @@ def excluded(exclude: spec.Exclusion | None, name: str, writer: str | None, plan
         return False
     if exclude == "own":
         return name == writer
-    if writer is not None:
-        if exclude == "model":
-            return plan.profiles[name].settings.model == plan.profiles[writer].settings.model
-        return plan.families[name] == plan.families[writer]
-    wrote = [candidate.model for candidate in item.candidates if candidate.model is not None]
-    if exclude == "model":
-        own = _bare(plan.profiles[name].settings.model)
-        return any(_bare(model) == own for model in wrote)
-    return plan.families[name] in {family_of(model) for model in wrote}
+    if exclude == "family":
+        own = plan.families[name]
+        return own == plan.families[writer] if writer is not None else own in map(kin_of, _wrote(item))
+    models = [plan.profiles[writer].settings.model] if writer is not None else _wrote(item)
+    return own_name(plan.profiles[name].settings.model) in map(own_name, models)
 
 
-def _bare(model: str) -> str:
-    """Return a model's own name: who serves it does not make it another one."""
-    return model.rpartition("/")[2].casefold()
+def _wrote(item: Item) -> list[str]:
+    """Return the models that wrote the candidates, as far as they are known."""
+    return [candidate.model for candidate in item.candidates if candidate.model is not None]

@@ -32,7 +32,15 @@ class Lane:
         """Return what counts in this branch of all that was said."""
         if not self.foreign:
             return said
-        return [(who, fact) for who, fact in said if who not in self.foreign]
+        return [(who, fact) for who, fact in said if not self._is_foreign(who)]
+
+    def _is_foreign(self, who: str) -> bool:
+        """Whether an agent is of another branch, or of a branch within one: `judge-2-1` is one of `judge-2`."""
+        while who not in self.foreign:
+            who, dash, number = who.rpartition("-")
+            if not dash or not number.isdecimal():
+                return False
+        return True
 
     def words(self, text: str | None) -> str | None:
         """Return a step's words, with what every `$name` stands for."""

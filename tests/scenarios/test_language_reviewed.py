@@ -1,0 +1,271 @@
+"""What a review of the language found: strange but legal scenarios, played in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from fellowship.protocols.errors import DeclarationError
+from fellowship.protocols.lifecycle import BranchTaken
+from fellowship.scenarios.rehearsal import Unreadable, rehearse
+
+PICKED_BY_PEERS = """
+scenario: picked-by-peers
+takes: instruction
+models: {m: openai/gpt-4o}
+agents: {p: {role: peer}, q: {role: peer}, w: {role: reviewer}}
+flow:
+  - {ask: [p, q], for: draft, hears: w}
+  - {pick: best, by: [p, q]}
+  - {ask: w, for: feedback, hears: [p, q]}
+  - {ask: [p, q], for: draft}
+  - {pick: last}
+gives: draft
+"""
+
+
+async def test_a_judge_of_drafts_goes_on_hearing_whom_it_has_heard_before() -> None:
+    played = await rehearse(PICKED_BY_PEERS)
+
+    assert played.said("p")[-1] == ("p", "draft", ("w",))
+    assert played.said("q")[-1] == ("q", "draft", ("w",))
+
+
+KIN = """
+scenario: kin
+takes: comparison
+agents:
+  first: {role: judge, model: acme/foo-7b}
+  second: {role: judge, model: openai/gpt-4o}
+flow:
+  - {ask: [first, second], for: ballot, exclude: family}
+  - decide: unique-mode
+gives: verdict
+"""
+
+
+async def test_a_judge_is_left_out_by_its_family_though_its_family_is_known_by_no_word_and_another_serves_it() -> None:
+    row = {"id": "1", "prompt": "Why?", "a": "x", "b": "y", "model_a": "Other/Foo-7B", "model_b": "llama-3"}
+
+    played = await rehearse(KIN, item=row)
+
+    assert [turn.agent for turn in played.sequence] == ["second"]
+
+
+SERVED_TWICE = """
+scenario: served-twice
+takes: instruction
+agents:
+  writer: {role: generator, model: openai/gpt-4o}
+  other: {role: generator, model: anthropic/claude-3-5-sonnet}
+  same: {role: reviewer, model: openrouter/openai/gpt-4o}
+  apart: {role: reviewer, model: google/gemma-2-9b-it}
+flow:
+  - {ask: [writer, other], for: draft}
+  - each: draft
+    of: drafts
+    do:
+      - {ask: [same, apart], for: feedback, hears: [writer, other], on: $draft, exclude: model}
+  - {pick: best}
+gives: draft
+"""
+
+
+async def test_who_serves_a_model_does_not_make_it_another_one_for_whoever_is_left_out() -> None:
+    played = await rehearse(SERVED_TWICE)
+
+    assert [turn.agent for turn in played.sequence] == ["writer", "other", "apart", "same", "apart"]
+
+
+SURE = """
+scenario: sure
+takes: instruction
+models: {m: openai/gpt-4o}
+agents: {p: {role: generator}, q: {role: generator}, j: {role: judge}}
+flow:
+  - {ask: [p, q], for: draft}
+  - {pick: knock-out, by: j, orders: ab, samples: 2, confidence: true, rule: confidence-weighted}
+gives: draft
+"""
+
+
+async def test_one_unread_sample_leaves_a_judge_of_drafts_as_sure_as_the_others_are() -> None:
+    read = {"reason": "b", "confidence": 0.8, "score_a": 2, "score_b": 7}
+
+    played = await rehearse(SURE, answers={"j": [Unreadable(), Unreadable(), read]})
+
+    assert (played.status, played.text) == ("done", "draft 1 of q")
+
+
+APART = """
+scenario: apart-and-blind
+takes: instruction
+models: {m: openai/gpt-4o}
+agents: {p: {role: generator}, q: {role: generator}, w: {role: reviewer}}
+flow:
+  - {ask: [p, q], for: draft}
+  - {ask: w, for: feedback, hears: [p, q]}
+  - {ask: [p, q], for: draft, hears: everyone, apart: true}
+  - {pick: last}
+gives: draft
+"""
+
+
+async def test_writers_who_revise_apart_together_do_not_hear_one_another_within_the_step() -> None:
+    played = await rehearse(APART)
+
+    assert played.sequence[-2:] == [("p", "draft", ("q", "w")), ("q", "draft", ("p", "w"))]
+
+
+IN_TURNS = """
+scenario: in-turns
+takes: comparison
+agents:
+  p: {role: judge, model: openai/gpt-4o}
+  q: {role: judge, model: anthropic/claude-3-5-sonnet}
+  r: {role: judge, model: google/gemma-2-9b-it}
+flow:
+  - {ask: [p, q, r], for: ballot, assign: round-robin, exclude: family}
+  - decide: unique-mode
+gives: verdict
+"""
+
+
+async def test_a_turn_is_taken_among_those_who_are_not_left_out() -> None:
+    row = {"id": "1", "prompt": "Why?", "a": "x", "b": "y", "model_a": "gpt-4o", "model_b": "llama-3"}
+
+    asked = [(await rehearse(IN_TURNS, item=row, number=number)).sequence[0].agent for number in range(4)]
+
+    assert asked == ["q", "r", "q", "r"]
+
+
+NESTED = """
+scenario: nested
+takes: comparison
+models: {m: openai/gpt-4o}
+agents: {j: {role: judge}, k: {role: judge}}
+flow:
+  - each: c
+    of: [one, two]
+    order: together
+    do:
+      - each: d
+        of: [uno, due]
+        order: together
+        do:
+          - {ask: j, for: ballot}
+          - when: disagreement
+            do: [{ask: k, for: ballot}]
+            else: [{ask: k, for: ballot}]
+  - decide: unique-mode
+gives: verdict
+"""
+
+
+def _for(slot: str) -> dict[str, object]:
+    return {"reason": "r", "score_a": 9 if slot == "a" else 1, "score_b": 5}
+
+
+async def test_what_is_said_in_a_branch_of_another_branch_does_not_count_in_this_one() -> None:
+    played = await rehearse(NESTED, answers=lambda asked: _for("a" if asked.agent == "j-1-1" else "b"))
+
+    assert [taken.holds for taken in played.facts(BranchTaken)] == [False] * 4
+
+
+async def test_a_vote_is_not_spared_for_what_one_branch_alone_comes_to() -> None:
+    text = """
+scenario: spared
+takes: comparison
+models: {m: openai/gpt-4o}
+agents: {j: {role: judge, count: 3}}
+flow:
+  - each: c
+    of: [one, two]
+    order: together
+    do: [{ask: j, for: ballot, order: in-turn, until: decided}]
+  - decide: unique-mode
+gives: verdict
+"""
+    with pytest.raises(DeclarationError, match="until: decided: branches that are played together"):
+        await rehearse(text)
+
+
+def _files(folder: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(
+            f"scenario: {name}\nmodels: {{m: openai/gpt-4o}}\n{text}", encoding="utf-8"
+        )
+    return folder / "main.yaml"
+
+
+STAR = """
+takes: comparison
+agents: {x: {role: debater}, y: {role: debater}, z: {role: debater}}
+flow:
+  - {ask: [x, y, z], for: argument, hears: {graph: star, centre: y}}
+  - {ask: [x, y, z], for: ballot}
+  - decide: unique-mode
+gives: verdict
+"""
+
+
+async def test_the_centre_of_a_star_is_found_where_its_scenario_is_used(tmp_path: Path) -> None:
+    main = _files(tmp_path, star=STAR, main="takes: comparison\nflow: [{use: star.yaml}]\ngives: verdict\n")
+
+    played = await rehearse(main)
+
+    assert [turn for turn in played.sequence if turn.word == "ballot"] == [
+        ("star-x", "ballot", ("star-y",)),
+        ("star-y", "ballot", ("star-x", "star-z")),
+        ("star-z", "ballot", ("star-y",)),
+    ]
+
+
+async def test_a_used_scenario_may_have_a_name_for_each_that_an_each_around_it_has(tmp_path: Path) -> None:
+    inner = """
+takes: comparison
+agents: {x: {role: judge}}
+flow:
+  - each: c
+    of: [p, q]
+    do: [{ask: x, for: ballot, instructions: by $c}]
+  - decide: unique-mode
+gives: verdict
+"""
+    outer = """
+takes: comparison
+flow:
+  - each: c
+    of: [a, b]
+    do: [{use: inner.yaml}]
+gives: verdict
+"""
+    played = await rehearse(_files(tmp_path, inner=inner, main=outer))
+
+    assert [prompt[-1].content.rsplit(maxsplit=1)[-1] for prompt in played.prompts("inner-x")] == ["p", "q", "p", "q"]
+
+
+SEQUENTIAL = """
+takes: comparison
+agents: {x: {role: judge}, y: {role: judge}, z: {role: judge}}
+flow:
+  - {ask: [x, y, z], for: ballot, order: in-turn, until: decided}
+  - decide: majority
+gives: verdict
+"""
+
+
+async def test_votes_cast_before_a_used_scenario_spare_none_of_its_own(tmp_path: Path) -> None:
+    outer = """
+takes: comparison
+agents: {j: {role: judge, count: 3}}
+flow:
+  - {ask: j, for: ballot}
+  - use: sequential.yaml
+gives: verdict
+"""
+    answers = {"j": _for("a"), "sequential-x": _for("a"), "sequential-y": _for("b"), "sequential-z": _for("b")}
+
+    played = await rehearse(_files(tmp_path, sequential=SEQUENTIAL, main=outer), answers=answers)
+
+    assert [turn.agent for turn in played.sequence][3:] == ["sequential-x", "sequential-y", "sequential-z"]
+    assert played.verdict == "b"
