@@ -203,7 +203,7 @@ class Conductor:
 
     def _values(self, step: EachStep, lane: Lane) -> tuple[str, ...]:
         """Return all that there is to go through; raises NothingToDecide where that is nothing."""
-        said = lane.said(self._said)
+        said = lane.said(self._said, step.among)
         if isinstance(step.of, tuple):
             return step.of
         match step.of:
@@ -313,7 +313,7 @@ class Conductor:
         self._conversation.bus.masks = {name: self._masks[name] for name in names}
 
     async def _in_batches(
-        self, step: AskStep, turns: Sequence[tuple[Lane, list[str]]], cause: int, *, held: bool
+        self, step: AskStep, turns: Sequence[tuple[Lane, Sequence[str]]], cause: int, *, held: bool
     ) -> list[Answer]:
         """Ask all at once, or one of each branch after another; nobody after a failure, nor when it is enough.
 
