@@ -267,11 +267,15 @@ class Agent:
         """
         fresh = self.heard[dialogue.taken :]
         if on is None:
-            return [heard for heard in fresh if heard.speaker != self.profile.name]
+            return [heard for heard in fresh if not self._own(heard)]
         about = [heard for heard in (*dialogue.kept_back, *fresh) if concerns(heard, on)]
         draft = self.drafts_heard.get(on)
-        others = [heard for heard in about if heard is not draft and heard.speaker != self.profile.name]
+        others = [heard for heard in about if heard is not draft and not self._own(heard)]
         return others if draft is None else [draft, *others]
+
+    def _own(self, heard: Heard) -> bool:
+        """Whether it said this itself; what it said under another hat is told it, by another name than its own."""
+        return heard.speaker == self.profile.name and heard.known_as is None
 
 
 def concerns(heard: Heard, draft: str) -> bool:

@@ -19,6 +19,9 @@ from .reviewer import Reviewer
 TO_A_WRITER = (FeedbackGiven, ApprovalGiven, QuestionAsked, SummaryWritten)
 """What its writer is told: never what others write."""
 
+ITSELF = "yourself"
+"""How one who argues, or votes, is told what it has written itself."""
+
 
 class Peer(Agent):
     """Writes, reviews and votes among equals; each hat leads its own dialogues.
@@ -52,9 +55,8 @@ class Peer(Agent):
                 before = len(self._writer.drafts)
                 await self._writer.answer(command, context)
                 for draft in list(self._writer.drafts.values())[before:]:
-                    own = Heard(speaker=self.profile.name, fact=draft)
-                    self._reviewer.hear(own)
-                    self._debater.hear(own)
+                    self._reviewer.hear(Heard(speaker=self.profile.name, fact=draft))
+                    self._debater.hear(Heard(speaker=self.profile.name, fact=draft, known_as=ITSELF))
             case GiveFeedback():
                 await self._reviewer.answer(command, context)
             case _:

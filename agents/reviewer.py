@@ -1,6 +1,6 @@
 """The reviewer: evaluates drafts, scores them and says what to change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from ..protocols.errors import NothingToDecide
@@ -23,7 +23,7 @@ class Reviewer(Participant):
     prompt: ClassVar[Prompt] = Prompt.from_file("reviewer.md")
     fills: ClassVar[Mapping[str, frozenset[str]]] = {
         **Participant.fills,
-        "feedback": SHOWN | {"answers", "remarks", "known", "scale", "shape"},
+        "feedback": SHOWN | {"answers", "remarks", "known", "revised", "scale", "shape"},
     }
 
     def __init__(self, profile: Profile, item: Item) -> None:
@@ -61,6 +61,7 @@ class Reviewer(Participant):
             "remarks": worded([heard for heard in told if heard not in drafts]),
             "candidates": () if drafts else self.shown("ab"),
             "known": bool(names) and self._reviewed.issuperset(names),
+            "revised": bool(names) and _writers(self._reviewed).issuperset(_writers(names)),
             "scale": command.scale,
             "shape": form.shape,
         }
@@ -90,3 +91,8 @@ class Reviewer(Participant):
                 asked=asked,
             )
         )
+
+
+def _writers(drafts: Iterable[str]) -> set[str]:
+    """Return who wrote drafts, by their names."""
+    return {name.rpartition("/")[0] for name in drafts}

@@ -21,6 +21,7 @@ from ..runtime.log import LogReader, being_written
 from ..runtime.recording import RecordedRun, Sifted
 from ..runtime.tracing import logger
 from .cut import Cut
+from .declared import alias_of, models_of, scope_of, scopes
 from .directory import ABOUT, LOG, PLUGINS, RESULTS, Earlier, compare, look_back, noted, prepare, refused
 from .loading import set_part, validate
 from .outcomes import Outcome, Status, status, write_results
@@ -109,15 +110,29 @@ def _record(reader: LogReader) -> dict[str, Any]:
 def _with_models(record: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario with the models that played in the place of those it was written with."""
     document: dict[str, Any] = json.loads(json.dumps(record["scenario"]))
-    aliases: dict[str, Any] = document.get("models", {})
+    written = models_of(record["scenario"])
     for name, settings in record["models"].items():
-        agent = document["agents"][name]
-        alias = agent.get("model", next(iter(aliases)) if len(aliases) == 1 else None)
-        if alias in aliases:
-            aliases[alias] = settings
-        else:
+        scope, declared = scope_of(document, record, name)
+        agent = scope["agents"][declared]
+        alias = alias_of(written if scope is document else scope.get("models", {}), agent)
+        if alias not in written:
             agent["model"] = settings["model"]
+            continue
+        held = next(each for each in scopes(document) if alias in each.get("models", {}))
+        held["models"][alias] = settings if name == declared else _as_declared(settings, written, alias)
     return document
+
+
+def _as_declared(settings: dict[str, Any], written: Mapping[str, Any], alias: str) -> dict[str, Any]:
+    """Return the settings of one of several agents less the number that tells its answers from the others'."""
+    found: Any = alias
+    while isinstance(found, str) and found in written:
+        found = written[found]
+    sample = found.get("sample") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON
+    return {
+        **{key: value for key, value in settings.items() if key != "sample"},
+        **({"sample": sample} if sample is not None else {}),
+    }
 
 
 def about(reader: LogReader) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ..protocols.sparing import WORD, Decided
 from ..protocols.stopping import Condition
 from ..protocols.topology import EVERYONE, NOBODY, WORDS
 from . import spec
+from .fanning import UNKNOWN
 from .foresight import Rest, decision_after
 from .ground import Ground
 from .source import Path
@@ -75,9 +76,13 @@ class Asking:
             self._prove_ballots(step, agents, at, judging)
         if step.for_ in ("ballot", "answer"):
             ground.seen.confident &= judging.confidence
-        ground.seen.facts.add(step.for_)
-        ground.seen.maybe.add(step.for_)
-        ground.seen.asked.setdefault(step.for_, set()).update(agents)
+        if step.for_ in ("draft", "answer"):
+            again = step.apart or any(step.for_ in asked for asked in ground.around)
+            ground.seen.revised.update(name for name in agents if again or name in ground.writers())
+        for fact in {step.for_, self._meant(step.for_)}:
+            ground.seen.facts.add(fact)
+            ground.seen.maybe.add(fact)
+            ground.seen.asked.setdefault(fact, set()).update(agents)
         for inside in ground.inside:
             inside.update(agents)
         self._note_unheard(step, agents, at)
@@ -128,11 +133,19 @@ class Asking:
             for each in ground.scope.everyone
             if (kind := ground.roles.get(each)) is not None and FACTS[step.for_] in kind.gives
         ]
+        ground.problems.misnamed = True
         hint = f"; {', '.join(able)} can" if able else ""
         self._wrong(f"{name!r} is a {ground.role(name)} and gives no {step.for_}{hint}", where)
 
     def _wrong(self, what: str, path: Path) -> None:
         self._ground.wrong(what, path)
+
+    def _meant(self, wanted: spec.Wanted) -> spec.Wanted:
+        """Return what is likely meant by a ballot, or an answer, that there cannot be; else the same."""
+        takes = self._ground.scenario.takes
+        if wanted == "ballot" and takes == "question":
+            return "answer"
+        return "ballot" if wanted == "answer" and takes == "comparison" else wanted
 
     # hearing
 
@@ -148,6 +161,7 @@ class Asking:
         else:
             for number, name in enumerate(hears):
                 if name in WORDS:
+                    ground.problems.misnamed = True
                     self._wrong(f"{name!r} stands alone, not among names", (*at, "hears", number))
                     return {}
             heard = ground.named(hears, (*at, "hears"), (*ground.scope.known, EVERYONE, NOBODY))
@@ -168,6 +182,8 @@ class Asking:
             self._wrong(f"k of a small world must be {limit}", (*where, "k"))
         if graph.graph == "random" and graph.k is not None and graph.k >= len(agents):
             self._wrong(f"k is {graph.k}, and each can hear {len(agents) - 1} others at the most", (*where, "k"))
+        if "rewired" in graph.model_fields_set and graph.graph != "small-world":
+            self._wrong(f"rewired means nothing for a {graph.graph}", (*where, "rewired"))
         if graph.centre is not None:
             if graph.graph != "star":
                 self._wrong(f"centre means nothing for a {graph.graph}", (*where, "centre"))
@@ -184,6 +200,7 @@ class Asking:
         if len(found) > 1:
             self._wrong(f"centre {named!r} stands for several: name one of {', '.join(found)}", (*where, "centre"))
         elif not set(found) & set(agents):
+            self._ground.problems.misnamed = True
             self._wrong(f"centre {named!r} is not among those asked{nearest(named, agents)}", (*where, "centre"))
         return found[0] if found else named
 
@@ -209,8 +226,8 @@ class Asking:
         for option, wanted in OPTIONS.items():
             if getattr(step, option) not in (None, False) and step.for_ not in wanted:
                 self._wrong(f"{option} means nothing for a step that asks for {step.for_}", (*at, option))
-        if step.order != "together" and len(agents) == 1 and step.order == "alternating":
-            self._wrong("alternating means nothing here: one agent is asked", (*at, "order"))
+        if step.assign is not None and step.order != "together" and step.until is None:
+            self._wrong(f"order means nothing here: assign: {step.assign} asks one of them alone", (*at, "order"))
         seen = self._ground.seen
         for name in agents:
             deaf = seen.hears.get(name, (NOBODY,)) == (NOBODY,)
@@ -237,11 +254,11 @@ class Asking:
                 names = ", ".join(f"${each}" for each, kind in bound.items() if kind == wanted) or "there is none here"
                 also = "a, b, or " if key == "side" else ""
                 self._wrong(f"{key} is {also}the $name of an `each` of {wanted}s: {names}", (*at, key))
-            elif bound[name] != wanted:
+            elif bound[name] not in (wanted, UNKNOWN):
                 self._wrong(f"{key}: {said} stands for a {bound[name]}, not for a {wanted}", (*at, key))
         for name in NAMED.findall(step.instructions or ""):
             if name != "$" and name not in bound:
-                hint = nearest(f"${name}", [f"${each}" for each in bound])
+                hint = nearest(f"${name}", [f"${each}" for each in bound]) if bound else ": no `each` is around it"
                 told = f"${name} is filled by nobody{hint}; $$ stands for a dollar sign"
                 self._wrong(told, (*at, "instructions"))
 
@@ -272,8 +289,7 @@ class Asking:
         if judging.orders == "both" and argued:
             who = ", ".join(argued)
             self._wrong(f"orders: both is for fresh jurors; {who} took part in a discussion in one order", at)
-        own = step.orders is not None and step.orders != self._ground.scenario.judging.orders
-        if argued and own:
+        elif argued and step.orders not in (None, self._ground.scenario.judging.orders):
             self._wrong("who has argued votes in the order of the discussion: set orders under judging", at)
 
     # ending early
@@ -281,7 +297,9 @@ class Asking:
     def _enough(self, step: spec.Ask, agents: tuple[str, ...], at: Path, rest: Rest) -> Condition | Decided | None:
         where: Path = (*at, "until")
         until = step.until or ""
-        if step.order == "together":
+        if step.assign is not None:
+            self._wrong(f"until means nothing here: assign: {step.assign} asks one of them alone", where)
+        elif step.order == "together":
             self._wrong("until is for agents that are asked one after another: say order: in-turn or random", where)
         elif len(agents) == 1:
             self._wrong(f"until means nothing here: nobody is asked after {agents[0]!r}", where)
@@ -304,7 +322,9 @@ class Asking:
         among = self._ground.scope.everyone if self._ground.using else None  # as of the decision
         return Decided(decision.decide, RULES[decision.decide], scale, among=among)
 
-    def condition(self, text: str, key: str, where: Path, *more: str) -> Condition | None:
+    def condition(
+        self, text: str, key: str, where: Path, *more: str, otherwise: Path | None = None
+    ) -> Condition | None:
         """Return a condition, where it is one, something before it feeds it, and it can hold.
 
         Args:
@@ -312,6 +332,7 @@ class Asking:
             key: Of the step: until or when.
             where: Where it stands.
             more: Words that may stand in its place.
+            otherwise: Where the steps stand that are played where it does not hold; None where there are none.
         """
         ground = self._ground
         if text.strip() == WORD:
@@ -334,6 +355,8 @@ class Asking:
         never, always = condition.never(highest), condition.always(highest)
         if never is not None:
             self._wrong(f"{key}: {never}", where)
+        elif always is not None and otherwise is not None:
+            self._wrong(f"else is never reached: {always}", otherwise)
         elif always is not None:
             ground.problems.warn(f"{ground.using}{key}: {always}", where)
         return condition

@@ -68,6 +68,8 @@ class Cast:
         """What each agent is declared as, by what it is called."""
         self.home: dict[str, spec.Scenario] = {}
         """The scenario that declares it."""
+        self.bare: dict[str, str] = {}
+        """Its name there."""
         self.paths: dict[str, Path] = {}
         """Where it is declared."""
         self.number: dict[str, int] = {}
@@ -80,6 +82,11 @@ class Cast:
         """Let every name, of used scenarios too, stand for the agents of all branches, where they had their own."""
         for scope in (self.scope, *self._scopes.values()):
             scope.branched(own)
+
+    @property
+    def come_along(self) -> tuple[str, ...]:
+        """Return the agents of all scenarios that are used, as they are called."""
+        return tuple(dict.fromkeys(name for scope in self._scopes.values() for name in scope.everyone))
 
     def used(self, step: spec.Use) -> Scope | None:
         """Return the names of a scenario that a step uses; None where it is not known, which is noted."""
@@ -104,28 +111,46 @@ class Cast:
         return scope
 
     def _added(self, scenario: spec.Scenario, prefix: str, name: str, agent: spec.Agent, path: Path) -> Iterator[str]:
+        self._prove_several(agent, path)
         for number, (bare, one) in enumerate(_several(name, agent), start=1):
             called = f"{prefix}{bare}"
             if called in self.declared and self.declared[called] != one:
                 self._problems.add(f"there are two agents {called!r}", path)
                 continue
             self.declared[called], self.home[called], self.paths[called] = one, scenario, path
+            self.bare[called] = name
             if agent.count > 1:
                 self.number[called] = number
             yield called
+
+    def _prove_several(self, agent: spec.Agent, path: Path) -> None:
+        """Check that an agent is made several of in one way."""
+        personas = agent.personas or ()
+        if personas and agent.persona is not None:
+            self._problems.add("say persona or personas, not both", (*path, "persona"))
+        if personas and "count" in agent.model_fields_set:
+            self._problems.add("say count or personas, not both: there is one agent for each persona", (*path, "count"))
+        for number, persona in enumerate(personas):
+            if persona in personas[:number]:
+                self._problems.add(f"persona {persona!r} is named twice", (*path, "personas", number))
 
     def _group(self, scope: Scope, name: str, names: Iterable[str], at: Path) -> None:
         path: Path = at or ("groups", name)
         if name in scope.known:
             self._problems.add(f"{name!r} is an agent's name already", path)
             return
-        known = {*scope.members, *scope.groups, *scope.everyone, *scope.scenario.groups}
+        declared = scope.scenario.groups
+        known = {*scope.members, *scope.groups, *scope.everyone, *declared}
         for number, each in enumerate(names):
             if each not in known:
+                self._problems.misnamed = True
                 self._problems.add(f"unknown agent {each!r}{nearest(each, known)}", (*path, number))
                 return
-            if each == name or name in _within(scope, each):
-                self._problems.add(f"group {name!r} is a member of itself", (*path, number))
+            within = {each, *_within(declared, each)} if each in declared else set[str]()
+            if name in within:
+                self._problems.misnamed = True
+                if name == next(group for group in declared if group in within):  # each ring once
+                    self._problems.add(f"group {name!r} is a member of itself", (*path, number))
                 return
         scope.groups[name] = tuple(names)
 
@@ -135,8 +160,10 @@ class Cast:
             found = scope.resolved(own)
             if theirs not in used.agents:
                 hint = nearest(theirs, used.agents)
+                self._problems.misnamed = True
                 self._problems.add(f"{step.use} has no agent {theirs!r}{hint}", (*at, "as", theirs))
             elif found is None:
+                self._problems.misnamed = True
                 self._problems.add(f"unknown agent {own!r}{nearest(own, scope.known)}", (*at, "as", theirs))
             else:
                 ours[theirs] = found
@@ -165,7 +192,7 @@ def uses(steps: Iterable[spec.Step], at: Path) -> Iterator[tuple[spec.Use, Path]
 def _several(name: str, agent: spec.Agent) -> Iterator[tuple[str, spec.Agent]]:
     """Return the agents that one declaration stands for, each with what it is called."""
     if agent.personas is not None:
-        for persona in agent.personas:
+        for persona in dict.fromkeys(agent.personas):
             yield f"{name}-{persona}", agent.model_copy(update={"persona": persona, "personas": None})
     elif agent.count > 1:
         for number in range(1, agent.count + 1):
@@ -174,7 +201,12 @@ def _several(name: str, agent: spec.Agent) -> Iterator[tuple[str, spec.Agent]]:
         yield name, agent
 
 
-def _within(scope: Scope, group: str) -> set[str]:
-    """Return a group's groups, and theirs."""
-    found = {each for each in scope.groups.get(group, ()) if each in scope.groups}
-    return found.union(*(_within(scope, each) for each in found))
+def _within(groups: Mapping[str, Iterable[str]], group: str) -> set[str]:
+    """Return a group's groups, and theirs; itself, too, where it is a member of one of them."""
+    found: set[str] = set()
+    waiting = [group]
+    while waiting:
+        new = {each for each in groups[waiting.pop()] if each in groups} - found
+        found |= new
+        waiting += new
+    return found

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ..protocols.errors import DeclarationError, Problem, UnknownName
 from .cast import used_name, uses
-from .source import Source, read
+from .source import Path, Source, read
 from .spec import Document, Scenario, Use
 
 Find = Callable[[str], Source]
@@ -21,7 +21,7 @@ Put = Callable[[dict[str, Any], str, object, str], None]
 
 def beside(name: str, source: Source) -> str:
     """Return the file beside a document's own, where there is one of that name; else the name as it is."""
-    file = FilePath(source.name).parent / name
+    file = FilePath(source.lies).parent / name
     return str(file) if file.is_file() else name
 
 
@@ -36,7 +36,7 @@ def with_personas(source: Source) -> Source:
         return source
     path = FilePath(beside(named, source))
     try:
-        found = read(path.read_text(encoding="utf-8"), str(path))
+        found = read(path.read_text(encoding="utf-8"), str(path), "a file of personas")
     except OSError as error:
         what = f"personas: there is no file {named!r} beside this one ({error.strerror})"
         raise DeclarationError([source.problem(what, ("personas",))]) from error
@@ -77,7 +77,7 @@ def composed(
         if key in used:
             continue
         try:
-            used[key] = _used(step, scenario, source, above, find, prove, put)
+            used[key] = _used(step, at, scenario, source, above, find, prove, put)
         except UnknownName as error:
             problems.append(source.problem(f"use: {error}", (*at, "use")))
         except DeclarationError as error:
@@ -89,17 +89,24 @@ def composed(
 
 
 def _used(
-    step: Use, scenario: Scenario, source: Source, above: tuple[str, ...], find: Find, prove: Prove, put: Put
+    step: Use, at: Path, scenario: Scenario, source: Source, above: tuple[str, ...], find: Find, prove: Prove, put: Put
 ) -> Scenario:
     ring = (*above, scenario.scenario)
     base = find(beside(step.use, source))
     if base.document.get("scenario") in ring:
         raise DeclarationError(f"scenarios that use one another without end: {' -> '.join((*ring, step.use))}")
     document: dict[str, Any] = json.loads(json.dumps(base.document))
+    if step.set:
+        prove(base, ring)  # what is wrong without them is no fault of theirs
     for path, value in step.set.items():
-        put(document, path, value, "set")
-    name = f"{base.name} with {', '.join(step.set)} set" if step.set else base.name
-    found = prove(replace(base, document=document, name=name), ring)
+        try:
+            put(document, path, value, "set")
+            found = prove(replace(base, document=document), ring)
+        except DeclarationError as error:
+            whats = [problem.what for problem in error.problems]
+            told = [what if what.startswith("set") else f"set: {what}" for what in whats]
+            raise DeclarationError([source.problem(what, (*at, "set", path)) for what in told]) from error
+    found = prove(replace(base, document=document), ring)
     if not isinstance(found, Scenario):
         raise DeclarationError(f"{step.use} is a sweep, and plays others itself: use what it plays")
     return found

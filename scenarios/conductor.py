@@ -377,7 +377,7 @@ class Conductor:
     async def _ask_all(self, names: Sequence[str], command: Command[Fact], cause: int) -> None:
         """Ask agents together for the same, and add what they said."""
         present = [name for name in names if not self._conversation.unavailable(name)]
-        async with asyncio.TaskGroup() as asked:
+        async with self._conversation.blind(present), asyncio.TaskGroup() as asked:
             tasks = [asked.create_task(self._answered(name, command, cause)) for name in present]
         self._take([(name, task.result()) for name, task in zip(present, tasks, strict=True)])
 

@@ -37,6 +37,7 @@ class Contest:
         """
         pick = self._ground.problems.resolved(PICKS, step.pick, (*at, "pick"))
         if pick is None:
+            self._jury(step, at)
             return
         name = step.pick
         self._prove_judged(pick, step, at, unscored)
@@ -60,7 +61,8 @@ class Contest:
         for one, other in combinations_with_replacement(writers, 2):
             theirs = {kin.get(one), kin.get(other)} - {None}
             found[frozenset({one, other})] = tuple(name for name in judges if kin.get(name) not in theirs)
-        alone = [sorted(pair) for pair, able in found.items() if judges and not able and len(pair) == 2]
+        met = [sorted(pair) for pair in found if len(pair) == 2 or pair <= ground.seen.revised]
+        alone = [pair for pair in met if judges and not found[frozenset(pair)]]
         if alone:
             names = " and ".join(alone[0])
             self._wrong(f"exclude: {step.exclude} leaves nobody to judge the drafts of {names}", (*at, "exclude"))
@@ -75,12 +77,16 @@ class Contest:
     def _prove_judged(self, pick: Pick, step: spec.Pick, at: Path, unscored: str | None) -> None:
         """Check that who is to judge is there where someone is to, and only there."""
         if pick.needs == "matches" and step.by is None:
+            self._ground.problems.misnamed = True
             judges = ", ".join(self._able()) or "there is no agent that could"
             self._wrong(f"{step.pick} is decided by judges: say `by` ({judges})", at)
         elif pick.needs == "scores" and step.by is None and unscored:
+            self._ground.problems.misnamed = True
             self._wrong(f"{step.pick} goes by scores: {unscored}, and no judge is named in `by`", at)
         elif pick.needs == "nothing" and step.by is not None:
             self._wrong(f"by means nothing here: pick: {step.pick} asks nobody", (*at, "by"))
+        if step.by is None and "rule" in step.model_fields_set:
+            self._wrong("rule means nothing here: no judge is named in `by`", (*at, "rule"))
 
     def _able(self) -> list[str]:
         """Return who can compare drafts."""
@@ -110,6 +116,7 @@ class Contest:
         for name in judges:
             role = ground.roles.get(name)
             if role is not None and DraftsCompared not in role.gives:
+                ground.problems.misnamed = True
                 able = ", ".join(self._able())
                 what = f"{name!r} is a {ground.role(name)} and compares no drafts{f'; {able} can' if able else ''}"
                 self._wrong(what, ground.placed(name, step.by, (*at, "by")))
@@ -139,7 +146,8 @@ class Contest:
         judges = jury.judges or tuple(name for name in ground.scope.everyone if name in ground.seen.judges)
         if step.select == "consensus":
             self._prove_consensus(step, at)
-        elif not judges:
+        elif not judges and step.by is None:
+            self._ground.problems.misnamed = True
             self._wrong("nobody says which is better: name judges in `by`", at)
         if jury.judging.strategy == "direct" and step.margin > 0:
             self._wrong("margin needs scores, and strategy: direct gives none", (*at, "margin"))

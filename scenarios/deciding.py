@@ -38,8 +38,9 @@ class Deciding:
             self._prove_rule(rule, step, at, wanted)
         weights = self._weights(step, at, voters if among is None else among)
         if step.decide == META:
+            by = ground.named([step.by], (*at, "by")) if step.by else ()
             yield from self._meta(step, at, place, rest, voters if among is None else among)
-            among = ground.named([step.by], (*at, "by")) if step.by else among
+            among = by or among
         elif step.by is not None:
             self._wrong(f"by is for {META}, and this step decides by {step.decide}", (*at, "by"))
         if rule is not None:
@@ -86,7 +87,10 @@ class Deciding:
     def _meta(self, step: spec.Decide, at: Path, place: str, rest: Rest, voters: tuple[str, ...]) -> Iterator[AskStep]:
         """Plan the asking of the one who hears the votes, and whose vote is the verdict."""
         if step.by is None:
+            self._ground.problems.misnamed = True
             self._wrong(f"{META} needs `by`: who hears the votes and decides", at)
+            return
+        if self._ground.scope.resolved(step.by) is None:  # which is told already
             return
         if set(self._ground.scope.resolved(step.by) or ()) & set(voters):
             self._wrong(f"{step.by!r} would hear its own vote: name another one", (*at, "by"))

@@ -19,6 +19,7 @@ from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened
 from ..runtime.log import LogReader, SqliteLog, begun
 from ..runtime.secrecy import hidden, hide_json
+from .declared import unplaced
 from .differing import differences
 from .plugins.playing import described, digests
 from .steps import Playable
@@ -160,7 +161,8 @@ def compare(plan: Playable, seed: int, reader: LogReader) -> tuple[str, ...]:
     played = reader.meta("played")
     if played is None:
         return ()
-    return tuple(differences(json.loads(played), json.loads(json.dumps(hidden(_played(plan, seed))))))
+    now = json.loads(json.dumps(hidden(_played(plan, seed))))
+    return tuple(differences(unplaced(json.loads(played)), unplaced(now)))
 
 
 def refused(earlier: Earlier, out: Path, *, acceptable: bool = True) -> DeclarationError:

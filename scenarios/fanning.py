@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..protocols.errors import nearest
 from . import spec
 from .ground import Ground
 from .source import Path
@@ -12,6 +13,8 @@ SORTS = ("criteria", "drafts", "candidates", "data.COLUMN")
 MOST = 10
 """Criteria, or texts of a column, where the step does not say how many there may be."""
 COLUMN = "data."
+UNKNOWN = "?"
+"""What a name stands for that goes through nobody knows what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +65,7 @@ def _of_word(ground: Ground, step: spec.Each, word: str, at: Path) -> Fan | None
         case _ if word.startswith(COLUMN) and word != COLUMN:
             return Fan("data", word.removeprefix(COLUMN), step.most or MOST)
         case _:
-            ground.wrong(f"of is a list of texts, or one of {', '.join(SORTS)}, not {word!r}", where)
+            hint = nearest(word, SORTS)
+            hint = hint if "did you mean" in hint else ""
+            ground.wrong(f"of is a list of texts, or one of {', '.join(SORTS)}, not {word!r}{hint}", where)
             return None

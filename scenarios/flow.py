@@ -8,7 +8,7 @@ from .asking import Asking
 from .cast import Cast
 from .contest import Contest
 from .deciding import Deciding
-from .fanning import fanned
+from .fanning import UNKNOWN, fanned
 from .foresight import Rest
 from .ground import Ground
 from .problems import Problems
@@ -48,7 +48,8 @@ class Flow:
     def planned(self) -> tuple[Step, ...]:
         """Return all steps; some are missing where something is wrong with them."""
         steps = tuple(self._steps(self._ground.scenario.flow, ("flow",), "", ()))
-        for name, (fact, at) in self._ground.seen.unheard.items():
+        unheard = {} if self._ground.problems.misnamed else self._ground.seen.unheard
+        for name, (fact, at) in unheard.items():
             self._ground.wrong(f"nobody hears the {fact} of {name!r}: say `hears` where others are asked", at)
         return steps
 
@@ -111,12 +112,13 @@ class Flow:
 
     def _when(self, step: spec.When, at: Path, place: str, rest: Rest) -> Iterator[WhenStep]:
         ground = self._ground
-        condition = self._asking.condition(step.when, "when", (*at, "when"))
-        before = ground.seen.copy()
+        otherwise_at = (*at, "else") if step.else_ else None
+        condition = self._asking.condition(step.when, "when", (*at, "when"), otherwise=otherwise_at)
+        before, unheard = ground.seen.copy(), dict(ground.seen.unheard)
         steps = tuple(self._steps(step.do, (*at, "do"), f"{place}.do", rest))
         one, ground.seen = ground.seen, before
         otherwise = tuple(self._steps(step.else_, (*at, "else"), f"{place}.else", rest))
-        ground.seen = one.merged(ground.seen)
+        ground.seen = one.merged(ground.seen, unheard)
         if condition is not None:
             yield WhenStep(place, condition, steps, otherwise)
 
@@ -125,7 +127,7 @@ class Flow:
         fan = fanned(self._ground, step, at)
         if step.each in ground.bound:
             self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
-        kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text")
+        kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text") if fan else UNKNOWN
         again: Rest = () if together else ((step, at),)
         before, inside = ground.seen.agents, set[str]()
         with (
@@ -165,8 +167,8 @@ class Flow:
                 self._wrong(f"the branches' agents in place of {name!r} would be called {taken!r}, as another is", at)
         several = {inner: tuple(dict.fromkeys(self.branches[self._origin(inner)])) for inner in asked}
         for names in ground.inside:
-            names |= {each for name in names & several.keys() for each in several[name]}
-            names -= several.keys() - {each for every in several.values() for each in every}
+            names.update([each for name in names & several.keys() for each in several[name]])
+            names.difference_update(several.keys() - {each for every in several.values() for each in every})
         ground.cast.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
@@ -227,7 +229,7 @@ class Flow:
             self._wrong(f"nothing to make pairs of: {ground.missing('draft')}", at)
         if step.pair == "workflow" and "feedback" not in ground.seen.facts:
             self._wrong(f"nothing to make pairs of: {ground.missing('feedback')}", at)
-        if step.select == "consensus" and "decide" not in ground.seen.verbs:
+        if step.select == "consensus" and ground.scenario.takes == "question" and "decide" not in ground.seen.verbs:
             self._wrong("select: consensus needs a `decide` before it: which answers agree with it", (*at, "select"))
         yield self._contest.pair(step, at, place)
 

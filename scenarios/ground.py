@@ -38,13 +38,20 @@ class Seen:
     """Where ways differ in whether someone hears anybody: nobody."""
     unheard: dict[str, tuple[str, Path]] = field(default_factory=dict[str, tuple[str, Path]])
     """Who has said what nobody has been told yet: the fact, and the step."""
+    revised: set[str] = field(default_factory=set[str])
+    """Who has written more than one draft, on some way."""
 
     def copy(self) -> "Seen":
         """Return what is no part of this any more."""
         return deepcopy(self)
 
-    def merged(self, other: "Seen") -> "Seen":
-        """Return what has been brought about by one way or another."""
+    def merged(self, other: "Seen", unheard: Mapping[str, tuple[str, Path]]) -> "Seen":
+        """Return what has been brought about by one way or another.
+
+        What was `unheard` before the ways parted is so no more where it is heard on one of them.
+        """
+        still = {**self.unheard, **other.unheard}
+        heard = {name for name in unheard if name not in self.unheard or name not in other.unheard}
         deaf = (NOBODY,)
         names = {**self.hears, **other.hears}
         hears = {name: self.hears.get(name, deaf) for name in names if other.hears.get(name, deaf) != deaf}
@@ -61,7 +68,8 @@ class Seen:
             },
             self.judges | other.judges,
             hears,
-            {**self.unheard, **other.unheard},
+            {name: told for name, told in still.items() if name not in heard or told != unheard[name]},
+            self.revised | other.revised,
         )
 
     def branched(self, own: Mapping[str, tuple[str, ...]]) -> "Seen":
@@ -75,6 +83,7 @@ class Seen:
             spoke=several(self.spoke),
             asked={fact: several(names) for fact, names in self.asked.items()},
             judges=several(self.judges),
+            revised=several(self.revised),
             hears={each: heard for name, heard in self.hears.items() for each in own.get(name, (name,))},
             unheard={each: told for name, told in self.unheard.items() for each in own.get(name, (name,))},
         )
@@ -143,6 +152,8 @@ class Ground:
         for number, name in enumerate(names or ()):
             members = self.scope.resolved(name)
             if members is None:
+                self.problems.misnamed = True
+            if members is None and self.scope.known:
                 hint = nearest(name, tuple(known) or self.scope.known)
                 self.wrong(f"unknown agent {name!r}{hint}", (*path, number))
             for member in members or ():
@@ -160,9 +171,10 @@ class Ground:
         return path
 
     def writers(self) -> tuple[str, ...]:
-        """Return who has written drafts, on some way."""
+        """Return who has written drafts, on some way: of those who come along with a scenario that is used, too."""
         wrote = self.seen.asked.get("draft", set()) | self.seen.asked.get("answer", set())
-        return tuple(name for name in self.scope.everyone if name in wrote)
+        known = self.scope.everyone if self.using else (*self.scope.everyone, *self.cast.come_along)
+        return tuple(dict.fromkeys(name for name in known if name in wrote))
 
     def missing(self, wanted: str) -> str:
         """Return why there is none of a fact that a step needs."""

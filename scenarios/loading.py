@@ -22,7 +22,10 @@ _LIBRARY = files(__package__ or "fellowship.scenarios") / "library"
 
 
 WORDS = (
-    (re.compile(r"Input should be a valid dictionary or instance of \w+"), "must be a mapping"),
+    (re.compile(r"Input should be a valid dictionary( or instance of \w+)?"), "must be a mapping"),
+    (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "must be a number"),
+    (re.compile(r"Input should be a valid boolean.*"), "must be true or false"),
     (re.compile(r"Input should be a valid tuple"), "must be a list"),
     (re.compile(r"Input should be a valid string"), "must be text"),
     (re.compile(r"String should match pattern .*"), "may have small letters, digits, - and _ only"),
@@ -176,7 +179,7 @@ def _verbs_found(step: object) -> str:
     if not isinstance(step, dict):
         return _short(step)
     keys = [str(key) for key in cast("dict[object, object]", step)]
-    hints = (nearest(key, VERBS) for key in keys)
+    hints = (nearest(key, VERBS) for key in keys if key not in VERBS)
     return ", ".join(keys) + next((hint for hint in hints if "did you mean" in hint), "")
 
 

@@ -23,6 +23,7 @@ from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
 from .answered import Answer, Answered, answered
+from .declared import declaration
 from .live import Live
 from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
@@ -384,4 +385,4 @@ def _roles(log: LogReader) -> dict[str, str]:
     played = log.meta("played")
     record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
     records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]
-    return {name: agent["role"] for each in records for name, agent in each["scenario"]["agents"].items()}
+    return {name: declaration(each, name).get("role", name) for each in records for name in each["models"]}

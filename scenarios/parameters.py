@@ -44,6 +44,8 @@ def filled(source: Source) -> Source:
     problems.tell()
     values = {name: parameter.value for name, parameter in parameters.items()}
     bound = _bound(source.document)
+    for name in sorted(bound & set(values)):
+        problems.add(f"parameter {name!r} has the name of an `each`: call one of them otherwise", (KEY, name))
     document = {
         key: _filled(part, values, (key,), problems, bound) for key, part in source.document.items() if key != KEY
     }

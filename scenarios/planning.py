@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..agents import PERSONAS, ROLES, Agent, Persona, Profile, Prompt
 from ..agents.prompt import blocks_of, variables
+from ..protocols.debate import ArgumentMade
 from ..protocols.errors import DeclarationError, ExecutionError, RunStopping, nearest
 from ..protocols.identity import CONDUCTOR
 from ..protocols.models import ModelSettings
@@ -14,6 +15,7 @@ from ..runtime.supervision import Policy
 from ..runtime.supervision import Rule as PolicyRule
 from . import spec
 from .cast import Cast
+from .declared import Declared, places
 from .flow import Flow
 from .measures.families import kin_of, own_name
 from .problems import Problems
@@ -22,6 +24,8 @@ from .steps import Plan
 
 NEEDED_BY: dict[spec.Gives, str] = {"verdict": "decide", "draft": "pick", "answer": "decide", "pairs": "pair"}
 
+TAKEN_FOR: dict[spec.Gives, spec.Takes] = {"verdict": "comparison", "answer": "question"}
+"""What a scenario takes that gives such a thing."""
 RESERVED = (*WORDS, CONDUCTOR)
 """Names that an agent cannot have."""
 
@@ -52,13 +56,20 @@ class _Planner:
         self._scenario = scenario
         self._roles = roles
         self._problems = Problems(source)
+        self._modelless = False
+        """Whether no model is named anywhere, which is told once."""
 
     def plan(self, models: Mapping[str, str]) -> Plan:
         scenario = self._scenario
         self._prove_declared()
         cast = Cast(scenario, self._problems)
+        if not cast.declared:
+            self._problems.add(
+                "there is no agent: say who takes part, as in `agents: {judge: {role: judge}}`", ("agents",)
+            )
         aliases = self._aliases(models)
         made = {name: self._role(cast, name) for name in cast.declared}
+        self._prove_models(cast, aliases, models)
         profiles = {name: self._profile(cast, name, aliases, models, made[name]) for name in cast.declared}
         known = {name: profile for name, profile in profiles.items() if profile is not None}
         families = {name: kin_of(profile.settings.model, cast.declared[name].family) for name, profile in known.items()}
@@ -69,6 +80,8 @@ class _Planner:
         self._prove_asked(cast, flow)
         self._problems.tell()
         agents = {name: flow.branches.get(name, (name,)) for name in cast.declared}
+        held = places(scenario)
+        declared = {name: Declared(cast.bare[name], held[id(cast.home[name])]) for name in agents}
         return Plan(
             scenario=scenario,
             profiles={
@@ -80,6 +93,7 @@ class _Planner:
             unasked=tuple(self._problems.unasked),
             warnings=tuple(self._problems.warnings),
             families={each: families[name] for name, names in agents.items() for each in names},
+            declared={each: declared[name] for name, names in agents.items() for each in names},
         )
 
     def _prove_declared(self) -> None:
@@ -89,6 +103,10 @@ class _Planner:
             for name in names:
                 if name in RESERVED:
                     self._problems.add(f"{name!r} is a word of the language, not a name of yours", (key, name))
+        for name, agent in scenario.agents.items():
+            if agent.side is not None and scenario.takes != "comparison":
+                what = "side: there are no two answers to argue for: takes must be comparison"
+                self._problems.add(what, ("agents", name, "side"))
         if scenario.gives == "answer" and scenario.takes != "question":
             self._problems.add("gives answer, and only a question has one: takes must be question", ("gives",))
         if scenario.gives == "verdict" and scenario.takes != "comparison":
@@ -100,8 +118,8 @@ class _Planner:
 
     def _prove_gives(self, flow: Flow) -> None:
         scenario = self._scenario
-        needed = NEEDED_BY[scenario.gives]
-        if needed in flow.verbs:
+        needed, takes = NEEDED_BY[scenario.gives], TAKEN_FOR.get(scenario.gives, scenario.takes)
+        if needed in flow.verbs or takes != scenario.takes:  # which is told already
             return
         somewhere = any(spec.verb_of(step) == f"<{needed}>" for step in spec.within(scenario.flow))
         nowhere = f"no step of the flow has `{needed}`"
@@ -109,16 +127,26 @@ class _Planner:
         self._problems.add(f"gives {scenario.gives}, and {what}", ("gives",))
 
     def _prove_asked(self, cast: Cast, flow: Flow) -> None:
-        """Check that nobody is there for nothing; an unknown name is the likelier mistake."""
-        if any(problem.what.startswith("unknown agent") for problem in self._problems.found):
+        """Check that nobody is there for nothing; a wrong name is the likelier mistake."""
+        if self._problems.misnamed:
             return
+        asked: dict[Path, list[tuple[str, bool]]] = {}
         for name, path in cast.paths.items():
-            if name not in flow.involved and cast.home[name] is self._scenario:
-                declared = str(path[1])
-                who = f"agent {name!r}" if name == declared else f"agent {declared!r} ({name})"
-                self._problems.add(f"{who} is never asked for anything", path)
+            if cast.home[name] is self._scenario:
+                asked.setdefault(path, []).append((name, name in flow.involved))
+        for path, several in asked.items():
+            never = [name for name, is_asked in several if not is_asked]
+            if never:
+                who = f"{path[1]!r}" if len(never) == len(several) else f"{path[1]!r} ({', '.join(never)})"
+                self._problems.add(f"agent {who} is never asked for anything", path)
 
     # models
+
+    def _prove_models(self, cast: Cast, aliases: Mapping[str, ModelSettings | None], models: Mapping[str, str]) -> None:
+        """Check that there is any model at all."""
+        self._modelless = not aliases and "*" not in models and not any(each.model for each in cast.declared.values())
+        if self._modelless and cast.declared:
+            self._problems.add("there is no model: say `models: {NAME: PROVIDER/MODEL}`, or --model PROVIDER/MODEL", ())
 
     def _aliases(self, models: Mapping[str, str]) -> dict[str, ModelSettings | None]:
         """Return the settings of each alias; None where they could not be found, which is reported."""
@@ -174,13 +202,16 @@ class _Planner:
         models: Mapping[str, str],
     ) -> ModelSettings | None:
         if agent.model is None:
-            own = [alias for alias in home.models if alias in aliases] if home is not self._scenario else [*aliases]
+            own = [*(home.models or aliases)]
             if len(own) == 1:
                 return aliases[own[0]]
             if not aliases and "*" in models:
                 return self._proven(ModelSettings(model=models["*"]), at)
-            which = "there are no aliases" if not own else f"there are several aliases: {', '.join(own)}"
-            self._problems.add(f"agent {name!r} has no model, and {which}", at)
+            if own:
+                what = f"agent {name!r} has no model, and there are several aliases: {', '.join(own)}"
+                self._problems.add(what, at)
+            elif not self._modelless:
+                self._problems.add(f"agent {name!r} has no model, and there are no aliases", at)
             return None
         if agent.model in aliases:
             return aliases[agent.model]
@@ -207,6 +238,14 @@ class _Planner:
         persona = None
         if agent.persona is not None:
             persona = self._persona(agent.persona, home, at)
+        if (
+            agent.side is not None
+            and home.takes == "comparison"
+            and role is not None
+            and ArgumentMade not in role.gives
+        ):
+            what = f"side is for those who argue, and a {agent.role} gives no argument"
+            self._problems.add(what, (*at, "side"))
         prompt = self._prompt(agent, role, at)
         if settings is None:
             return None
@@ -222,7 +261,9 @@ class _Planner:
         if name in PERSONAS:
             return PERSONAS[name]
         hint = nearest(name, (*home.personas, *PERSONAS))
-        self._problems.add(f"unknown persona {name!r}{hint}", (*at, "persona"))
+        several = next((each.personas for each in home.agents.values() if name in (each.personas or ())), None)
+        where = at + (("persona",) if several is None else ("personas", several.index(name)))
+        self._problems.add(f"unknown persona {name!r}{hint}", where)
         return None
 
     def _prompt(self, agent: spec.Agent, role: type[Agent] | None, at: Path) -> Prompt | None:

@@ -20,6 +20,8 @@ class Problems:
         """What is right and yet not played unless asked for."""
         self.warnings: list[Problem] = []
         """What is right and played, and yet better known."""
+        self.misnamed = False
+        """Whether somebody is not named, or not by the right name: who is never asked, or heard, cannot be told."""
 
     def add(self, what: str, path: Path) -> None:
         """Note a problem at a part of the document."""
@@ -42,6 +44,6 @@ class Problems:
             return None
 
     def tell(self) -> None:
-        """Raise DeclarationError where there are any."""
+        """Raise DeclarationError where there are any, in the order in which they stand."""
         if self.found:
-            raise DeclarationError(self.found)
+            raise DeclarationError(sorted(self.found, key=lambda problem: (problem.line or 0, problem.column or 0)))

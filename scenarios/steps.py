@@ -19,6 +19,7 @@ from ..protocols.sparing import Decided
 from ..protocols.stopping import Condition
 from ..runtime.supervision import Policy
 from . import spec
+from .declared import Declared, noted
 from .parameter import Scalar
 
 
@@ -179,6 +180,8 @@ class Plan:
     """What is right and played, and yet better known: judges would judge what their own family wrote, among others."""
     families: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of what family each agent's model is."""
+    declared: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
+    """Where each agent is declared."""
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
@@ -204,6 +207,7 @@ class Plan:
                 for name, profile in self.profiles.items()
             },
             "prompts": self.prompt_digests(),
+            **noted(self.declared),
         }
 
     def cast(self, item: Item) -> dict[str, Callable[[], Agent]]:

@@ -145,7 +145,7 @@ def _variant(
     if document.get("judging", {}).get("strategy") == "direct":
         document["judging"].pop("scale", None)  # it has none, so that it is played once, whatever the scales
         over = {path: value for path, value in over.items() if path != "judging.scale"}
-    changed = replace(base, document=document, name=f"{base.name}, as {source.name} plays it")
+    changed = replace(base, document=document, name=f"{base.name}, as {source.name} plays it", file=base.lies)
     scenario = validate(changed)
     if not isinstance(scenario, spec.Scenario):
         raise DeclarationError([source.problem("a sweep cannot play a sweep", (*at, "play"))])

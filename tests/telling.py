@@ -56,7 +56,10 @@ def _value(name: str, part: dict[str, Any], word: str) -> object:
     chosen = blake2b(f"{name} {word}".encode(), digest_size=2).digest()[0]
     if "enum" in part:
         return part["enum"][chosen % len(part["enum"])]
-    return 1 + chosen % 5 if part["type"] == "number" else f"because of {word}"
+    because = f"because of {word}"
+    number = min(1 + chosen % 5, part.get("maximum", 5))
+    fits: dict[str, object] = {"number": number, "boolean": chosen % 2 == 0, "array": [because]}
+    return fits.get(part["type"], because)
 
 
 class Speaker:

@@ -11,6 +11,7 @@ import yaml
 
 from ...protocols.errors import DeclarationError
 from ...protocols.judging import Judging
+from ..declared import alias_of, declaration, models_of
 from ..hub import PREFIX
 from ..loading import library, set_part, source_of, validate
 from ..shapes import SHAPES
@@ -94,11 +95,10 @@ def _models(played: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _aliases(record: Mapping[str, Any]) -> dict[str, str]:
-    scenario = record["scenario"]
-    aliases: dict[str, Any] = scenario.get("models", {})
+    aliases = models_of(record["scenario"])
     found: dict[str, str] = {}
     for agent, settings in record["models"].items():
-        alias = scenario["agents"][agent].get("model") or (next(iter(aliases)) if len(aliases) == 1 else None)
+        alias = alias_of(aliases, declaration(record, agent))
         if alias in aliases:
             found[alias] = str(settings["model"])
         elif alias != settings["model"]:  # it had none, or one of its own, and one was given for all

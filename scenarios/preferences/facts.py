@@ -17,6 +17,7 @@ from ...runtime.log import LogReader
 from ...runtime.log.faults import damaged
 from ...runtime.recording.standing import sift
 from ...runtime.secrecy import hidden
+from ..declared import declaration
 from ..directory import ABOUT, MARK
 from ..measures.estimate import Estimate, share
 from ..measures.families import kin_of
@@ -254,8 +255,7 @@ class _Fold:
     def _end(self, talk: _Talk, conversation: ConversationId, number: int, sequence: int) -> None:
         record = self._records[talk.variant]
         models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
-        said = {agent: each.get("family") for agent, each in record["scenario"]["agents"].items()}
-        families = {agent: kin_of(model, said.get(agent)) for agent, model in models.items()}
+        families = {agent: kin_of(model, declaration(record, agent).get("family")) for agent, model in models.items()}
         votes = self._standing(conversation, sequence) if talk.set_aside else iter(talk.votes)
         for vote in votes:
             wrote = {(models[agent], families[agent]) for agent in vote.writers or talk.writers if agent in models}
@@ -305,7 +305,7 @@ class _Fold:
                 kept = {name: value for name, value in settings.items() if name not in ("model", "base_url", "key_env")}
                 speaker = Speaker(
                     agent=agent,
-                    role=str(record["scenario"]["agents"][agent]["role"]),
+                    role=str(declaration(record, agent)["role"]),
                     model=str(settings["model"]),
                     settings={"temperature": 0.0, **kept},  # what is as by default is not noted
                     prompt_digest=str(record["prompts"].get(agent, "")),

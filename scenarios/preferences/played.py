@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ...protocols.pairing import Data, Filters
+from ..declared import declaration
 from ..measures.families import kin_of
 
 
@@ -34,9 +35,7 @@ class Played:
         """Read it from what a run has noted."""
         scenario: dict[str, Any] = record["scenario"]
         models = {agent: str(settings["model"]) for agent, settings in record["models"].items()}
-        families = {
-            agent: kin_of(model, scenario["agents"].get(agent, {}).get("family")) for agent, model in models.items()
-        }
+        families = {agent: kin_of(model, declaration(record, agent).get("family")) for agent, model in models.items()}
         filters: dict[Data, Filters] = {}
         steps: dict[str, Filters] = {}
         for place, step in _steps(scenario["flow"]):

@@ -48,6 +48,19 @@ async def test_who_writes_is_told_feedback_on_its_own_drafts_and_questions_and_n
     assert "And at dusk?" in answered.messages[-1].content
 
 
+async def test_who_argues_and_votes_is_told_what_it_has_written_as_its_own_and_once() -> None:
+    asked = model()
+    async with about("peer", PLAIN, asked) as conversation:
+        await conversation.ask("it", WriteDraft())
+        await heard(conversation, draft("Another draft."))
+        await conversation.ask("it", MakeArgument())
+        await conversation.ask("it", MakeArgument(round=2))
+    _, argued, again = asked.calls
+    assert '<turn by="yourself">\nMy own draft.\n</turn>' in argued.messages[-1].content
+    assert '<turn by="other">\nAnother draft.\n</turn>' in argued.messages[-1].content
+    assert "My own draft." not in again.messages[-1].content
+
+
 async def test_each_hat_leads_its_own_dialogue_and_has_its_own_system_message() -> None:
     asked = model()
     async with about("peer", COMPARED, asked) as conversation:

@@ -373,7 +373,7 @@ def by_chance(seed: int) -> ScriptedModel:
             return ["clear", "true", "short"][: rng.randint(1, part.get("maxItems", 3))]
         if part["type"] == "boolean":
             return rng.random() < 0.5
-        return rng.randint(0, 3) if part["type"] == "number" else "so"
+        return rng.randint(0, min(3, int(part.get("maximum", 3)))) if part["type"] == "number" else "so"
 
     def script(call: ModelCall) -> str:
         if call.answer is None:

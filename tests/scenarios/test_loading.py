@@ -121,10 +121,10 @@ def test_a_right_file_is_planned() -> None:
         ("hears: everyone", "hears: evryone", "12:40: unknown agent 'evryone'; did you mean 'everyone'?"),
         ("hears: everyone", "hears: [one, nobody]", "12:53: 'nobody' stands alone, not among names"),
         ("hears: everyone", "scale: 0", "12:40: flow.1.do.0.scale must be greater than or equal to 1, got 0"),
-        ("hears: everyone", "scale: many", "12:40: flow.1.do.0.scale must be a valid integer"),
+        ("hears: everyone", "scale: many", "12:40: flow.1.do.0.scale must be a whole number"),
         ("hears: everyone", "orders: both", "12:9: orders: both is for fresh jurors; two took part"),
         ("hears: everyone", "strategy: direct", "13:6: mean-score needs scores, and strategy: direct gives none"),
-        ("repeat: 2", "repeat: true", "9:5: flow.1.repeat must be a valid integer, got True"),
+        ("repeat: 2", "repeat: true", "9:5: flow.1.repeat must be a whole number, got True"),
         ("for: argument}", "for: argument, scale: 5}", "8:31: scale means nothing for a step that asks for argument"),
         ("for: argument}", "for: argument, strategy: direct}", "8:31: strategy means nothing for a step"),
         ("  one: {role: judge", "  everyone: {role: judge", "5:3: 'everyone' is a word of the language"),
@@ -224,7 +224,7 @@ def test_a_right_file_about_drafts_is_planned() -> None:
         ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: workflow, by: judge}\n", "10:5: nothing to make pairs of: no feedback is asked for before this step"),
         ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pair: generation}\n", "10:5: nobody says which is better: name judges in `by`"),
         ("- {ask: writer, for: draft}\n", "- {ask: writer, for: draft}\n  - {pick: best}\n", "10:5: best goes by scores: no feedback is asked for before this step, and no judge is named in `by`"),
-        ("gives: pairs", "gives: verdict", "18:1: gives verdict, and no step of the flow has `decide`"),
+        ("gives: pairs", "gives: verdict", "18:1: gives verdict, and there are no two answers: takes must be comparison"),
     ],
 )  # fmt: skip
 def test_each_mistake_about_drafts_has_its_message_at_its_place(old: str, new: str, message: str) -> None:
