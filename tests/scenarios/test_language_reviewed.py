@@ -406,3 +406,58 @@ flow:
   - decide: unique-mode
 gives: verdict
 """)
+
+
+EXCHANGED = "A and B are exchanged in this"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("argument", "A is better than B."),
+        ("question", "Why is A better than B?"),
+        ("summary", "A leads."),
+        ("criteria", {"criteria": ["as clear as A"]}),
+        ("approval", {"reason": "A is done.", "approved": True}),
+        ("feedback", {"evaluation": "A is good.", "feedback": "Look at B.", "score": 5}),
+    ],
+)
+async def test_whoever_is_shown_the_answers_the_other_way_round_is_told_that_speakers_were_not(
+    wanted: str, said: str | dict[str, object]
+) -> None:
+    played = await rehearse(
+        f"""
+scenario: both-ways
+takes: comparison
+models: {{m: openai/gpt-4o}}
+agents: {{first: {{role: debater}}, speaker: {{role: peer}}, judge: {{role: judge}}}}
+flow:
+  - {{ask: first, for: argument}}
+  - {{ask: speaker, for: {wanted}, hears: first}}
+  - {{ask: judge, for: ballot, hears: speaker, orders: both}}
+  - decide: unique-mode
+gives: verdict
+""",
+        answers={"speaker": said},
+    )
+
+    assert [EXCHANGED in prompt[-1].content for prompt in played.prompts("judge")] == [False, True]
+
+
+async def test_where_there_are_no_two_answers_nothing_is_exchanged_whatever_the_order() -> None:
+    played = await rehearse("""
+scenario: no-candidates
+takes: instruction
+judging: {orders: ba}
+models: {m: openai/gpt-4o}
+agents: {first: {role: debater}, second: {role: debater}, writer: {role: generator}}
+flow:
+  - {ask: [first, second], for: argument, order: in-turn, hears: everyone}
+  - {ask: writer, for: draft, hears: everyone}
+  - pick: last
+gives: draft
+""")
+
+    said = [message.content for name in played.agents for prompt in played.prompts(name) for message in prompt]
+    assert played.status == "done"
+    assert not any(EXCHANGED in text for text in said)
