@@ -203,7 +203,7 @@ class Conductor:
 
     def _values(self, step: EachStep, lane: Lane) -> tuple[str, ...]:
         """Return all that there is to go through; raises NothingToDecide where that is nothing."""
-        said = lane.said(self._said)
+        said = lane.said(self._said, step.among)
         if isinstance(step.of, tuple):
             return step.of
         match step.of:

@@ -143,15 +143,15 @@ class Flow:
             return
         own: dict[str, tuple[str, ...]] = {}
         if together:
-            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, fan.most, at)
-        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
+            own = self._branches(sorted(inside, key=self._declared), before, fan.most, at)
+        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, ground.among)
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
         ground = self._ground
         own: dict[str, tuple[str, ...]] = {}
         for name in dict.fromkeys(map(self._origin, asked)):
-            if name in before:
+            if before & {name, *self.branches.get(name, ())}:
                 self._wrong(
                     f"{name!r} has been asked before: branches that are played together have agents of their own; "
                     "name another one, or say order: in-turn",
@@ -169,9 +169,13 @@ class Flow:
         for names in ground.inside:
             names.update([each for name in names & several.keys() for each in several[name]])
             names.difference_update(several.keys() - {each for every in several.values() for each in every})
-        ground.scope.branched(several)
+        ground.cast.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
+
+    def _declared(self, name: str) -> tuple[int, str]:
+        """Return what agents are sorted by: where they are declared."""
+        return list(self._ground.cast.declared).index(self._origin(name)), name
 
     def _origin(self, name: str) -> str:
         """Return the agent in whose place a branch has one; the same where it is none of a branch."""
