@@ -462,6 +462,8 @@ class Conductor:
     # ends
 
     def _decide(self, step: DecideStep, cause: int) -> None:
-        dice = self._chance("ties", step.place, self._round) if step.ties == "random" else None  # to seed one costs 10 us
+        dice = (
+            self._chance("ties", step.place, self._round) if step.ties == "random" else None
+        )  # to seed one costs 10 us
         self._decision = decision(step, self._said, self._alike, dice)
         self._conversation.record(self._decision, cause=cause)

@@ -45,7 +45,10 @@ def _of_votes(step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: rando
 
 
 def _of_answers(
-    step: DecideStep, counted: Sequence[tuple[str, Fact]], alike: Callable[[str], str | None], dice: random.Random | None
+    step: DecideStep,
+    counted: Sequence[tuple[str, Fact]],
+    alike: Callable[[str], str | None],
+    dice: random.Random | None,
 ) -> DecisionMade:
     last = {
         name: fact

@@ -60,10 +60,11 @@ class Lane:
         own = [
             {base: f"{self.names.get(base, base)}-{number}" for base in step.own} for number in range(1, step.most + 1)
         ]
+        elsewhere = {f"{name}-{number}" for name in self.foreign for number in range(1, step.most + 1)}
         lanes: list[Lane] = []
         for number, value in enumerate(values):
             others = {name for place, names in enumerate(own[:count]) if place != number for name in names.values()}
             label = value if self.label is None else f"{self.label} / {value}"
             names, bound = {**self.names, **own[number]}, {**self.bound, step.name: value}
-            lanes.append(Lane(names, bound, self.foreign | others, label))
+            lanes.append(Lane(names, bound, self.foreign | elsewhere | others, label))
         return lanes
