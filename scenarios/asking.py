@@ -83,6 +83,7 @@ class Asking:
             ground.seen.facts.add(fact)
             ground.seen.maybe.add(fact)
             ground.seen.asked.setdefault(fact, set()).update(agents)
+        ground.ever.update(agents)
         for inside in ground.inside:
             inside.update(agents)
         self._note_unheard(step, agents, at)

@@ -121,6 +121,7 @@ class Contest:
                 what = f"{name!r} is a {ground.role(name)} and compares no drafts{f'; {able} can' if able else ''}"
                 self._wrong(what, ground.placed(name, step.by, (*at, "by")))
         ground.seen.judges.update(judges)
+        ground.ever.update(judges)
         rule = ground.problems.resolved(RULES, step.rule, (*at, "rule"))
         if rule is not None and rule.needs_scores and judging.strategy == "direct":
             self._wrong(f"{step.rule} needs scores, and strategy: direct gives none", (*at, "rule"))

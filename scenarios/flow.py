@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..agents import Agent
 from . import spec
 from .asking import Asking
+from .branching import heard
 from .cast import Cast
 from .contest import Contest
 from .deciding import Deciding
@@ -14,6 +15,9 @@ from .ground import Ground
 from .problems import Problems
 from .source import Path
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
+
+MOST_QUOTED = 3
+"""Names that a sentence lists."""
 
 
 class Flow:
@@ -49,9 +53,10 @@ class Flow:
         """Return all steps; some are missing where something is wrong with them."""
         steps = tuple(self._steps(self._ground.scenario.flow, ("flow",), "", ()))
         unheard = {} if self._ground.problems.misnamed else self._ground.seen.unheard
-        for name, (fact, at) in unheard.items():
-            self._ground.wrong(f"nobody hears the {fact} of {name!r}: say `hears` where others are asked", at)
-        return steps
+        for fact, at in dict.fromkeys(unheard.values()):
+            who = _quoted([name for name, told in unheard.items() if told == (fact, at)])
+            self._ground.wrong(f"nobody hears the {fact} of {who}: say `hears` where others are asked", at)
+        return heard(steps, self.branches)
 
     @property
     def verbs(self) -> frozenset[str]:
@@ -129,7 +134,7 @@ class Flow:
             self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
         kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text") if fan else UNKNOWN
         again: Rest = () if together else ((step, at),)
-        before, inside = ground.seen.agents, set[str]()
+        before, inside = set(ground.ever), set[str]()
         with (
             ground.within(
                 bound={**ground.bound, step.each: kind},
@@ -142,21 +147,27 @@ class Flow:
         if fan is None:
             return
         own: dict[str, tuple[str, ...]] = {}
+        within = dict(self.branches)
         if together:
             own = self._branches(sorted(inside, key=self._declared), before, fan.most, at)
-        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, ground.among)
+        tails = {name: tuple(each.removeprefix(name) for each in within[name]) for name in own if name in within}
+        whole = (place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
+        yield EachStep(*whole, among=ground.among, tails=tails)
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
         ground = self._ground
         own: dict[str, tuple[str, ...]] = {}
-        for name in dict.fromkeys(map(self._origin, asked)):
-            if before & {name, *self.branches.get(name, ())}:
-                self._wrong(
-                    f"{name!r} has been asked before: branches that are played together have agents of their own; "
-                    "name another one, or say order: in-turn",
-                    at,
-                )
+        origins = tuple(dict.fromkeys(map(self._origin, asked)))
+        again = [name for name in origins if before & {name, *self.branches.get(name, ())}]
+        if again:
+            has = "has" if len(again) == 1 else "have"
+            self._wrong(
+                f"{_quoted(again)} {has} been asked before: branches that are played together have agents of their "
+                "own; name another one, or say order: in-turn",
+                at,
+            )
+        for name in origins:
             inner = self.branches.get(name, (name,))
             tails = [each.removeprefix(name) for each in inner]
             own[name] = tuple(f"{name}-{number}" for number in range(1, most + 1))
@@ -247,6 +258,12 @@ class _Round:
 
     def __exit__(self, *error: object) -> None:
         self._around.pop()
+
+
+def _quoted(names: Sequence[str]) -> str:
+    """Return names for a sentence; of many the first ones."""
+    more = f" and {len(names) - MOST_QUOTED} more" if len(names) > MOST_QUOTED else ""
+    return ", ".join(map(repr, names[:MOST_QUOTED])) + more
 
 
 def _a(word: str) -> str:

@@ -84,7 +84,11 @@ class Seen:
             asked={fact: several(names) for fact, names in self.asked.items()},
             judges=several(self.judges),
             revised=several(self.revised),
-            hears={each: heard for name, heard in self.hears.items() for each in own.get(name, (name,))},
+            hears={
+                each: tuple(speaker for one in heard for speaker in own.get(one, (one,)))
+                for name, heard in self.hears.items()
+                for each in own.get(name, (name,))
+            },
             unheard={each: told for name, told in self.unheard.items() for each in own.get(name, (name,))},
         )
 
@@ -115,6 +119,8 @@ class Ground:
     """Whether the steps are of branches that are played together."""
     using: str = ""
     """Before each fault: the scenario whose steps these are, where it is one that is used."""
+    ever: set[str] = field(default_factory=set[str])
+    """Who is asked, or judges, in any step planned so far, whichever way it is on."""
     around: list[set[str]] = field(default_factory=list[set[str]])
     """For each repeat that the step is in: what is asked for in it, before or in the round before."""
     inside: list[set[str]] = field(default_factory=list[set[str]])

@@ -54,17 +54,20 @@ class Lane:
         """Return the same branch, with a name standing for something."""
         return Lane(self.names, {**self.bound, name: value}, self.foreign, self.label)
 
+    def _named(self, step: EachStep, number: int) -> dict[str, str]:
+        """Return the agents of one of a step's branches, by the names that its steps have for them."""
+        names = {base: f"{self.names.get(base, base)}-{number}" for base in step.own}
+        within = {f"{base}{tail}": f"{names[base]}{tail}" for base, tails in step.tails.items() for tail in tails}
+        return {**names, **within}
+
     def branched(self, step: EachStep, values: Sequence[str]) -> list["Lane"]:
         """Return the branches in which steps are played together, within this one."""
         count = len(values)
-        own = [
-            {base: f"{self.names.get(base, base)}-{number}" for base in step.own} for number in range(1, step.most + 1)
-        ]
-        elsewhere = {f"{name}-{number}" for name in self.foreign for number in range(1, step.most + 1)}
+        own = [self._named(step, number) for number in range(1, step.most + 1)]
         lanes: list[Lane] = []
         for number, value in enumerate(values):
             others = {name for place, names in enumerate(own[:count]) if place != number for name in names.values()}
             label = value if self.label is None else f"{self.label} / {value}"
             names, bound = {**self.names, **own[number]}, {**self.bound, step.name: value}
-            lanes.append(Lane(names, bound, self.foreign | elsewhere | others, label))
+            lanes.append(Lane(names, bound, self.foreign | others, label))
         return lanes

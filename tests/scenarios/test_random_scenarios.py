@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fellowship.protocols.errors import DeclarationError, ExecutionError, RateLimited
+from fellowship.protocols.lifecycle import AgentRecused
 from fellowship.scenarios import Plan, Scenario, plan
 from fellowship.scenarios.forecasting.bounds import bounds
 from fellowship.scenarios.loading import validate
@@ -52,6 +53,9 @@ RULES = (
 )
 ROUNDS = 12
 """The most that repeats within one another may come to."""
+
+LARGE = 300
+"""Calls of a scenario that is planned alone: it would be played for too long."""
 
 
 class Author:
@@ -138,21 +142,12 @@ class Author:
                 for verb, needs in (("decide", {"ballot", "answer"}), ("pick", {"draft", "answer"}))
                 if self.said & needs
             ]
-        match self.one(*verbs):
-            case "repeat":
-                return self.repeat(depth)
-            case "when":
-                return self.when(depth)
-            case "each":
-                return self.each(depth)
-            case "use":
-                return self.use()
-            case "decide":
-                return self.decide()
-            case "pick":
-                return self.pick()
-            case _:
-                return self.ask()
+        verb = self.one(*verbs)
+        nested = {"repeat": self.repeat, "when": self.when, "each": self.each}
+        if verb in nested:
+            return nested[verb](depth)
+        flat = {"use": self.use, "decide": self.decide, "pick": self.pick, "ask": self.ask}
+        return flat[verb]()
 
     def ask(self, wanted: str | None = None) -> dict[str, Any]:
         known = [
@@ -241,7 +236,7 @@ class Author:
         outer = dict(self.names), self.together, set(self.said), self.rounds
         self.names[name] = of if isinstance(of, str) else "texts"
         self.rounds *= 2
-        if self.seldom():
+        if self.one(False, False, True):
             step["order"], self.together = "together", True
         step["do"] = self.steps(self.one(1, 2), depth + 1)
         self.names, self.together, _, self.rounds = outer
@@ -393,15 +388,17 @@ async def prove(document: dict[str, Any], seed: int, *, readable: bool) -> str:
     made = planned(document)
     if made is None:
         return "refused"
+    known = bounds(made, item_of(sample(made.scenario)[0], made.scenario, 0))
+    if known.greatest > LARGE:
+        return "large"
     once, again = [await played(made, seed, readable=readable) for _ in range(2)]
     assert once.status in ("done", "failed"), once.error
     assert (once.error is None) == (once.status == "done")
     if once.error is not None:
         assert once.error.partition(":")[0] in of_ours(), once.error
     assert (once.sequence, once.error, once.calls) == (again.sequence, again.error, again.calls)
-    known = bounds(made, item_of(sample(made.scenario)[0], made.scenario, 0))
     assert once.calls <= (known.greatest if readable else known.with_further_requests)
-    if readable and once.status == "done":
+    if readable and once.status == "done" and not once.facts(AgentRecused):
         assert once.calls >= known.least
     return once.status
 
@@ -421,6 +418,5 @@ def test_a_good_share_of_random_scenarios_is_accepted_and_played_to_its_end() ->
     if sum(BECAME.values()) < 50:
         pytest.skip("counted by the test before this one, which was not run here")
     total = sum(BECAME.values())
-    assert BECAME["done"] + BECAME["failed"] >= 0.4 * total, BECAME
     assert BECAME["done"] >= 0.25 * total, BECAME
-    assert BECAME["refused"] > 0
+    assert 0 < BECAME["refused"] <= 0.5 * total, BECAME
