@@ -1,5 +1,6 @@
 """What agents are sent for a step that asks them."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from ..protocols.debate import MakeArgument
@@ -25,7 +26,14 @@ class _About(TypedDict):
 
 
 def command(  # noqa: C901, PLR0911 - one for each word of `for`
-    step: AskStep, lane: Lane, round_: int, *, orders: tuple[Order, ...], onto: int | None, reviewed: str | None
+    step: AskStep,
+    lane: Lane,
+    round_: int,
+    *,
+    orders: tuple[Order, ...],
+    onto: int | None,
+    reviewed: str | None,
+    known_as: Mapping[str, str],
 ) -> Command[Fact]:
     """Return the command that asks for what a step wants.
 
@@ -36,8 +44,10 @@ def command(  # noqa: C901, PLR0911 - one for each word of `for`
         orders: The orders in which candidates are shown, the discussion's one first.
         onto: The version that a writer is to revise, where it need not be its last.
         reviewed: The draft that a reviewer is to review, where it need not be the last it has heard.
+        known_as: What drafts of those who spoke anonymously are called in instructions.
     """
-    about = _About(round=round_, step=step.place, instructions=lane.words(step.instructions), on=lane.words(step.on))
+    instructions = lane.words(step.instructions, known_as)
+    about = _About(round=round_, step=step.place, instructions=instructions, on=lane.words(step.on))
     order = orders[0]
     match step.wanted:
         case "draft":

@@ -449,7 +449,22 @@ class Conductor:
         onto, reviewed = self._in_hand.get(name), None
         if step.wanted == "feedback":
             reviewed = self._in_hand_of_others(name)
-        return command(step, lane, self._round, orders=self._orders(step.judging.orders), onto=onto, reviewed=reviewed)
+        return command(
+            step,
+            lane,
+            self._round,
+            orders=self._orders(step.judging.orders),
+            onto=onto,
+            reviewed=reviewed,
+            known_as=self._drafts_known_as(),
+        )
+
+    def _drafts_known_as(self) -> dict[str, str]:
+        """Return what the drafts of those who have spoken anonymously are called where others are told of them."""
+        if not self._masks:
+            return {}
+        drafts = [(who, fact.version) for who, fact in self._said if isinstance(fact, DraftWritten)]
+        return {named(who, version): named(self._masks[who], version) for who, version in drafts if who in self._masks}
 
     def _orders(self, orders: Orders) -> tuple[Order, ...]:
         if orders == "both":

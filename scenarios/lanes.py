@@ -41,14 +41,16 @@ class Lane:
             (who, fact) for who, fact in said if not is_of(who, self.foreign) and (among is None or is_of(who, among))
         ]
 
-    def words(self, text: str | None) -> str | None:
-        """Return a step's words, with what every `$name` stands for."""
+    def words(self, text: str | None, known_as: Mapping[str, str] | None = None) -> str | None:
+        """Return a step's words, with what every `$name` stands for; `known_as` has other names for some drafts."""
         if text is None or "$" not in text:
             return text
-        return NAMED.sub(self._filled, text)
 
-    def _filled(self, use: re.Match[str]) -> str:
-        return "$" if use[1] == "$" else self.bound[use[1]]
+        def filled(use: re.Match[str]) -> str:
+            value = "$" if use[1] == "$" else self.bound[use[1]]
+            return value if known_as is None else known_as.get(value, value)
+
+        return NAMED.sub(filled, text)
 
     def standing_at(self, name: str, value: str) -> "Lane":
         """Return the same branch, with a name standing for something."""

@@ -132,7 +132,8 @@ class Ask(Declared):
     anonymous: bool = False
     """Whether those who hear it are not told who says it: they know speakers as `Speaker 1`, `Speaker 2`, …"""
     assign: Literal["round-robin", "random"] | None = None
-    """Only one of them is asked: the one whose turn it is by the item's place in the data, or one by seed and item."""
+    """Only one of them, of those whom `exclude` leaves, is asked: the one whose turn it is by the item's place in the
+    data, or one by seed and item."""
     exclude: Exclusion | None = None
     """Who is not asked, of those who would judge: own (a peer, of its own draft), model or family (whose own wrote one
     of the candidates, or the draft in `on`)."""
