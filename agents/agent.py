@@ -231,6 +231,10 @@ class Agent:
         """Return the item's candidates as they are shown in an order; none where it brings none."""
         return self.candidates(order) if len(self.item.candidates) > 1 else ()
 
+    def order_of(self, order: Order) -> Order | None:
+        """Return the order in which the item's candidates are shown; none where it brings none."""
+        return order if len(self.item.candidates) > 1 else None
+
     @property
     def mark(self) -> str:
         """Some letters that the item's texts cannot know: they are made from all of them."""

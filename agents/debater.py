@@ -36,7 +36,8 @@ class Debater(Juror):
             side=self._side(command.side or self.profile.side, order),
         )
         cut_off = completion.finish_reason == "length"
-        await context.emit(ArgumentMade(round=command.round, text=completion.text.strip(), cut_off=cut_off))
+        text, shown = completion.text.strip(), self.order_of(order)
+        await context.emit(ArgumentMade(round=command.round, text=text, cut_off=cut_off, order=shown))
 
     def _side(self, slot: Slot | None, order: Order) -> str | None:
         """Return the label under which the candidate to argue for is shown; None where there is none."""

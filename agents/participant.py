@@ -57,6 +57,7 @@ class Participant(Agent):
                 text=completion.text.strip(),
                 replaces=command.replaces,
                 cut_off=completion.finish_reason == "length",
+                order=self.order_of(order),
             )
         )
 
@@ -72,7 +73,13 @@ class Participant(Agent):
         except (ContentFiltered, ModelRefused) as error:
             given = ApprovalGiven(round=command.round, reason=f"{type(error).__name__}: {error}", approved=None)
         else:
-            given = ApprovalGiven(round=command.round, reason=reply.reason, approved=reply.approved, requests=requests)
+            given = ApprovalGiven(
+                round=command.round,
+                reason=reply.reason,
+                approved=reply.approved,
+                requests=requests,
+                order=self.order_of(order),
+            )
         await context.emit(given)
 
     async def _propose(self, command: ProposeCriteria, context: Context) -> None:
@@ -80,10 +87,14 @@ class Participant(Agent):
         reply, requests = await self.fill(
             "criteria", criteria_form(most), command, context, order, candidates=self.shown(order), most=most
         )
-        await context.emit(CriteriaProposed(round=command.round, criteria=reply.criteria, requests=requests))
+        shown = self.order_of(order)
+        await context.emit(
+            CriteriaProposed(round=command.round, criteria=reply.criteria, requests=requests, order=shown)
+        )
 
     async def _question(self, command: AskQuestion, context: Context) -> None:
         order = command.order
         completion = await self.write("question", command, context, order, candidates=self.shown(order))
         cut_off = completion.finish_reason == "length"
-        await context.emit(QuestionAsked(round=command.round, text=completion.text.strip(), cut_off=cut_off))
+        text, shown = completion.text.strip(), self.order_of(order)
+        await context.emit(QuestionAsked(round=command.round, text=text, cut_off=cut_off, order=shown))

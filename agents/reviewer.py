@@ -88,6 +88,7 @@ class Reviewer(Participant):
                 requests=requests,
                 number=self._reviews,
                 on=names or None,
+                order=None if names else self.order_of("ab"),
                 asked=asked,
             )
         )

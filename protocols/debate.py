@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from .items import Slot
-from .judging import Order
+from .judging import Order, in_order
 from .messages import Command, Fact
 
 
@@ -17,11 +17,12 @@ class ArgumentMade(Fact):
     """The argument."""
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the argument."""
-        del order
-        return self.text
+        return in_order(self.text, self.order, order)
 
 
 class MakeArgument(Command[ArgumentMade]):

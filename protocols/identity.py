@@ -1,5 +1,6 @@
 """Who is who: ids, and the address of an agent."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NewType
 
@@ -35,3 +36,17 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.agent}@{self.conversation}"
+
+
+def places(agent: str) -> Iterator[str]:
+    """Return an agent's name, and those in whose place branches may have it: of `judge-2-1`, `judge-2` and `judge`."""
+    while True:
+        yield agent
+        agent, _, number = agent.rpartition("-")
+        if not agent or not number.isdecimal():
+            return
+
+
+def is_of(agent: str, names: Collection[str]) -> bool:
+    """Whether an agent is one of these, or of a branch in the place of one."""
+    return any(name in names for name in places(agent))

@@ -82,6 +82,19 @@ class Ballot(BaseModel):
     """Requests it took, further requests for unreadable answers included."""
 
 
+def in_order(words: str, order: Order | None, listener: Order) -> str:
+    """Return words as they are told to whoever is shown the candidates in some order.
+
+    Args:
+        words: What somebody says, who may call candidates A and B.
+        order: The one in which they were shown to the speaker; none: they were not.
+        listener: The one in which they are shown to the listener.
+    """
+    if not words or order in (None, listener):
+        return words
+    return f"(Shown the other way round: A and B are exchanged in this.) {words}"
+
+
 def verdict_of(score_a: float | Fraction, score_b: float | Fraction) -> Verdict:
     """Return the verdict two scores stand for: the higher wins, equal is a tie."""
     if score_a == score_b:

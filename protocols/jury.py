@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from .judging import MIRRORED, Ballot, Judging, Order, Verdict
+from .judging import MIRRORED, Ballot, Judging, Order, Verdict, in_order
 from .messages import Command, Fact
 
 
@@ -27,7 +27,11 @@ class VoteCast(Fact):
         """Return the reasons, then the vote and how sure it is, in the listener's terms; nothing of an unread one."""
         if self.verdict == "unread":
             return ""
-        words = [_reason(ballot, order) for ballot in self.ballots if ballot.verdict != "unread" and ballot.reason]
+        words = [
+            in_order(ballot.reason, ballot.order, order)
+            for ballot in self.ballots
+            if ballot.verdict != "unread" and ballot.reason
+        ]
         ab = order == "ab"
         if self.score_a is None or self.score_b is None:
             verdict = self.verdict if ab else MIRRORED[self.verdict]
@@ -38,12 +42,6 @@ class VoteCast(Fact):
         if self.confidence is not None:
             words.append(f"Confidence: {self.confidence:g}")
         return "\n\n".join(words)
-
-
-def _reason(ballot: Ballot, order: Order) -> str:
-    if ballot.order == order:
-        return ballot.reason
-    return f"(Shown the other way round: A and B are exchanged in this.) {ballot.reason}"
 
 
 class CastVote(Command[VoteCast]):

@@ -5,7 +5,7 @@ A summary of what was heard, whether it is enough, what is to be judged by, or t
 
 from typing import ClassVar, Literal
 
-from .judging import Order
+from .judging import Order, in_order
 from .messages import Command, Fact
 
 
@@ -21,11 +21,12 @@ class SummaryWritten(Fact):
     """Whether those who hear it forget what they heard, and said themselves, before it."""
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the summary."""
-        del order
-        return self.text
+        return in_order(self.text, self.order, order)
 
 
 class WriteSummary(Command[SummaryWritten]):
@@ -51,13 +52,15 @@ class ApprovalGiven(Fact):
     """None where no answer could be read: that is no approval."""
     requests: int = 1
     """Requests it took until the answer could be read, from 1."""
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the reason and the ruling; nothing of one that could not be read."""
-        del order
         if self.approved is None:
             return ""
-        return f"{self.reason}\n\n{'Approved.' if self.approved else 'Not approved.'}"
+        ruling = "Approved." if self.approved else "Not approved."
+        return f"{in_order(self.reason, self.order, order)}\n\n{ruling}"
 
 
 class GiveApproval(Command[ApprovalGiven]):
@@ -80,11 +83,12 @@ class CriteriaProposed(Fact):
     """At least one, each in a few words."""
     requests: int = 1
     """Requests it took until the answer could be read, from 1."""
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the criteria, one a line."""
-        del order
-        return "\n".join(f"- {criterion}" for criterion in self.criteria)
+        return in_order("\n".join(f"- {criterion}" for criterion in self.criteria), self.order, order)
 
 
 class ProposeCriteria(Command[CriteriaProposed]):
@@ -109,11 +113,12 @@ class QuestionAsked(Fact):
     """The question."""
     cut_off: bool = False
     """Whether the model stopped at its token limit rather than at an end."""
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
 
     def said(self, order: Order = "ab") -> str:
         """Return the question."""
-        del order
-        return self.text
+        return in_order(self.text, self.order, order)
 
 
 class AskQuestion(Command[QuestionAsked]):

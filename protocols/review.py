@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from .judging import Order
+from .judging import Order, in_order
 from .messages import Command, Fact
 
 
@@ -29,10 +29,12 @@ class FeedbackGiven(Fact):
     asked: str | None = None
     """Digest of all that the reviewer's model had been sent when it was asked; none in logs of before it was noted."""
 
+    order: Order | None = None
+    """Which candidate was shown first; none where none were shown."""
+
     def said(self, order: Order = "ab") -> str:
         """Return the evaluation and the advice, without the score."""
-        del order
-        return f"{self.evaluation}\n\n{self.feedback}"
+        return in_order(f"{self.evaluation}\n\n{self.feedback}", self.order, order)
 
 
 class GiveFeedback(Command[FeedbackGiven]):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .errors import DeclarationError, nearest
 from .generation import DraftWritten
+from .identity import is_of
 from .jury import VoteCast
 from .moderation import ApprovalGiven
 from .opinions import UNREAD, Key, Said, agreeing, drift, histories, latest
@@ -235,6 +236,8 @@ class Condition:
     """The predicate or quantity."""
     comparison: str | None = None
     threshold: float = 0.0
+    among: tuple[str, ...] | None = None
+    """Whose words it looks at, theirs in branches among them; none: everyone's."""
 
     @classmethod
     def from_str(cls, text: str, *more: str) -> "Condition":
@@ -269,6 +272,7 @@ class Condition:
 
     def met(self, said: Said, standing: Standing = START) -> bool:
         """Whether it holds; a quantity that has no value yet never does."""
+        said = self._counted(said)
         if self.comparison is None:
             return PREDICATES[self.name].function(said, standing)
         value = QUANTITIES[self.name].function(said, standing)
@@ -277,7 +281,14 @@ class Condition:
     def enough(self, said: Said, waiting: Collection[str], standing: Standing = START) -> bool:
         """Whether it holds while others wait to be asked: one opinion alone agrees with itself, and is not enough."""
         del waiting  # who they are decides nothing
-        return self.met(said, standing) and (self.name not in OF_SEVERAL or len(latest(said, standing.key)) > 1)
+        return self.met(said, standing) and (
+            self.name not in OF_SEVERAL or len(latest(self._counted(said), standing.key)) > 1
+        )
+
+    def _counted(self, said: Said) -> Said:
+        if self.among is None:
+            return said
+        return [(who, fact) for who, fact in said if is_of(who, self.among)]
 
     def never(self, highest: Mapping[str, float] | None = None) -> str | None:
         """Return why it can never hold; None where it can.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..protocols.aggregation import RULES
 from ..protocols.debate import ArgumentMade
@@ -339,7 +340,7 @@ class Asking:
             self._wrong(f"{key}: {WORD} is for a step that asks for ballots in turn", where)
             return None
         try:
-            condition = Condition.from_str(text, *more)
+            condition = replace(Condition.from_str(text, *more), among=ground.among)
         except DeclarationError as error:
             self._wrong(str(error), where)
             return None

@@ -22,6 +22,11 @@ class Scope:
     """By declared name or group: the agents, as they are called in the conversation."""
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """What groups are made of: declared names, groups and single agents."""
+    cast: tuple[str, ...] = field(init=False)
+    """Everyone, before branches have agents of their own."""
+
+    def __post_init__(self) -> None:
+        self.cast = self.everyone
 
     @property
     def everyone(self) -> tuple[str, ...]:
@@ -72,6 +77,11 @@ class Cast:
         self._problems = problems
         self._scopes: dict[int, Scope] = {}
         self.scope = self._scope(scenario, "", {}, ())
+
+    def branched(self, own: Mapping[str, tuple[str, ...]]) -> None:
+        """Let every name, of used scenarios too, stand for the agents of all branches, where they had their own."""
+        for scope in (self.scope, *self._scopes.values()):
+            scope.branched(own)
 
     @property
     def come_along(self) -> tuple[str, ...]:

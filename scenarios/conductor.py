@@ -203,7 +203,7 @@ class Conductor:
 
     def _values(self, step: EachStep, lane: Lane) -> tuple[str, ...]:
         """Return all that there is to go through; raises NothingToDecide where that is nothing."""
-        said = lane.said(self._said)
+        said = lane.said(self._said, step.among)
         if isinstance(step.of, tuple):
             return step.of
         match step.of:
@@ -462,6 +462,8 @@ class Conductor:
     # ends
 
     def _decide(self, step: DecideStep, cause: int) -> None:
-        dice = self._chance("ties", step.place, self._round)
+        dice = (
+            self._chance("ties", step.place, self._round) if step.ties == "random" else None
+        )  # to seed one costs 10 us
         self._decision = decision(step, self._said, self._alike, dice)
         self._conversation.record(self._decision, cause=cause)

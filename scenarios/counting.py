@@ -12,7 +12,7 @@ from .steps import DecideStep
 
 
 def decision(
-    step: DecideStep, said: Sequence[tuple[str, Fact]], alike: Callable[[str], str | None], dice: random.Random
+    step: DecideStep, said: Sequence[tuple[str, Fact]], alike: Callable[[str], str | None], dice: random.Random | None
 ) -> DecisionMade:
     """Return the decision by the last vote, or answer, of everyone who counts.
 
@@ -20,7 +20,7 @@ def decision(
         step: By what rule, and who counts.
         said: Speaker and fact, in the order they were said.
         alike: Says what tells an answer from others; None of one that is no answer.
-        dice: For splits that are left to chance.
+        dice: For splits that are left to chance; none where none are.
 
     Raises:
         NothingToDecide: nobody who counts has voted, or a vote lacks what the rule needs.
@@ -29,7 +29,7 @@ def decision(
     return _of_answers(step, counted, alike, dice) if step.of == "answer" else _of_votes(step, counted, dice)
 
 
-def _of_votes(step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: random.Random) -> DecisionMade:
+def _of_votes(step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: random.Random | None) -> DecisionMade:
     last: dict[str, VoteCast] = {name: fact for name, fact in counted if isinstance(fact, VoteCast)}
     weights = [step.weights.get(name, 1.0) for name in last] if step.weights else None
     tally = step.rule.tally(tuple(last.values()), weights=weights, ties=step.ties, dice=dice)
@@ -45,7 +45,10 @@ def _of_votes(step: DecideStep, counted: Sequence[tuple[str, Fact]], dice: rando
 
 
 def _of_answers(
-    step: DecideStep, counted: Sequence[tuple[str, Fact]], alike: Callable[[str], str | None], dice: random.Random
+    step: DecideStep,
+    counted: Sequence[tuple[str, Fact]],
+    alike: Callable[[str], str | None],
+    dice: random.Random | None,
 ) -> DecisionMade:
     last = {
         name: fact

@@ -149,16 +149,18 @@ class Flow:
         own: dict[str, tuple[str, ...]] = {}
         within = dict(self.branches)
         if together:
-            own = self._branches(sorted(inside, key=ground.scope.everyone.index), before, fan.most, at)
+            own = self._branches(sorted(inside, key=self._declared), before, fan.most, at)
         tails = {name: tuple(each.removeprefix(name) for each in within[name]) for name in own if name in within}
-        yield EachStep(place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, tails)
+        yield EachStep(
+            place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, ground.among, tails
+        )
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
         ground = self._ground
         own: dict[str, tuple[str, ...]] = {}
         origins = tuple(dict.fromkeys(map(self._origin, asked)))
-        again = [name for name in origins if name in before]
+        again = [name for name in origins if before & {name, *self.branches.get(name, ())}]
         if again:
             has = "has" if len(again) == 1 else "have"
             self._wrong(
@@ -179,9 +181,13 @@ class Flow:
         for names in ground.inside:
             names.update([each for name in names & several.keys() for each in several[name]])
             names.difference_update(several.keys() - {each for every in several.values() for each in every})
-        ground.scope.branched(several)
+        ground.cast.branched(several)
         ground.seen = ground.seen.branched(several)
         return own
+
+    def _declared(self, name: str) -> tuple[int, str]:
+        """Return what agents are sorted by: where they are declared."""
+        return list(self._ground.cast.declared).index(self._origin(name)), name
 
     def _origin(self, name: str) -> str:
         """Return the agent in whose place a branch has one; the same where it is none of a branch."""

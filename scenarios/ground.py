@@ -133,6 +133,11 @@ class Ground:
         """The scenario whose steps are planned."""
         return self.scope.scenario
 
+    @property
+    def among(self) -> tuple[str, ...] | None:
+        """Return whose words count for what the steps go by; none: everyone's. A used scenario goes by its own."""
+        return self.scope.cast if self.using else None
+
     def wrong(self, what: str, path: Path) -> None:
         """Note what is wrong, at its place."""
         self.problems.add(f"{self.using}{what}", path)

@@ -1,10 +1,11 @@
 """The branches of a conversation: each knows its own agents, and what its `each` stands at."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..protocols.messages import Fact
+from ..protocols.identity import is_of, places
+from ..protocols.opinions import Said
 from .asking import NAMED
 from .steps import EachStep
 
@@ -23,24 +24,22 @@ class Lane:
     """Which branch it is, in words; none for a conversation that does not branch."""
 
     def own(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return agents as this branch has them."""
+        """Return agents as this branch has them, those of branches within it among them."""
         if not self.names:
             return tuple(names)
-        return tuple(self.names.get(name, name) for name in names)
+        return tuple(self._own(name) for name in names)
 
-    def said(self, said: Sequence[tuple[str, Fact]]) -> Sequence[tuple[str, Fact]]:
-        """Return what counts in this branch of all that was said."""
-        if not self.foreign:
+    def _own(self, name: str) -> str:
+        base = next((each for each in places(name) if each in self.names), None)
+        return name if base is None else f"{self.names[base]}{name.removeprefix(base)}"
+
+    def said(self, said: Said, among: Collection[str] | None = None) -> Said:
+        """Return what counts in this branch of all that was said; `among` names whose words count, none: everyone's."""
+        if not self.foreign and among is None:
             return said
-        return [(who, fact) for who, fact in said if not self._is_foreign(who)]
-
-    def _is_foreign(self, who: str) -> bool:
-        """Whether an agent is of another branch, or of a branch within one: `judge-2-1` is one of `judge-2`."""
-        while who not in self.foreign:
-            who, dash, number = who.rpartition("-")
-            if not dash or not number.isdecimal():
-                return False
-        return True
+        return [
+            (who, fact) for who, fact in said if not is_of(who, self.foreign) and (among is None or is_of(who, among))
+        ]
 
     def words(self, text: str | None) -> str | None:
         """Return a step's words, with what every `$name` stands for."""
@@ -65,10 +64,11 @@ class Lane:
         """Return the branches in which steps are played together, within this one."""
         count = len(values)
         own = [self._named(step, number) for number in range(1, step.most + 1)]
+        elsewhere = {f"{name}-{number}" for name in self.foreign for number in range(1, step.most + 1)}
         lanes: list[Lane] = []
         for number, value in enumerate(values):
             others = {name for place, names in enumerate(own[:count]) if place != number for name in names.values()}
             label = value if self.label is None else f"{self.label} / {value}"
             names, bound = {**self.names, **own[number]}, {**self.bound, step.name: value}
-            lanes.append(Lane(names, bound, self.foreign | others, label))
+            lanes.append(Lane(names, bound, self.foreign | elsewhere | others, label))
         return lanes

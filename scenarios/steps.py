@@ -101,6 +101,8 @@ class EachStep:
     """They name agents as they are declared; together, `own` says who speaks in each branch in their place."""
     own: Mapping[str, tuple[str, ...]]
     """For branches that are played together, the agents of each branch by the declared name: first branch first."""
+    among: tuple[str, ...] | None = None
+    """Whose drafts or criteria it goes through, theirs in branches among them; none: everyone's."""
     tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """By the declared name of an agent that branches within these have several of: what those are called after it."""
 

@@ -202,7 +202,7 @@ async def test_a_debater_argues_in_the_light_of_what_it_hears_then_votes_in_the_
         await conversation.ask("two", MakeArgument())
         again = await conversation.ask("one", MakeArgument(round=2))
         cast = await conversation.ask("one", CastVote(judging=Judging(), orders=("ab",)))
-    assert again == ArgumentMade(round=2, text="Still A.")
+    assert again == ArgumentMade(round=2, text="Still A.", order="ab")
     assert cast.verdict == "a"
     first = model.calls[0].messages
     assert "You are a critic" in first[0].content

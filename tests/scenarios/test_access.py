@@ -18,6 +18,7 @@ from fellowship.protocols.models import Completion, ModelCall, Usage
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.models import Budget, PriceTable, Retries, admission
 from fellowship.runtime.models.cache import open_cache
+from fellowship.runtime.models.transports import TRANSPORTS
 from fellowship.runtime.session import Access, Limits, Rate
 from fellowship.runtime.testing import (
     FAULTS,
@@ -369,12 +370,12 @@ def test_the_openai_client_brings_the_same_outcomes_as_the_lean_transport(
     data = written(tmp_path / "data.jsonl", 6)
     lines: dict[str, list[dict[str, Any]]] = {}
     totals: dict[str, tuple[int, int]] = {}
-    for way, other in (("lean", "SdkTransport"), ("sdk", "LeanTransport")):
+    for way, other in (("lean", "sdk"), ("sdk", "lean")):
         with (
             monkeypatch.context() as without,
             beside(LoopbackEndpoint(verdict_of_number, faults=[None, Fault("refused")])) as server,
         ):
-            without.setattr(f"fellowship.runtime.session.{other}", None)
+            without.setitem(TRANSPORTS._things, other, None)
             out = tmp_path / way
             command = ("run", "judge", "--data", data, "--model", MODEL, "--base-url", server.base_url, "--out", out)
             done = fellowship(*command, "--transport", way, "--concurrency", 1)

@@ -137,7 +137,7 @@ async def test_wherever_a_changed_run_breaks_off_answers_that_still_fit_are_not_
 
 
 async def test_wherever_a_retry_breaks_off_the_same_command_ends_it(tmp_path: Path) -> None:
-    calm, poor = Opinions(unreadable=0), Opinions(unreadable=0, refused=0.2)
+    calm, poor = Opinions(unreadable=0), Opinions(unreadable=0, refused=0.3)
 
     def refusing(call: ModelCall) -> str | PromptTooLong:
         text = poor(call)

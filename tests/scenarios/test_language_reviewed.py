@@ -269,3 +269,195 @@ gives: verdict
 
     assert [turn.agent for turn in played.sequence][3:] == ["sequential-x", "sequential-y", "sequential-z"]
     assert played.verdict == "b"
+
+
+AGREED = """
+takes: comparison
+agents: {x: {role: judge}, y: {role: judge}}
+flow:
+  - repeat: 3
+    until: consensus
+    do: [{ask: [x, y], for: ballot}]
+  - decide: unique-mode
+gives: verdict
+"""
+
+
+async def test_a_used_scenario_goes_on_or_not_by_its_own_votes_alone(tmp_path: Path) -> None:
+    outer = """
+takes: comparison
+agents: {j: {role: judge}}
+flow:
+  - {ask: j, for: ballot}
+  - use: agreed.yaml
+gives: verdict
+"""
+    answers = {"j": _for("a"), "agreed-x": _for("b"), "agreed-y": _for("b")}
+
+    played = await rehearse(_files(tmp_path, agreed=AGREED, main=outer), answers=answers)
+
+    assert (played.rounds, played.verdict) == (1, "b")
+
+
+async def test_a_used_scenario_goes_through_its_own_drafts_alone(tmp_path: Path) -> None:
+    inner = """
+takes: instruction
+agents: {writer: {role: generator}, reviewer: {role: reviewer}}
+flow:
+  - {ask: writer, for: draft}
+  - each: draft
+    of: drafts
+    do: [{ask: reviewer, for: feedback, hears: writer, on: $draft}]
+  - pick: best
+gives: draft
+"""
+    outer = """
+takes: instruction
+agents: {author: {role: generator}}
+flow:
+  - {ask: author, for: draft}
+  - use: inner.yaml
+gives: draft
+"""
+    played = await rehearse(_files(tmp_path, inner=inner, main=outer))
+
+    assert played.sequence == [
+        ("author", "draft", ()),
+        ("inner-writer", "draft", ()),
+        ("inner-reviewer", "feedback", ("inner-writer",)),
+    ]
+
+
+async def test_agents_that_branches_have_stand_for_those_of_a_scenario_used_afterwards(tmp_path: Path) -> None:
+    outer = """
+takes: comparison
+agents: {j: {role: debater}}
+flow:
+  - each: c
+    of: [p, q]
+    order: together
+    do: [{ask: j, for: argument}]
+  - use: star.yaml
+    as: {x: j}
+gives: verdict
+"""
+    played = await rehearse(_files(tmp_path, star=STAR, main=outer))
+
+    assert played.said("star-y")[0] == ("star-y", "argument", ("j-1", "j-2"))
+
+
+async def test_a_scenario_used_in_branches_that_decides_is_refused_in_words(tmp_path: Path) -> None:
+    outer = """
+takes: comparison
+agents: {j: {role: debater}}
+flow:
+  - each: c
+    of: [p, q]
+    order: together
+    do: [{use: star.yaml, as: {x: j}}]
+  - decide: unique-mode
+gives: verdict
+"""
+    with pytest.raises(DeclarationError, match="star: decide is not for branches that are played together"):
+        await rehearse(_files(tmp_path, star=STAR, main=outer))
+
+
+async def test_after_inner_branches_the_outer_one_asks_the_agents_of_its_own_inner_branches() -> None:
+    played = await rehearse("""
+scenario: after-inner-branches
+takes: comparison
+models: {m: openai/gpt-4o}
+agents: {j: {role: debater}, k: {role: judge}}
+flow:
+  - each: c
+    of: [one, two]
+    order: together
+    do:
+      - each: d
+        of: [uno, due]
+        order: together
+        do: [{ask: j, for: argument}]
+      - {ask: j, for: argument, hears: everyone}
+      - {ask: k, for: ballot, hears: j}
+  - decide: unique-mode
+gives: verdict
+""")
+
+    assert played.sequence[4:] == [
+        ("j-1-1", "argument", ("j-1-2",)),
+        ("j-1-2", "argument", ("j-1-1",)),
+        ("j-2-1", "argument", ("j-2-2",)),
+        ("j-2-2", "argument", ("j-2-1",)),
+        ("k-1", "ballot", ("j-1-1", "j-1-2", "j-1-1", "j-1-2")),
+        ("k-2", "ballot", ("j-2-1", "j-2-2", "j-2-1", "j-2-2")),
+    ]
+
+
+async def test_an_agent_that_branches_have_had_is_not_branched_once_more() -> None:
+    with pytest.raises(DeclarationError, match="'j' has been asked before: branches that are played together"):
+        await rehearse("""
+scenario: twice
+takes: comparison
+models: {m: openai/gpt-4o}
+agents: {j: {role: judge}}
+flow:
+  - {each: c, of: [p, q], order: together, do: [{ask: j, for: ballot}]}
+  - {each: d, of: [p, q], order: together, do: [{ask: j, for: ballot}]}
+  - decide: unique-mode
+gives: verdict
+""")
+
+
+EXCHANGED = "A and B are exchanged in this"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("argument", "A is better than B."),
+        ("question", "Why is A better than B?"),
+        ("summary", "A leads."),
+        ("criteria", {"criteria": ["as clear as A"]}),
+        ("approval", {"reason": "A is done.", "approved": True}),
+        ("feedback", {"evaluation": "A is good.", "feedback": "Look at B.", "score": 5}),
+    ],
+)
+async def test_whoever_is_shown_the_answers_the_other_way_round_is_told_that_speakers_were_not(
+    wanted: str, said: str | dict[str, object]
+) -> None:
+    played = await rehearse(
+        f"""
+scenario: both-ways
+takes: comparison
+models: {{m: openai/gpt-4o}}
+agents: {{first: {{role: debater}}, speaker: {{role: peer}}, judge: {{role: judge}}}}
+flow:
+  - {{ask: first, for: argument}}
+  - {{ask: speaker, for: {wanted}, hears: first}}
+  - {{ask: judge, for: ballot, hears: speaker, orders: both}}
+  - decide: unique-mode
+gives: verdict
+""",
+        answers={"speaker": said},
+    )
+
+    assert [EXCHANGED in prompt[-1].content for prompt in played.prompts("judge")] == [False, True]
+
+
+async def test_where_there_are_no_two_answers_nothing_is_exchanged_whatever_the_order() -> None:
+    played = await rehearse("""
+scenario: no-candidates
+takes: instruction
+judging: {orders: ba}
+models: {m: openai/gpt-4o}
+agents: {first: {role: debater}, second: {role: debater}, writer: {role: generator}}
+flow:
+  - {ask: [first, second], for: argument, order: in-turn, hears: everyone}
+  - {ask: writer, for: draft, hears: everyone}
+  - pick: last
+gives: draft
+""")
+
+    said = [message.content for name in played.agents for prompt in played.prompts(name) for message in prompt]
+    assert played.status == "done"
+    assert not any(EXCHANGED in text for text in said)

@@ -21,14 +21,12 @@ from fellowship.scenarios import Plan, Settings, load, plan, play
 from fellowship.scenarios.again import fork, replay, retry
 from fellowship.scenarios.sweep import sweep
 
-LIBRARY = {
-    "comparison": ("court", "criteria", "debate-summarised", "judges-in-turn", "advocates-rounds", "cascade"),
-    "question": ("tree", "society-sparse", "round-table", "debate-tit-for-tat", "debate-pairs"),
-    "instruction": ("council", "arena", "constitution", "mixture-of-agents", "best-of-n", "peer-review"),
-}
-SHIPPED = tuple(name for names in LIBRARY.values() for name in names)
+SHIPPED = (
+    *("criteria", "debate-summarised", "cascade", "tree", "society-sparse", "debate-pairs"),
+    *("council", "constitution", "peer-review"),
+)
 EVERYTHING = (*PLAYED, *SHIPPED)
-BREAKS = 4
+BREAKS = 3
 """Calls of a run at which it is broken off; at every one of them it holds, too, and takes minutes."""
 
 
@@ -96,7 +94,7 @@ async def test_killed_after_an_event_a_run_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, undisturbed: Undisturbed, name: str
 ) -> None:
     run, whole = await undisturbed.of(name)
-    for last in range(3, length(run), max(2, length(run) // 5)):
+    for last in range(3, length(run), length(run) // 3):
         out, speaker = cut_short(run, tmp_path / str(last), last), Speaker(say)
         had = recorded(out)
         await played(of(name, undisturbed.folder), items(1), out, speaker)
@@ -144,6 +142,11 @@ async def test_a_run_is_replayed_when_what_it_used_has_changed_or_is_gone(tmp_pa
         assert not (await replay(out / name, tmp_path / f"gone-{name}")).differing
 
 
+NEW_KINDS = (
+    *("hearing_changed", "branches_opened", "branch_taken", "agents_excused", "asking_ended", "condition_met"),
+    *("criteria_proposed", "approval_given", "summary_written", "question_asked", "answer_given", "decision_made"),
+    *("draft_picked", "pairs_made"),
+)
 ANOTHER = {"branching": "judge", "talking": "two", "solving": "apart", "writing": "judge"}
 """An alias of each that a fork has another model for."""
 
@@ -155,7 +158,7 @@ async def test_forked_at_an_event_of_every_kind_what_was_said_before_stands(
     run, whole = await undisturbed.of(name)
     alias = ANOTHER[name]
     with LogReader(run / "run.db") as log:
-        last = {event.kind: event.sequence for event in log.events() if event.conversation and event.sequence > 2}
+        last = {event.kind: event.sequence for event in log.events(kinds=NEW_KINDS)}
     for kind, at in last.items():
         speaker = Speaker(say)
         status = await fork(run, at, tmp_path / kind, Settings(client=speaker), models={alias: "other/model"})
@@ -165,8 +168,6 @@ async def test_forked_at_an_event_of_every_kind_what_was_said_before_stands(
         assert sources["endpoint"] == speaker.asked.total(), kind
         assert sources["recording"] <= whole.asked.total(), kind
         assert sources.total() == status.calls, kind
-        if "together" not in kind and kind.startswith(("draft_picked", "decision_made", "pairs_made")):
-            assert speaker.asked.total() < whole.asked.total(), kind
     assert not (await replay(tmp_path / kind, tmp_path / "replayed")).differing
 
 
@@ -210,7 +211,7 @@ async def test_who_is_recused_in_one_branch_is_missing_there_alone(tmp_path: Pat
     status = await played(recusing, items(1), run, Speaker(refusing("acme/critic")))
     assert status is not None
     assert (status.done, status.failed) == (1, 0)
-    spoke = {agent for agent in sent_by(run, "argument_made")}
+    spoke = set(sent_by(run, "argument_made"))
     gone = {recused.agent for recused in kinds(run, "agent_recused")}
     assert (len(spoke), len(gone), spoke & gone) == (1, 3, set())
     assert len(sent_by(run, "vote_cast")) > 4
