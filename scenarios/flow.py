@@ -151,8 +151,9 @@ class Flow:
         if together:
             own = self._branches(sorted(inside, key=self._declared), before, fan.most, at)
         tails = {name: tuple(each.removeprefix(name) for each in within[name]) for name in own if name in within}
-        whole = (place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
-        yield EachStep(*whole, among=ground.among, tails=tails)
+        yield EachStep(
+            place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, ground.among, tails
+        )
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
