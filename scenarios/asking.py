@@ -52,6 +52,10 @@ IN_ONE_ORDER = ("argument", "summary", "approval", "criteria", "question")
 """What is said in the order in which the whole discussion is shown the candidates."""
 FOR_OTHERS = ("argument", "question")
 """What is said for others to hear, and is worth nothing where nobody does."""
+PICKED = "picked"
+"""The draft that was picked last, and, of writers, who wrote it."""
+DECISION = "decision"
+"""The name, in instructions, of what was decided last."""
 NAMED = re.compile(r"\$(\$|[a-z][a-z0-9_-]*)")
 """A name that an `each` binds, or `$$` for a dollar sign."""
 
@@ -74,6 +78,8 @@ class Asking:
             ground.seen.spoke.update(agents)
         if step.for_ == "ballot":
             self._prove_ballots(step, agents, at, judging)
+        if step.for_ == "criteria":
+            ground.criteria = max(ground.criteria, step.most or 5)
         if step.for_ in ("ballot", "answer"):
             ground.seen.confident &= judging.confidence
         if step.for_ in ("draft", "answer"):
@@ -104,6 +110,7 @@ class Asking:
             instructions=step.instructions,
             side=step.side,
             on=step.on,
+            secret=step.secret,
             replaces=step.replaces,
             most=step.most or 5,
         )
@@ -236,6 +243,10 @@ class Asking:
                 self._wrong(f"{name!r} hears nobody, so that there is no feedback to follow apart: say `hears`", at)
             if step.for_ == "feedback" and deaf:
                 self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
+        if step.assign == PICKED:
+            self._prove_picked(at, "assign")
+            if not set(agents) & set(self._ground.writers()):
+                self._wrong("assign: picked is for writers, and none of these has written a draft", (*at, "assign"))
         if step.assign is not None and len(agents) < 2:
             self._wrong(f"assign: {step.assign} chooses one of several, and one agent is asked", (*at, "assign"))
         if step.apart and self._ground.together:
@@ -251,6 +262,9 @@ class Asking:
             name = None if said is None else said.removeprefix("$")
             if said is None or (key == "side" and said in ("a", "b")):
                 continue
+            if key == "on" and said == PICKED:
+                self._prove_picked(at, key)
+                continue
             if not said.startswith("$") or name not in bound:
                 names = ", ".join(f"${each}" for each, kind in bound.items() if kind == wanted) or "there is none here"
                 also = "a, b, or " if key == "side" else ""
@@ -258,10 +272,16 @@ class Asking:
             elif bound[name] not in (wanted, UNKNOWN):
                 self._wrong(f"{key}: {said} stands for a {bound[name]}, not for a {wanted}", (*at, key))
         for name in NAMED.findall(step.instructions or ""):
+            if name == DECISION and "decide" in self._ground.seen.verbs:
+                continue
             if name != "$" and name not in bound:
                 hint = nearest(f"${name}", [f"${each}" for each in bound]) if bound else ": no `each` is around it"
                 told = f"${name} is filled by nobody{hint}; $$ stands for a dollar sign"
                 self._wrong(told, (*at, "instructions"))
+
+    def _prove_picked(self, at: Path, key: str) -> None:
+        if "pick" not in self._ground.seen.verbs:
+            self._wrong(f"{key}: {PICKED} needs a `pick` before this step, on every way", (*at, key))
 
     def _prove_exclusion(self, step: spec.Ask, at: Path) -> None:
         if step.exclude is None:

@@ -125,6 +125,8 @@ class Ground:
     """For each repeat that the step is in: what is asked for in it, before or in the round before."""
     inside: list[set[str]] = field(default_factory=list[set[str]])
     """For each `each` that the step is in: who is asked in it."""
+    criteria: int = 0
+    """How many were proposed at the most."""
     rounds: int = 1
     """Of the repeat that the step is in."""
 

@@ -46,7 +46,7 @@ class AskStep:
     until: Condition | Decided | None
     """Whether it is enough is looked at after each answer."""
     anonymous: bool = False
-    assign: Literal["round-robin", "random"] | None = None
+    assign: Literal["round-robin", "random", "picked"] | None = None
     """Only one of the agents is asked."""
     exclude: spec.Exclusion | None = None
     instructions: str | None = None
@@ -54,7 +54,9 @@ class AskStep:
     side: str | None = None
     """a, b, or such a `$NAME`; none: that of each agent."""
     on: str | None = None
-    """Such a `$NAME`: a draft."""
+    """Such a `$NAME`: a draft; or `picked`."""
+    secret: bool = False
+    """Whether nobody is ever told what is said."""
     replaces: bool = False
     most: int = 5
     """Criteria."""
