@@ -55,10 +55,11 @@ def neighbours(
 
     Args:
         graph: complete: everyone hears everyone. ring: each hears the one before and the one after, the first and the
-            last one another. relay: each hears the one before it, the first the last. star: the centre and all others hear one another. tree: parents and children hear one
-            another, numbered breadth-first as in a heap. small-world: after Watts & Strogatz, "Collective dynamics of
-            small-world networks", Nature 393 (1998): a ring in which each has `k` nearest neighbours, and each edge
-            gets a new end with probability `rewired`. random: each hears `k` others, drawn without replacement.
+            last one another. relay: each hears the one before it, the first the last. star: the centre and all others
+            hear one another. tree: parents and children hear one another, numbered breadth-first as in a heap. small-
+            world: after Watts & Strogatz, "Collective dynamics of small-world networks", Nature 393 (1998): a ring in
+            which each has `k` nearest neighbours, and each edge gets a new end with probability `rewired`. random: each
+            hears `k` others, drawn without replacement.
         cast: Who takes part, each once.
         k: Children in a tree, neighbours in a small world, those heard in a random graph (fewer where there are not so
             many); 2 where it is None.

@@ -82,6 +82,7 @@ class Asking:
             ground.criteria = max(ground.criteria, step.most or 5)
         if step.for_ in ("ballot", "answer"):
             ground.seen.confident &= judging.confidence
+            ground.seen.ever_confident |= judging.confidence
         if step.for_ in ("draft", "answer"):
             again = step.apart or any(step.for_ in asked for asked in ground.around)
             ground.seen.revised.update(name for name in agents if again or name in ground.writers())
@@ -128,14 +129,16 @@ class Asking:
             agents = tuple(dict.fromkeys(turns))
         for number, name in enumerate(step.ask):
             for member in ground.scope.resolved(name) or ():
-                self._prove_able(member, step, (*at, "ask", number))
+                if not self._prove_able(member, step, (*at, "ask", number)):
+                    break  # all of one name are alike
         return agents
 
-    def _prove_able(self, name: str, step: spec.Ask, where: Path) -> None:
+    def _prove_able(self, name: str, step: spec.Ask, where: Path) -> bool:
+        """Check that an agent gives what is wanted; returns whether it does."""
         ground = self._ground
         role = ground.roles.get(name)
         if role is None or FACTS[step.for_] in role.gives:
-            return
+            return True
         able = [
             each
             for each in ground.scope.everyone
@@ -144,6 +147,7 @@ class Asking:
         ground.problems.misnamed = True
         hint = f"; {', '.join(able)} can" if able else ""
         self._wrong(f"{name!r} is a {ground.role(name)} and gives no {step.for_}{hint}", where)
+        return False
 
     def _wrong(self, what: str, path: Path) -> None:
         self._ground.wrong(what, path)
@@ -243,16 +247,20 @@ class Asking:
                 self._wrong(f"{name!r} hears nobody, so that there is no feedback to follow apart: say `hears`", at)
             if step.for_ == "feedback" and deaf:
                 self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
-        if step.assign == PICKED:
-            self._prove_picked(at, "assign")
-            if not set(agents) & set(self._ground.writers()):
-                self._wrong("assign: picked is for writers, and none of these has written a draft", (*at, "assign"))
-        if step.assign is not None and len(agents) < 2:
-            self._wrong(f"assign: {step.assign} chooses one of several, and one agent is asked", (*at, "assign"))
+        self._prove_assigned(step, agents, at)
         if step.apart and self._ground.together:
             self._wrong("apart is not for branches that are played together: say order: in-turn", (*at, "apart"))
         self._prove_names(step, at)
         self._prove_exclusion(step, at)
+
+    def _prove_assigned(self, step: spec.Ask, agents: tuple[str, ...], at: Path) -> None:
+        where: Path = (*at, "assign")
+        if step.assign == PICKED:
+            self._prove_picked(at, "assign")
+            if not set(agents) & set(self._ground.writers()):
+                self._wrong("assign: picked is for writers, and none of these has written a draft", where)
+        elif step.assign is not None and len(agents) < 2:
+            self._wrong(f"assign: {step.assign} chooses one of several, and one agent is asked", where)
 
     def _prove_names(self, step: spec.Ask, at: Path) -> None:
         """Check that every `$name` is that of an `each` around the step, and stands for the right kind of thing."""
@@ -343,6 +351,18 @@ class Asking:
         among = self._ground.scope.everyone if self._ground.using else None  # as of the decision
         return Decided(decision.decide, RULES[decision.decide], scale, among=among)
 
+    def _unfed(self, condition: Condition) -> str | None:
+        """Return what votes and answers lack that a condition looks at; those of later rounds are among them."""
+        ground = self._ground
+        steps = [step for step in spec.within(ground.scenario.flow) if isinstance(step, spec.Ask)]
+        judged = [step.judging(ground.scenario.judging) for step in steps if step.for_ in ("ballot", "answer")]
+        if condition.name == "confidence" and not ground.seen.ever_confident:
+            if not any(judging.confidence for judging in judged):
+                return "no ballot or answer says how sure it is: say confidence: true"
+        elif condition.name == "margin" and ground.seen.strategies | {each.strategy for each in judged} == {"direct"}:
+            return "margin needs scores, and strategy: direct gives none"
+        return None
+
     def condition(
         self, text: str, key: str, where: Path, *more: str, otherwise: Path | None = None
     ) -> Condition | None:
@@ -368,6 +388,9 @@ class Asking:
         if fed_by and not fed_by & ground.seen.maybe.union(*ground.around):
             wanted = " or ".join(sorted(fed_by))
             self._wrong(f"{key}: {condition.name} needs {wanted}, and none is asked for", where)
+            return condition
+        if (lacking := self._unfed(condition)) is not None:
+            self._wrong(f"{key}: {lacking}", where)
             return condition
         steps = spec.within(ground.scenario.flow)
         scales = [step.scale for step in steps if isinstance(step, spec.Ask) and step.scale is not None]

@@ -89,10 +89,9 @@ class Graph(Declared):
     """A graph over those who are asked: each hears its neighbours."""
 
     graph: Literal["complete", "ring", "relay", "star", "tree", "small-world", "random"]
-    """complete: everyone hears everyone. ring: each its two neighbours. relay: each the one before it, and the first the
-    last. star: the centre hears all, and all the centre.
-    tree: parents and children hear one another. small-world: a ring of `k` neighbours, some of them exchanged by
-    chance. random: each hears `k` others, drawn by seed and item."""
+    """complete: everyone hears everyone. ring: each its two neighbours. relay: each the one before it, the first the
+    last. star: the centre hears all, and all the centre. tree: parents and children hear one another. small-world: a
+    ring of `k` neighbours, some of them exchanged by chance. random: each hears `k` others, drawn by seed and item."""
     k: int | None = Field(default=None, ge=1, strict=True)
     """Of a random graph: whom each hears (2). Of a small world: neighbours of each, an even number (2). Of a tree: the
     children of each (2)."""
