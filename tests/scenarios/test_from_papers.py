@@ -110,12 +110,8 @@ async def test_what_was_decided_is_told_in_the_order_that_the_discussion_was_sho
 
 
 async def test_a_decision_is_in_a_steps_words_only_after_one() -> None:
-    text = (
-        MOOT.replace("  - {decide: majority}\n", "")
-        .replace("gives: verdict", "  - {decide: majority}\ngives: verdict")
-        .replace("\n  - {decide", "\n  - {decide")
-    )
-    moved = text.replace('Write its reasons."}\n  - {decide: majority}', 'Write its reasons."}\n  - {decide: majority}')
+    first, last, end = (MOOT.index(part) for part in ("  - {decide", "  - {ask: foreman", "gives:"))
+    moved = MOOT[:first] + MOOT[last:end] + MOOT[first:last] + MOOT[end:]
     with pytest.raises(DeclarationError, match="decision is filled by nobody"):
         await rehearse(moved, item=PAIR)
 
@@ -133,7 +129,7 @@ def test_scores_of_a_weighted_decision_are_weighted_means() -> None:
         def __init__(self, verdict: str, a: float, b: float) -> None:
             self.verdict, self.score_a, self.score_b, self.confidence = verdict, a, b, None
 
-    tally = RULES["weighted"].tally([Vote("a", 5, 1), Vote("b", 1, 5)], weights=[2, 1])  # type: ignore[list-item]
+    tally = RULES["weighted"].tally([Vote("a", 5.0, 1.0), Vote("b", 1.0, 5.0)], weights=[2, 1])  # type: ignore[list-item]
     assert tally.verdict == "a"
     assert (tally.score_a, tally.score_b) == (pytest.approx(11 / 3), pytest.approx(7 / 3))
 
