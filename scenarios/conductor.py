@@ -32,6 +32,7 @@ from .counting import decision
 from .drafts import Drafts
 from .kin import excluded
 from .lanes import Lane
+from .listed import texts_of
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 
 Answer = tuple[str, Fact | Exception | None]
@@ -224,10 +225,10 @@ class Conductor:
 
     def _column(self, column: str) -> tuple[str, ...]:
         """Return the texts of a column of the data; raises NothingToDecide where it is no list of texts."""
-        found = self._item.metadata.get(column)
-        if isinstance(found, list) and found and all(isinstance(each, (str, int, float)) for each in found):
-            return tuple(map(str, found))
-        raise NothingToDecide(f"data.{column} of this item is no list of texts")
+        try:
+            return texts_of(self._item, column)
+        except ValueError as error:
+            raise NothingToDecide(str(error)) from error
 
     # asking
 

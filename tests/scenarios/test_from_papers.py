@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playing import fellowship
 
 from fellowship.protocols.aggregation import RULES
 from fellowship.protocols.errors import DeclarationError
@@ -196,3 +197,46 @@ gives: verdict
 """
     played = await rehearse(text, item=PAIR)
     assert [name for name in played.agents if name.startswith("judge")] == ["judge-1", "judge-2", "judge-3"]
+
+
+RUBRICS = """
+scenario: rubrics
+takes: comparison
+models: {m: openai/gpt-4o}
+agents: {judge: {role: judge}}
+flow:
+  - {each: rubric, of: data.rubrics, do: [{ask: judge, for: ballot, instructions: $rubric}]}
+  - {decide: unique-mode}
+gives: verdict
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"rubric": ["clear"]}, "2: there is no column 'rubrics' for data.rubrics; did you mean 'rubric'?"),
+        ({"rubrics": "clear"}, "2: data.rubrics is 'clear': a list of texts is wanted"),
+        ({"rubrics": [{}]}, "2: data.rubrics holds what is neither text nor a number"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_row_without_the_list_that_an_each_goes_through_is_told_before_anything_is_spent(
+    command: str, row: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    scenario, data = tmp_path / "rubrics.yaml", tmp_path / "d.jsonl"
+    scenario.write_text(RUBRICS)
+    data.write_text("".join(json.dumps({**PAIR, **more}) + "\n" for more in ({"rubrics": ["clear", 2]}, row)))
+    out = ("--out", tmp_path / "run") if command == "run" else ()
+    done = fellowship(command, scenario, "--data", data, *out)
+    assert done.exit_code == 2
+    assert f"d.jsonl:{message}" in " ".join(done.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_finds_what_lies_beside_it_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(MOOT)
+    sweep = "{scenario: s, takes: comparison, models: {x: a/x}, sweep: [{play: mine.yaml, over: {models.m: every}}], gives: verdict}"
+    Path("sweep.yaml").write_text(sweep)
+    done = fellowship("check", "sweep.yaml")
+    assert (done.exit_code, done.stderr) == (0, "")
