@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..agents import Agent
 from . import spec
-from .asking import Asking
+from .asking import DECISION, Asking
 from .branching import heard
 from .cast import Cast
 from .contest import Contest
@@ -132,6 +132,8 @@ class Flow:
     def _each(self, step: spec.Each, at: Path, place: str, rest: Rest) -> Iterator[EachStep]:
         ground, together = self._ground, step.order == "together"
         fan = fanned(self._ground, step, at)
+        if step.each == DECISION:
+            self._wrong("$decision stands for what was decided: give the `each` another name", (*at, "each"))
         if step.each in ground.bound:
             self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
         kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text") if fan else UNKNOWN

@@ -41,14 +41,20 @@ class Lane:
             (who, fact) for who, fact in said if not is_of(who, self.foreign) and (among is None or is_of(who, among))
         ]
 
-    def words(self, text: str | None) -> str | None:
-        """Return a step's words, with what every `$name` stands for."""
+    def words(self, text: str | None, known_as: Mapping[str, str] | None = None) -> str | None:
+        """Return a step's words, with what every `$name` stands for; `known_as` has other names for some drafts."""
         if text is None or "$" not in text:
             return text
-        return NAMED.sub(self._filled, text)
 
-    def _filled(self, use: re.Match[str]) -> str:
-        return "$" if use[1] == "$" else self.bound[use[1]]
+        def filled(use: re.Match[str]) -> str:
+            value = "$" if use[1] == "$" else self.bound[use[1]]
+            return value if known_as is None else known_as.get(value, value)
+
+        return NAMED.sub(filled, text)
+
+    def knowing(self, names: Mapping[str, str]) -> "Lane":
+        """Return the same branch, with more names standing for something."""
+        return Lane(self.names, {**self.bound, **names}, self.foreign, self.label)
 
     def standing_at(self, name: str, value: str) -> "Lane":
         """Return the same branch, with a name standing for something."""
@@ -64,11 +70,10 @@ class Lane:
         """Return the branches in which steps are played together, within this one."""
         count = len(values)
         own = [self._named(step, number) for number in range(1, step.most + 1)]
-        elsewhere = {f"{name}-{number}" for name in self.foreign for number in range(1, step.most + 1)}
         lanes: list[Lane] = []
         for number, value in enumerate(values):
             others = {name for place, names in enumerate(own[:count]) if place != number for name in names.values()}
             label = value if self.label is None else f"{self.label} / {value}"
             names, bound = {**self.names, **own[number]}, {**self.bound, step.name: value}
-            lanes.append(Lane(names, bound, self.foreign | elsewhere | others, label))
+            lanes.append(Lane(names, bound, self.foreign | others, label))
         return lanes

@@ -52,7 +52,7 @@ def test_who_hears_whom_is_an_arrow_with_what_was_said_and_of_many_a_note() -> N
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_people_write_the_pictures_stay_well_formed(instructions: str, about: str) -> None:
     plan = by_hand(asking("ann", "bob", instructions=instructions), names=("ann", "bob"), about=about)
     (picture,) = pictures(plan)

@@ -431,7 +431,7 @@ def within(made: Plan, seed: int) -> bool:
     return True
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
 @given(flows(st.one_of(TALK, VOTES), CONDITIONS), st.integers(0, 2**16))
 def test_no_talk_takes_more_calls_than_were_foreseen_or_fewer(steps: list[Any], seed: int) -> None:
     document = {
@@ -472,7 +472,7 @@ PAIR = st.fixed_dictionaries(
 FLOW: Any = {"pair": "workflow", "by": "judge"}
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
 @given(
     flows(st.one_of(WRITE, REVIEW, PICK, PAIR), ("score >= 2", "without-gain >= 1", "unchanged")),
     st.sampled_from([[], [FLOW], [{"pick": "knock-out", "by": "judge"}, {"pair": "generation", "by": "judge"}]]),

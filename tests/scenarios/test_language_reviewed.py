@@ -461,3 +461,28 @@ gives: draft
     said = [message.content for name in played.agents for prompt in played.prompts(name) for message in prompt]
     assert played.status == "done"
     assert not any(EXCHANGED in text for text in said)
+
+
+async def test_a_step_s_words_do_not_tell_who_wrote_a_draft_that_is_anonymous() -> None:
+    played = await rehearse(
+        """
+scenario: unsigned
+takes: instruction
+models: {m: openai/gpt-4o}
+agents: {ada: {role: generator}, bob: {role: generator}, reviewer: {role: reviewer}}
+flow:
+  - {ask: [ada, bob], for: draft, anonymous: true, instructions: Be brief.}
+  - each: draft
+    of: drafts
+    do: [{ask: reviewer, for: feedback, hears: [ada, bob], on: $draft, instructions: Review $draft.}]
+  - {pick: best}
+gives: draft
+""",
+        answers={"ada": "Boil it.", "bob": "Cool it."},
+    )
+
+    told = [prompt[-1].content for prompt in played.prompts("reviewer")]
+    wishes = [text.rsplit("\n", maxsplit=1)[-1] for text in told]
+    assert sorted(wishes) == ["Review Speaker 1/1.", "Review Speaker 2/1."]
+    assert not any(name in text for text in told for name in ("ada", "bob"))
+    assert all(f'by="{wish[7:16]}"' in text for wish, text in zip(wishes, told, strict=True))

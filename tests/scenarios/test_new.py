@@ -1,11 +1,7 @@
 """`fellowship new`: what it makes passes as it is, for whatever scenario it is made after."""
 
 import json
-import os
-import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,14 +13,15 @@ from fellowship.scenarios import load
 from fellowship.scenarios.loading import library
 from fellowship.scenarios.spec import Scenario
 
+pytest_plugins = ["pytester"]
+
 SCENARIOS = [name for name in library() if isinstance(load(name)[0], Scenario)]
 
 
 def test_for_every_library_scenario_what_is_made_is_right_and_its_test_passes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pytest.ini").write_text(INI)
+    pytester.makeini(INI)
     for name in SCENARIOS:
         made = fellowship("new", f"my-{name}", "--like", name)
         assert made.exit_code == 0, f"{name}: {made.stderr}"
@@ -32,12 +29,9 @@ def test_for_every_library_scenario_what_is_made_is_right_and_its_test_passes(
         checked = fellowship(*shlex.split(first)[1:])
         assert checked.exit_code == 0, f"{name}: {checked.stderr}"
         assert f"my-{name}/my-{name}.yaml is right" in checked.stdout
-    words = [sys.executable, "-m", "pytest", "-q", *WITH_PLUGIN, "-p", "no:cacheprovider", "."]
-    done = subprocess.run(words, env=os.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None
-    assert int(passed[1]) >= 3 * len(SCENARIOS)
+    passed = pytester.runpytest_inprocess(*WITH_PLUGIN, "-p", "no:cacheprovider").parseoutcomes()
+    assert passed.keys() == {"passed"}
+    assert passed["passed"] >= 3 * len(SCENARIOS)
 
 
 def test_the_files_are_a_copy_under_the_new_name_a_schema_a_sample_and_a_test(tmp_path: Path) -> None:

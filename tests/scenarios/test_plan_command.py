@@ -3,9 +3,11 @@
 import json
 import os
 import pty
-import subprocess
 import sys
+from collections.abc import Iterator
+from io import BufferedReader, StringIO, TextIOWrapper
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from playing import beside, fellowship, written
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.runtime.testing import LoopbackEndpoint
+from fellowship.scenarios.cli import main
 from fellowship.scenarios.commands.asking import Threshold
 
 FIGURES = {"least", "expected", "expected_ci", "greatest"}
@@ -125,30 +128,38 @@ def test_what_a_run_would_refuse_is_told_beside_its_plan(tmp_path: Path) -> None
 # before a run
 
 ASKED = ("--ask-above", "1usd")
-COMMAND = (sys.executable, "-m", "fellowship", "run", "judge", "--model", "acme/m")
+COMMAND = ("run", "judge", "--model", "acme/m")
 
 
 def at_a_terminal(answer: str, data: Path, out: Path, base_url: str, *more: object) -> tuple[int, str]:
     """Run a command whose stdin and stderr are a terminal; returns its exit code and what the terminal shows."""
     ours, theirs = pty.openpty()
-    arguments = (*COMMAND, "--data", data, "--out", out, "--base-url", base_url, "--json", *more)
+    arguments = (*COMMAND, "--data", data, "--out", out, "--base-url", base_url, *more)
     os.write(ours, answer.encode())
-    with subprocess.Popen(
-        [str(each) for each in arguments], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
-    ) as run:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            shown += part
-        run.communicate()
+    shown: list[bytes] = []
+    reader = Thread(target=lambda: shown.extend(_read(ours)))
+    with pytest.MonkeyPatch.context() as patch, os.fdopen(theirs, "r+b", buffering=0) as terminal:
+        reader.start()
+        patch.setattr(sys, "argv", ["fellowship", *map(str, arguments), "--json"])
+        patch.setattr(sys, "stdin", TextIOWrapper(BufferedReader(terminal)))
+        patch.setattr(sys, "stderr", TextIOWrapper(terminal, write_through=True))
+        patch.setattr(sys, "stdout", StringIO())
+        with pytest.raises(SystemExit) as ended:
+            main()
+    reader.join()
     os.close(ours)
-    return run.returncode, shown.decode()
+    return int(ended.value.code or 0), b"".join(shown).decode()
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # the other end is closed
+            return
+        if not part:
+            return
+        yield part
 
 
 def test_a_dear_run_is_asked_about_on_a_terminal_and_no_is_no(data: Path, prices: Path, tmp_path: Path) -> None:
@@ -173,7 +184,7 @@ def test_a_run_that_has_begun_or_has_a_budget_or_goes_without_saying_is_not_aske
         again = at_a_terminal("", data, tmp_path / "--yes", endpoint.base_url, "--prices", prices)
         assert (again[0], "Begin?" in again[1]) == (0, False)
         piped = fellowship(
-            *COMMAND[3:], "--data", data, "--out", tmp_path / "p", "--base-url", endpoint.base_url, "--prices", prices
+            *COMMAND, "--data", data, "--out", tmp_path / "p", "--base-url", endpoint.base_url, "--prices", prices
         )
         assert piped.exit_code == 0
 

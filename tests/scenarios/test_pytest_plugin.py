@@ -67,7 +67,7 @@ def test_files_are_looked_for_beside_the_test_and_a_failure_shows_what_was_said(
         "def test_typo(fellowship_scenario):\n"
         "    fellowship_scenario.play('mien.yaml')\n"
     )
-    result = pytester.runpytest_subprocess(*WITH_PLUGIN, "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess(*WITH_PLUGIN, "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*At index 1 diff: ('second', 'argument', ('first',)) != ('second', 'argument', ())*"])
     result.stdout.fnmatch_lines(["*there is no file mien.yaml*"])
@@ -78,7 +78,7 @@ def test_the_examples_of_the_page_on_testing_pass_as_they_stand_there(pytester: 
     page = (Path(__file__).parents[2] / "docs/testing.md").read_text()
     for name, text in re.findall(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", page, re.DOTALL):
         (pytester.path / name).write_text(text)
-    pytester.runpytest_subprocess(*WITH_PLUGIN, "-p", "no:cacheprovider").assert_outcomes(passed=4)
+    pytester.runpytest_inprocess(*WITH_PLUGIN, "-p", "no:cacheprovider").assert_outcomes(passed=4)
 
 
 def test_nothing_is_loaded_until_a_test_asks_for_it(tmp_path: Path) -> None:

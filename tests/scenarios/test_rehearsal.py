@@ -60,7 +60,7 @@ flow:
 gives: verdict
 """
 SCENARIOS = [name for name in names() if isinstance(load(name)[0], Scenario)]
-OWN_FAMILY = dict.fromkeys(("best-of-n", "constitution", "preference-pairs"), {"own_family": True})
+OWN_FAMILY = {name: {"own_family": True} for name in ("best-of-n", "constitution", "preference-pairs")}
 
 
 def failing(then: str) -> str:

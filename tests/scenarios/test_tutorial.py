@@ -1,10 +1,7 @@
 """The tutorial: its files are written, its commands called, in the order of the page; and links of all pages resolve."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,8 @@ from fellowship.runtime.testing import LoopbackEndpoint
 from fellowship.runtime.testing.opinions import Opinions
 from fellowship.scenarios import rehearse
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/tutorial.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL)
@@ -22,12 +21,11 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.
 EMBEDDED = "local/smollm2-135m"
 
 
-def called(command: str, base_url: str) -> str:
+def called(command: str, base_url: str, pytester: pytest.Pytester) -> str:
     """Return what a command of the page prints; an endpoint beside it stands in for the embedded model."""
     words = shlex.split(command)
     if words[0] == "pytest":
-        test = [sys.executable, "-m", "pytest", *words[1:], *WITH_PLUGIN, "-p", "no:cacheprovider"]
-        return subprocess.run(test, env=os.environ, capture_output=True, text=True, check=False).stdout
+        return pytester.runpytest_inprocess(*words[1:], *WITH_PLUGIN, "-p", "no:cacheprovider").stdout.str()
     assert words[0] == "fellowship"
     if words[1] == "run":
         words = [MODEL if word == EMBEDDED else word for word in words] + ["--base-url", base_url]
@@ -37,9 +35,8 @@ def called(command: str, base_url: str) -> str:
     return result.stdout + result.stderr
 
 
-def test_who_follows_the_tutorial_sees_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pytest.ini").write_text(INI)
+def test_who_follows_the_tutorial_sees_what_it_says(pytester: pytest.Pytester) -> None:
+    pytester.makeini(INI)
     seen = 0
     with beside(LoopbackEndpoint(answer=Opinions(unreadable=0))) as endpoint:
         for language, block in BLOCKS:
@@ -49,13 +46,13 @@ def test_who_follows_the_tutorial_sees_what_it_says(tmp_path: Path, monkeypatch:
                 Path(name[1]).write_text(block)
             elif language == "console":
                 for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                    printed = " ".join(called(command, endpoint.base_url).split())
+                    printed = " ".join(called(command, endpoint.base_url, pytester).split())
                     for line in shown.splitlines():
                         for part in line.split("…"):
                             assert " ".join(part.split()) in printed, f"{command}: {line}"
                             seen += bool(part)
     assert seen > 20
-    assert (tmp_path / "my-debate/my-debate.svg").read_text().startswith("<svg")
+    assert (pytester.path / "my-debate/my-debate.svg").read_text().startswith("<svg")
 
 
 @pytest.mark.parametrize("number", range(3))
