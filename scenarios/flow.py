@@ -16,6 +16,8 @@ from .problems import Problems
 from .source import Path
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
 
+MOST_AGENTS = 1_000
+"""That branches played together, and those within them, may have."""
 MOST_QUOTED = 3
 """Names that a sentence lists."""
 
@@ -170,6 +172,12 @@ class Flow:
                 "own; name another one, or say order: in-turn",
                 at,
             )
+            return own
+        count = most * sum(len(self.branches.get(name, (name,))) for name in origins)
+        if count > MOST_AGENTS:
+            what = f"{count:,} agents of {most} branches' own are more than {MOST_AGENTS:,}: say `most` or `sample`"
+            self._wrong(what, at)
+            return own
         for name in origins:
             inner = self.branches.get(name, (name,))
             tails = [each.removeprefix(name) for each in inner]

@@ -88,8 +88,9 @@ class Seen:
             judges=several(self.judges),
             revised=several(self.revised),
             hears={
-                each: tuple(speaker for one in heard for speaker in own.get(one, (one,)))
-                for name, heard in self.hears.items()
+                each: heard
+                for name, before in self.hears.items()
+                for heard in (tuple(speaker for one in before for speaker in own.get(one, (one,))),)
                 for each in own.get(name, (name,))
             },
             unheard={each: told for name, told in self.unheard.items() for each in own.get(name, (name,))},
