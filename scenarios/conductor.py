@@ -21,7 +21,6 @@ from ..protocols.lifecycle import (
 )
 from ..protocols.messages import Command, Fact, named
 from ..protocols.moderation import CriteriaProposed
-from ..protocols.review import FeedbackGiven
 from ..protocols.stopping import Standing
 from ..protocols.topology import neighbours
 from ..runtime.conversation import Conversation
@@ -30,6 +29,7 @@ from .asking import DECISION, PICKED
 from .commanding import command
 from .counting import decision
 from .drafts import Drafts
+from .hands import Hands
 from .kin import excluded
 from .lanes import Lane
 from .listed import texts_of
@@ -65,8 +65,7 @@ class Conductor:
         self._said: list[tuple[str, Fact]] = []
         self._decision: DecisionMade | None = None
         self._drafts = Drafts(conversation, self._said, self._ask_all, self._orders, self._alike)
-        self._in_hand: dict[str, int] = {}
-        """The version that a writer is to revise next, where it need not be its last."""
+        self._hands = Hands(self._said, conversation.bus)
         self._round = 1
         self._dice = f"{seed}/{item.id}"
         self._masks: dict[str, str] = {}
@@ -133,7 +132,7 @@ class Conductor:
                     self._decide(step, cause)
                 case PickStep():
                     picked = await self._drafts.pick(step, self._round, cause)
-                    self._in_hand[picked.writer] = picked.version
+                    self._hands.pick(picked)
                 case PairStep():
                     decided = None if self._decision is None else self._decision.answer
                     await self._drafts.pair(step, self._round, cause, decided)
@@ -212,8 +211,7 @@ class Conductor:
             case "candidates":
                 return ("a", "b")
             case "drafts":
-                last = {who: fact for who, fact in said if isinstance(fact, DraftWritten) and not fact.unread}
-                values = tuple(named(who, self._in_hand.get(who, fact.version)) for who, fact in last.items())
+                values = self._hands.names(said)
             case "criteria":
                 proposed = [fact for _, fact in said if isinstance(fact, CriteriaProposed)]
                 values = proposed[-1].criteria if proposed else ()
@@ -254,9 +252,7 @@ class Conductor:
         self._take(answers)
         for name, answer in answers:
             if isinstance(answer, DraftWritten):
-                self._in_hand.pop(name, None)
-                if step.apart:  # those who review next are told one of the versions, not all
-                    self._in_hand[name] = answer.version
+                self._hands.wrote(name, answer, apart=step.apart)
 
     def _turns(self, step: AskStep, lane: Lane, cause: int) -> Sequence[str]:
         """Return who is asked in a branch, in the order in which they are asked and heard.
@@ -420,8 +416,8 @@ class Conductor:
         """Ask each writer for a draft for each feedback, one after another; nobody is asked after a failure."""
         answers: list[Answer] = []
         for name in names:
-            onto = self._version_of(name)
-            reviewers: list[str | None] = [*self._reviewers(name, onto)]
+            onto = self._hands.version(name)
+            reviewers: list[str | None] = [*self._hands.reviewers(name, onto)]
             for reviewer in reviewers or [None]:
                 command = self._command(name, step, lane).model_copy(update={"onto": onto, "hearing": reviewer})
                 answers.append((name, await self._answered(name, command, cause)))
@@ -429,46 +425,15 @@ class Conductor:
                     return answers
         return answers
 
-    def _version_of(self, writer: str) -> int | None:
-        """Return the version that a writer is to revise; None where it has written none."""
-        versions = [fact.version for who, fact in self._said if who == writer and isinstance(fact, DraftWritten)]
-        return self._in_hand.get(writer, versions[-1] if versions else None)
-
-    def _reviewers(self, writer: str, version: int | None) -> list[str]:
-        """Return those whose feedback on a version the writer hears and has not followed in a draft of its own yet."""
-        if version is None:
-            return []
-        draft, heard = named(writer, version), self._conversation.bus.hears(writer) or ()
-        drafts = [fact for who, fact in self._said if who == writer and isinstance(fact, DraftWritten)]
-        followed = {name for draft in drafts for name in draft.by or ()}
-        fresh = [
-            who
-            for who, fact in self._said
-            if isinstance(fact, FeedbackGiven)
-            and who in heard
-            and draft in (fact.on or ())
-            and (fact.number is None or named(who, fact.number) not in followed)
-        ]
-        return list(dict.fromkeys(fresh))
-
-    def _in_hand_of_others(self, reviewer: str) -> str | None:
-        """Return the draft that a reviewer is to review, where it need not be the last one it has heard."""
-        heard = self._conversation.bus.hears(reviewer) or ()
-        drafts = [named(writer, version) for writer, version in self._in_hand.items() if writer in heard]
-        return drafts[0] if len(drafts) == 1 else None
-
     def _command(self, name: str, step: AskStep, lane: Lane) -> Command[Fact]:
         """Return what an agent is sent."""
-        onto, reviewed = self._in_hand.get(name), None
-        if step.wanted == "feedback":
-            reviewed = self._in_hand_of_others(name)
         return command(
             step,
             lane.knowing(self._known()) if step.instructions else lane,
             self._round,
             orders=self._orders(step.judging.orders),
-            onto=onto,
-            reviewed=reviewed,
+            onto=self._hands.chosen(name),
+            reviewed=self._hands.reviewed(name) if step.wanted == "feedback" else None,
             picked=self._picked,
             known_as=self._drafts_known_as(),
         )
@@ -508,8 +473,7 @@ class Conductor:
     # ends
 
     def _decide(self, step: DecideStep, cause: int) -> None:
-        dice = (
-            self._chance("ties", step.place, self._round) if step.ties == "random" else None
-        )  # to seed one costs 10 us
+        chance = step.ties == "random"  # to seed it costs 10 us
+        dice = self._chance("ties", step.place, self._round) if chance else None
         self._decision = decision(step, self._said, self._alike, dice)
         self._conversation.record(self._decision, cause=cause)
