@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from yaml.composer import Composer
-from yaml.resolver import Resolver
 
 from ..protocols.errors import DeclarationError, Problem
 
@@ -46,19 +45,17 @@ for _first in "tf":
     _Loader.yaml_implicit_resolvers[_first] = [("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"))]
 
 
-READ_OTHERWISE = re.compile(r"[^\n\x20-\x7e]|\?")
+READ_OTHERWISE = re.compile(r"[^\n\x20-\x7e]|[?!]")
 """What LibYAML takes where PyYAML's own reader refuses it, or counts otherwise."""
 
 if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser
 
-    class _QuickLoader(Composer, CParser, Resolver):
+    class _QuickLoader(Composer, yaml.CSafeLoader):
         """Parts of a document by LibYAML; put together by PyYAML, whose recursion Python bounds."""
 
         def __init__(self, stream: str) -> None:
-            CParser.__init__(self, stream)
+            yaml.CSafeLoader.__init__(self, stream)
             Composer.__init__(self)
-            Resolver.__init__(self)
 
     _QuickLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
