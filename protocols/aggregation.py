@@ -173,7 +173,7 @@ class Rule:
         verdict = (_of_level(found.level, options, ties, dice) or "tie") if isinstance(found, Split) else found
         if totals is None:
             return Tally(verdict, len(read), unread, split=split)
-        means = float(totals[0] / len(read)), float(totals[1] / len(read))
+        means = _means(read, counted) or (float(totals[0] / len(read)), float(totals[1] / len(read)))
         return Tally(verdict, len(read), unread, *means, split=split)
 
     def elected(
@@ -207,6 +207,18 @@ def _weights(weights: Sequence[float], votes: int) -> list[Exact]:
     if any(weight < 0 for weight in weights):
         raise ValueError("a weight is below 0")
     return [Fraction(str(weight)) for weight in weights]
+
+
+def _means(votes: Sequence[Voted], weights: Sequence[Exact]) -> tuple[float, float] | None:
+    """Return the weighted mean scores; None where all weigh alike, or nothing."""
+    whole = sum(weights)
+    if not whole or len(set(weights)) == 1:
+        return None
+    means = [
+        sum(weight * Fraction(str(score)) for weight, score in zip(weights, scores, strict=True)) / whole
+        for scores in ([vote.score_a or 0.0 for vote in votes], [vote.score_b or 0.0 for vote in votes])
+    ]
+    return float(means[0]), float(means[1])
 
 
 def _of_level(

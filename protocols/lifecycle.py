@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from .identity import ConversationId
 from .items import Item
 from .judging import Verdict
-from .messages import Fact
+from .messages import Fact, named
 from .models import Attempt, FinishReason, Source, Tier, TokenLogprob, Usage
 from .pairing import Data
 
@@ -160,6 +160,11 @@ class DraftPicked(Fact):
     version: int
     """Which of the writer's drafts."""
     text: str
+
+    @property
+    def name(self) -> str:
+        """Return the draft's name, as in `writer/2`."""
+        return named(self.writer, self.version)
 
 
 class Failure(BaseModel):

@@ -9,7 +9,7 @@ from .errors import DeclarationError, UnknownName
 EVERYONE = "everyone"
 NOBODY = "nobody"
 WORDS = (EVERYONE, NOBODY)
-GraphName = Literal["complete", "ring", "star", "tree", "small-world", "random"]
+GraphName = Literal["complete", "ring", "relay", "star", "tree", "small-world", "random"]
 COUNTED: tuple[GraphName, ...] = ("tree", "small-world", "random")
 """Graphs that `k` means something for."""
 USUAL = 2
@@ -51,14 +51,15 @@ def neighbours(
 ) -> dict[str, tuple[str, ...]]:
     """Return for each of the cast whom it hears, in the order of the cast, never itself.
 
-    All but `random` are undirected: who hears someone is heard by that one.
+    All but `relay` and `random` are undirected: who hears someone is heard by that one.
 
     Args:
         graph: complete: everyone hears everyone. ring: each hears the one before and the one after, the first and the
-            last one another. star: the centre and all others hear one another. tree: parents and children hear one
-            another, numbered breadth-first as in a heap. small-world: after Watts & Strogatz, "Collective dynamics of
-            small-world networks", Nature 393 (1998): a ring in which each has `k` nearest neighbours, and each edge
-            gets a new end with probability `rewired`. random: each hears `k` others, drawn without replacement.
+            last one another. relay: each hears the one before it, the first the last. star: the centre and all others
+            hear one another. tree: parents and children hear one another, numbered breadth-first as in a heap. small-
+            world: after Watts & Strogatz, "Collective dynamics of small-world networks", Nature 393 (1998): a ring in
+            which each has `k` nearest neighbours, and each edge gets a new end with probability `rewired`. random: each
+            hears `k` others, drawn without replacement.
         cast: Who takes part, each once.
         k: Children in a tree, neighbours in a small world, those heard in a random graph (fewer where there are not so
             many); 2 where it is None.
@@ -88,6 +89,8 @@ def neighbours(
             edges = _small_world(size, count, rewired, dice)
         case "random":
             return _drawn(cast, count, dice)
+        case "relay":
+            return {name: tuple({cast[place - 1]} - {name}) for place, name in enumerate(cast)}
     heard: list[set[int]] = [set() for _ in cast]
     for one, other in edges:
         heard[one].add(other)

@@ -38,20 +38,22 @@ class Delivery:
 class Bus:
     """Subscriptions of one conversation, and what was said so far."""
 
-    __slots__ = ("_heard", "_hears", "_held", "masks", "said")
+    __slots__ = ("_heard", "_hears", "_held", "masks", "said", "secret")
 
     def __init__(self) -> None:
         self.said: list[Utterance] = []
         """Everything said, in order, and a blind round in that of its speakers; the flow of a scenario bounds it."""
         self.masks: Mapping[str, str] = {}
         """What those who speak now are known as to whoever hears it, where that is not their name."""
+        self.secret = False
+        """Whether nobody is told what is said now, nor ever will be."""
         self._hears: dict[str, tuple[str, ...]] = {}
         self._heard: dict[str, set[int]] = {}
         self._held: list[Utterance] | None = None
 
     def listeners(self, speaker: str) -> tuple[str, ...]:
         """Return who listens to a speaker now."""
-        if not self._hears:
+        if not self._hears or self.secret:
             return ()
         return tuple(name for name, speakers in self._hears.items() if speaker in speakers)
 
@@ -75,6 +77,8 @@ class Bus:
         Returns:
             What is to be delivered now; nothing while a round is blind.
         """
+        if self.secret:
+            return []
         utterance.known_as = self.masks.get(utterance.speaker)
         self.said.append(utterance)
         if self._held is not None:

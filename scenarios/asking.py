@@ -52,6 +52,10 @@ IN_ONE_ORDER = ("argument", "summary", "approval", "criteria", "question")
 """What is said in the order in which the whole discussion is shown the candidates."""
 FOR_OTHERS = ("argument", "question")
 """What is said for others to hear, and is worth nothing where nobody does."""
+PICKED = "picked"
+"""The draft that was picked last, and, of writers, who wrote it."""
+DECISION = "decision"
+"""The name, in instructions, of what was decided last."""
 NAMED = re.compile(r"\$(\$|[a-z][a-z0-9_-]*)")
 """A name that an `each` binds, or `$$` for a dollar sign."""
 
@@ -74,8 +78,11 @@ class Asking:
             ground.seen.spoke.update(agents)
         if step.for_ == "ballot":
             self._prove_ballots(step, agents, at, judging)
+        if step.for_ == "criteria":
+            ground.criteria = max(ground.criteria, step.most or 5)
         if step.for_ in ("ballot", "answer"):
             ground.seen.confident &= judging.confidence
+            ground.seen.ever_confident |= judging.confidence
         if step.for_ in ("draft", "answer"):
             again = step.apart or any(step.for_ in asked for asked in ground.around)
             ground.seen.revised.update(name for name in agents if again or name in ground.writers())
@@ -104,6 +111,7 @@ class Asking:
             instructions=step.instructions,
             side=step.side,
             on=step.on,
+            secret=step.secret,
             replaces=step.replaces,
             most=step.most or 5,
         )
@@ -121,14 +129,16 @@ class Asking:
             agents = tuple(dict.fromkeys(turns))
         for number, name in enumerate(step.ask):
             for member in ground.scope.resolved(name) or ():
-                self._prove_able(member, step, (*at, "ask", number))
+                if not self._prove_able(member, step, (*at, "ask", number)):
+                    break  # all of one name are alike
         return agents
 
-    def _prove_able(self, name: str, step: spec.Ask, where: Path) -> None:
+    def _prove_able(self, name: str, step: spec.Ask, where: Path) -> bool:
+        """Check that an agent gives what is wanted; returns whether it does."""
         ground = self._ground
         role = ground.roles.get(name)
         if role is None or FACTS[step.for_] in role.gives:
-            return
+            return True
         able = [
             each
             for each in ground.scope.everyone
@@ -137,6 +147,7 @@ class Asking:
         ground.problems.misnamed = True
         hint = f"; {', '.join(able)} can" if able else ""
         self._wrong(f"{name!r} is a {ground.role(name)} and gives no {step.for_}{hint}", where)
+        return False
 
     def _wrong(self, what: str, path: Path) -> None:
         self._ground.wrong(what, path)
@@ -236,12 +247,20 @@ class Asking:
                 self._wrong(f"{name!r} hears nobody, so that there is no feedback to follow apart: say `hears`", at)
             if step.for_ == "feedback" and deaf:
                 self._wrong(f"{name!r} hears nobody, so that there is nothing to review: say `hears`", at)
-        if step.assign is not None and len(agents) < 2:
-            self._wrong(f"assign: {step.assign} chooses one of several, and one agent is asked", (*at, "assign"))
+        self._prove_assigned(step, agents, at)
         if step.apart and self._ground.together:
             self._wrong("apart is not for branches that are played together: say order: in-turn", (*at, "apart"))
         self._prove_names(step, at)
         self._prove_exclusion(step, at)
+
+    def _prove_assigned(self, step: spec.Ask, agents: tuple[str, ...], at: Path) -> None:
+        where: Path = (*at, "assign")
+        if step.assign == PICKED:
+            self._prove_picked(at, "assign")
+            if not set(agents) & set(self._ground.writers()):
+                self._wrong("assign: picked is for writers, and none of these has written a draft", where)
+        elif step.assign is not None and len(agents) < 2:
+            self._wrong(f"assign: {step.assign} chooses one of several, and one agent is asked", where)
 
     def _prove_names(self, step: spec.Ask, at: Path) -> None:
         """Check that every `$name` is that of an `each` around the step, and stands for the right kind of thing."""
@@ -251,6 +270,9 @@ class Asking:
             name = None if said is None else said.removeprefix("$")
             if said is None or (key == "side" and said in ("a", "b")):
                 continue
+            if key == "on" and said == PICKED:
+                self._prove_picked(at, key)
+                continue
             if not said.startswith("$") or name not in bound:
                 names = ", ".join(f"${each}" for each, kind in bound.items() if kind == wanted) or "there is none here"
                 also = "a, b, or " if key == "side" else ""
@@ -258,10 +280,16 @@ class Asking:
             elif bound[name] not in (wanted, UNKNOWN):
                 self._wrong(f"{key}: {said} stands for a {bound[name]}, not for a {wanted}", (*at, key))
         for name in NAMED.findall(step.instructions or ""):
+            if name == DECISION and "decide" in self._ground.seen.verbs:
+                continue
             if name != "$" and name not in bound:
                 hint = nearest(f"${name}", [f"${each}" for each in bound]) if bound else ": no `each` is around it"
                 told = f"${name} is filled by nobody{hint}; $$ stands for a dollar sign"
                 self._wrong(told, (*at, "instructions"))
+
+    def _prove_picked(self, at: Path, key: str) -> None:
+        if "pick" not in self._ground.seen.verbs:
+            self._wrong(f"{key}: {PICKED} needs a `pick` before this step, on every way", (*at, key))
 
     def _prove_exclusion(self, step: spec.Ask, at: Path) -> None:
         if step.exclude is None:
@@ -323,6 +351,18 @@ class Asking:
         among = self._ground.scope.everyone if self._ground.using else None  # as of the decision
         return Decided(decision.decide, RULES[decision.decide], scale, among=among)
 
+    def _unfed(self, condition: Condition) -> str | None:
+        """Return what votes and answers lack that a condition looks at; those of later rounds are among them."""
+        ground = self._ground
+        steps = [step for step in spec.within(ground.scenario.flow) if isinstance(step, spec.Ask)]
+        judged = [step.judging(ground.scenario.judging) for step in steps if step.for_ in ("ballot", "answer")]
+        if condition.name == "confidence" and not ground.seen.ever_confident:
+            if not any(judging.confidence for judging in judged):
+                return "no ballot or answer says how sure it is: say confidence: true"
+        elif condition.name == "margin" and ground.seen.strategies | {each.strategy for each in judged} == {"direct"}:
+            return "margin needs scores, and strategy: direct gives none"
+        return None
+
     def condition(
         self, text: str, key: str, where: Path, *more: str, otherwise: Path | None = None
     ) -> Condition | None:
@@ -348,6 +388,9 @@ class Asking:
         if fed_by and not fed_by & ground.seen.maybe.union(*ground.around):
             wanted = " or ".join(sorted(fed_by))
             self._wrong(f"{key}: {condition.name} needs {wanted}, and none is asked for", where)
+            return condition
+        if (lacking := self._unfed(condition)) is not None:
+            self._wrong(f"{key}: {lacking}", where)
             return condition
         steps = spec.within(ground.scenario.flow)
         scales = [step.scale for step in steps if isinstance(step, spec.Ask) and step.scale is not None]

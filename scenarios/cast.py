@@ -83,11 +83,6 @@ class Cast:
         for scope in (self.scope, *self._scopes.values()):
             scope.branched(own)
 
-    @property
-    def come_along(self) -> tuple[str, ...]:
-        """Return the agents of all scenarios that are used, as they are called."""
-        return tuple(dict.fromkeys(name for scope in self._scopes.values() for name in scope.everyone))
-
     def used(self, step: spec.Use) -> Scope | None:
         """Return the names of a scenario that a step uses; None where it is not known, which is noted."""
         return self._scopes.get(id(step))
@@ -107,7 +102,10 @@ class Cast:
         for step, path in uses(scenario.flow, ("flow",)):
             used = scenario.used.get(used_name(step))
             if used is not None:
-                self._scopes[id(step)] = self._use(scope, step, used, prefix, at or path)
+                inner = self._scopes[id(step)] = self._use(scope, step, used, prefix, at or path)
+                along = {f"{prefix}{used.scenario}-{name}": inner.members[name] for name in used.agents}
+                scope.members |= {name: each for name, each in along.items() if name not in scope.members}
+        scope.cast = scope.everyone
         return scope
 
     def _added(self, scenario: spec.Scenario, prefix: str, name: str, agent: spec.Agent, path: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from ..protocols.messages import Command, Fact
 from ..protocols.moderation import AskQuestion, GiveApproval, ProposeCriteria, WriteSummary
 from ..protocols.review import GiveFeedback
 from ..protocols.solving import GiveAnswer
+from .asking import PICKED
 from .lanes import Lane
 from .steps import AskStep
 
@@ -33,6 +34,7 @@ def command(  # noqa: C901, PLR0911 - one for each word of `for`
     orders: tuple[Order, ...],
     onto: int | None,
     reviewed: str | None,
+    picked: str | None,
     known_as: Mapping[str, str],
 ) -> Command[Fact]:
     """Return the command that asks for what a step wants.
@@ -44,10 +46,12 @@ def command(  # noqa: C901, PLR0911 - one for each word of `for`
         orders: The orders in which candidates are shown, the discussion's one first.
         onto: The version that a writer is to revise, where it need not be its last.
         reviewed: The draft that a reviewer is to review, where it need not be the last it has heard.
+        picked: The draft that was picked last.
         known_as: What drafts of those who spoke anonymously are called in instructions.
     """
     instructions = lane.words(step.instructions, known_as)
-    about = _About(round=round_, step=step.place, instructions=instructions, on=lane.words(step.on))
+    on = picked if step.on == PICKED else lane.words(step.on)
+    about = _About(round=round_, step=step.place, instructions=instructions, on=on)
     order = orders[0]
     match step.wanted:
         case "draft":

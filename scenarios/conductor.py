@@ -9,7 +9,7 @@ from ..protocols.answering import key, right
 from ..protocols.errors import AgentUnavailable, NothingToDecide
 from ..protocols.generation import DraftWritten
 from ..protocols.items import Item
-from ..protocols.judging import Order, Orders
+from ..protocols.judging import MIRRORED, Order, Orders
 from ..protocols.lifecycle import (
     AgentsExcused,
     AskingEnded,
@@ -26,11 +26,13 @@ from ..protocols.stopping import Standing
 from ..protocols.topology import neighbours
 from ..runtime.conversation import Conversation
 from . import spec
+from .asking import DECISION, PICKED
 from .commanding import command
 from .counting import decision
 from .drafts import Drafts
 from .kin import excluded
 from .lanes import Lane
+from .listed import texts_of
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, Plan, RepeatStep, Step, WhenStep
 
 Answer = tuple[str, Fact | Exception | None]
@@ -223,10 +225,10 @@ class Conductor:
 
     def _column(self, column: str) -> tuple[str, ...]:
         """Return the texts of a column of the data; raises NothingToDecide where it is no list of texts."""
-        found = self._item.metadata.get(column)
-        if isinstance(found, list) and found and all(isinstance(each, (str, int, float)) for each in found):
-            return tuple(map(str, found))
-        raise NothingToDecide(f"data.{column} of this item is no list of texts")
+        try:
+            return texts_of(self._item, column)
+        except ValueError as error:
+            raise NothingToDecide(str(error)) from error
 
     # asking
 
@@ -241,13 +243,14 @@ class Conductor:
         everyone = [name for _, names in turns for name in names]
         if step.anonymous:
             self._mask(everyone)
+        conversation.bus.secret = step.secret
         held = step.blind or (len(lanes) > 1 and not step.in_turn)
         async with conversation.blind(everyone) if held else nullcontext():
             if step.apart:
                 answers = await self._apart(everyone, step, lanes[0], cause)
             else:
                 answers = await self._in_batches(step, turns, cause, held=held)
-        conversation.bus.masks = {}
+        conversation.bus.masks, conversation.bus.secret = {}, False
         self._take(answers)
         for name, answer in answers:
             if isinstance(answer, DraftWritten):
@@ -264,13 +267,23 @@ class Conductor:
         if step.exclude is not None:
             names = self._without_excluded(step, lane, names, cause)
         if step.assign is not None and names:
-            turn = self._turn % len(names)
-            if step.assign == "random":
-                turn = self._chance("assign", step.place).randrange(len(names))
-            names = names[turn : turn + 1]
+            names = self._assigned(step, names)
         if not step.shuffled:
             return names
         return self._chance("turns", step.place, self._round).sample(names, len(names))
+
+    def _assigned(self, step: AskStep, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the one who is asked; raises NothingToDecide where none of these wrote the draft that was picked."""
+        if step.assign == PICKED:
+            picked = self._drafts.picked
+            writer = tuple(name for name in names if picked is not None and name == picked.writer)
+            if not writer:
+                raise NothingToDecide(f"assign: picked: the draft that was picked is by none of {', '.join(names)}")
+            return writer
+        turn = self._turn % len(names)
+        if step.assign == "random":
+            turn = self._chance("assign", step.place).randrange(len(names))
+        return names[turn : turn + 1]
 
     def _chance(self, *what: object) -> random.Random:
         """Return chance by seed and item, the same for the same thing."""
@@ -278,7 +291,7 @@ class Conductor:
 
     def _without_excluded(self, step: AskStep, lane: Lane, names: tuple[str, ...], cause: int) -> tuple[str, ...]:
         """Return who may be asked about the candidates, or about a draft; raises NothingToDecide where nobody may."""
-        draft = None if step.on is None else lane.words(step.on)
+        draft = self._picked if step.on == PICKED else lane.words(step.on)
         writer = None if draft is None else draft.rpartition("/")[0]
         out = [name for name in names if excluded(step.exclude, name, writer, self._plan, self._item)]
         if not out:
@@ -451,13 +464,31 @@ class Conductor:
             reviewed = self._in_hand_of_others(name)
         return command(
             step,
-            lane,
+            lane.knowing(self._known()) if step.instructions else lane,
             self._round,
             orders=self._orders(step.judging.orders),
             onto=onto,
             reviewed=reviewed,
+            picked=self._picked,
             known_as=self._drafts_known_as(),
         )
+
+    @property
+    def _picked(self) -> str | None:
+        """The draft that was picked last."""
+        return None if self._drafts.picked is None else self._drafts.picked.name
+
+    def _known(self) -> dict[str, str]:
+        """Return what `$decision` stands for: in the order in which the discussion is shown the candidates."""
+        decision = self._decision
+        if decision is None:
+            return {}
+        if self._plan.scenario.takes == "question":
+            return {DECISION: decision.answer or "no answer: the votes are split"}
+        ab = self._orders(self._plan.scenario.judging.orders)[0] == "ab"
+        verdict = decision.verdict if ab else MIRRORED[decision.verdict]
+        words = {"tie": "a tie", "unread": "no verdict: no vote could be read"}
+        return {DECISION: words.get(verdict, f"answer {verdict.upper()} is better")}
 
     def _drafts_known_as(self) -> dict[str, str]:
         """Return what the drafts of those who have spoken anonymously are called where others are told of them."""

@@ -16,6 +16,7 @@ from ..protocols.identity import ItemId
 from ..protocols.items import Candidate, HumanVote, Item, Turn
 from .columns import MISSING, lookup, parts
 from .conversations import Asked, Turns, asked, is_talk, turns_of
+from .listed import texts_of
 from .questions import Choices, choices_of, known_answer, why_unscored
 from .rows import Row, rows
 from .shapes import SHAPES, LabelError, Shape, people
@@ -51,6 +52,8 @@ class Dataset:
     """Of a conversation: which of the user's turns is the prompt."""
     answers: tuple[Answers, ...] = ()
     """How answers to questions are compared: every known one must be of each of these kinds."""
+    lists: tuple[str, ...] = ()
+    """Columns in which every row must have a list of texts."""
     mark: str = ""
     """All that decides what its items are, the file's content included: with the same mark they are the same.
 
@@ -131,10 +134,19 @@ class Dataset:
                 Problem(f"the row cannot be kept: {' '.join(str(error).split())[:120]}", str(self.path), place)
             )
             return None
-        why = next(filter(None, (why_unscored(item, how) for how in self.answers)), None)
+        why = next(filter(None, (why_unscored(item, how) for how in self.answers)), None) or self._unlisted(item)
         if why is not None:
             problems.append(Problem(why, str(self.path), place))
         return item if why is None else None
+
+    def _unlisted(self, item: Item) -> str | None:
+        """Return what is wrong with the columns that must hold lists."""
+        for column in self.lists:
+            try:
+                texts_of(item, column)
+            except ValueError as error:
+                return str(error)
+        return None
 
     def _plain(self, place: int, row: Row, problems: list[Problem]) -> Row:
         """Return the row with columns of our own names, where its shape needs more than a mapping."""
@@ -269,6 +281,7 @@ def open_dataset(
     known: str | None = None,
     turns: Turns = "last",
     answers: Collection[Answers] = (),
+    lists: Collection[str] = (),
 ) -> Dataset:
     """Return the data set of a JSONL, JSON, CSV or Parquet file, every row that will be used looked at.
 
@@ -284,6 +297,7 @@ def open_dataset(
             history; an answer right after it is the reference; with `first`, what follows is left out and counted.
         answers: Of questions: how answers are compared. A known answer that is none of its kind is told as a problem,
             and so are choices that are not there.
+        lists: Columns in which every row must have a list of texts.
 
     Raises:
         DeclarationError: first turns are asked for where answers to the last are compared, or the file cannot be read,
@@ -309,6 +323,7 @@ def open_dataset(
         shape,
         turns=turns,
         answers=tuple(sorted(answers)) if takes == "question" else (),
+        lists=tuple(sorted(lists)),
     )
     facts: dict[str, Any] = {
         "content": _content(path),
@@ -317,6 +332,7 @@ def open_dataset(
         "limit": limit,
         "turns": turns,
         "answers": list(dataset.answers),
+        "lists": list(dataset.lists),
         "read by": version("llm-fellowship"),
     }
     noted: Any = json.loads(known) if known else {}

@@ -61,7 +61,7 @@ def _of_word(ground: Ground, step: spec.Each, word: str, at: Path) -> Fan | None
         case "criteria":
             if "criteria" not in ground.seen.facts:
                 ground.wrong(f"of: criteria: {ground.missing('criteria')}", where)
-            return Fan("criteria", None, step.most or MOST)
+            return Fan("criteria", None, min(step.most or MOST, ground.criteria or MOST))
         case _ if word.startswith(COLUMN) and word != COLUMN:
             return Fan("data", word.removeprefix(COLUMN), step.most or MOST)
         case _:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..agents import Agent
 from . import spec
-from .asking import Asking
+from .asking import DECISION, Asking
 from .branching import heard
 from .cast import Cast
 from .contest import Contest
@@ -16,6 +16,8 @@ from .problems import Problems
 from .source import Path
 from .steps import AskStep, DecideStep, EachStep, PairStep, PickStep, RepeatStep, Step, WhenStep
 
+MOST_AGENTS = 1_000
+"""That branches played together, and those within them, may have."""
 MOST_QUOTED = 3
 """Names that a sentence lists."""
 
@@ -130,6 +132,8 @@ class Flow:
     def _each(self, step: spec.Each, at: Path, place: str, rest: Rest) -> Iterator[EachStep]:
         ground, together = self._ground, step.order == "together"
         fan = fanned(self._ground, step, at)
+        if step.each == DECISION:
+            self._wrong("$decision stands for what was decided: give the `each` another name", (*at, "each"))
         if step.each in ground.bound:
             self._wrong(f"${step.each} is the name of an `each` around this one already", (*at, "each"))
         kind = {"drafts": "draft", "candidates": "candidate"}.get(str(step.of), "text") if fan else UNKNOWN
@@ -151,8 +155,9 @@ class Flow:
         if together:
             own = self._branches(sorted(inside, key=self._declared), before, fan.most, at)
         tails = {name: tuple(each.removeprefix(name) for each in within[name]) for name in own if name in within}
-        whole = (place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own)
-        yield EachStep(*whole, among=ground.among, tails=tails)
+        yield EachStep(
+            place, step.each, fan.of, fan.column, fan.most, step.sample, together, steps, own, ground.among, tails
+        )
 
     def _branches(self, asked: Sequence[str], before: set[str], most: int, at: Path) -> dict[str, tuple[str, ...]]:
         """Return the agents of each branch; from here on their names stand for those of all branches."""
@@ -167,6 +172,12 @@ class Flow:
                 "own; name another one, or say order: in-turn",
                 at,
             )
+            return own
+        count = most * sum(len(self.branches.get(name, (name,))) for name in origins)
+        if count > MOST_AGENTS:
+            what = f"{count:,} agents of {most} branches' own are more than {MOST_AGENTS:,}: say `most` or `sample`"
+            self._wrong(what, at)
+            return own
         for name in origins:
             inner = self.branches.get(name, (name,))
             tails = [each.removeprefix(name) for each in inner]

@@ -28,6 +28,8 @@ class Seen:
     """On some way."""
     confident: bool = True
     """Whether every vote and answer, on any way, says how sure it is."""
+    ever_confident: bool = False
+    """Whether one does, on some way."""
     spoke: set[str] = field(default_factory=set[str])
     """Who has been shown the candidates in the conversation's one order, on some way."""
     asked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
@@ -61,6 +63,7 @@ class Seen:
             self.maybe | other.maybe,
             self.strategies | other.strategies,
             self.confident and other.confident,
+            self.ever_confident or other.ever_confident,
             self.spoke | other.spoke,
             {
                 fact: self.asked.get(fact, set()) | other.asked.get(fact, set())
@@ -85,8 +88,9 @@ class Seen:
             judges=several(self.judges),
             revised=several(self.revised),
             hears={
-                each: tuple(speaker for one in heard for speaker in own.get(one, (one,)))
-                for name, heard in self.hears.items()
+                each: heard
+                for name, before in self.hears.items()
+                for heard in (tuple(speaker for one in before for speaker in own.get(one, (one,))),)
                 for each in own.get(name, (name,))
             },
             unheard={each: told for name, told in self.unheard.items() for each in own.get(name, (name,))},
@@ -125,6 +129,8 @@ class Ground:
     """For each repeat that the step is in: what is asked for in it, before or in the round before."""
     inside: list[set[str]] = field(default_factory=list[set[str]])
     """For each `each` that the step is in: who is asked in it."""
+    criteria: int = 0
+    """How many were proposed at the most."""
     rounds: int = 1
     """Of the repeat that the step is in."""
 
@@ -177,10 +183,9 @@ class Ground:
         return path
 
     def writers(self) -> tuple[str, ...]:
-        """Return who has written drafts, on some way: of those who come along with a scenario that is used, too."""
+        """Return who has written drafts, on some way."""
         wrote = self.seen.asked.get("draft", set()) | self.seen.asked.get("answer", set())
-        known = self.scope.everyone if self.using else (*self.scope.everyone, *self.cast.come_along)
-        return tuple(dict.fromkeys(name for name in known if name in wrote))
+        return tuple(name for name in self.scope.everyone if name in wrote)
 
     def missing(self, wanted: str) -> str:
         """Return why there is none of a fact that a step needs."""

@@ -52,6 +52,10 @@ class Lane:
 
         return NAMED.sub(filled, text)
 
+    def knowing(self, names: Mapping[str, str]) -> "Lane":
+        """Return the same branch, with more names standing for something."""
+        return Lane(self.names, {**self.bound, **names}, self.foreign, self.label)
+
     def standing_at(self, name: str, value: str) -> "Lane":
         """Return the same branch, with a name standing for something."""
         return Lane(self.names, {**self.bound, name: value}, self.foreign, self.label)

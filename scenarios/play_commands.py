@@ -105,7 +105,14 @@ def run(
     takes, known = plan.scenario.takes, noted(directory, MARK)
     which = turns.value if turns is not None else "last" if takes == "comparison" else hub.turns_of(data)
     dataset = open_dataset(
-        hub.file_of(data), takes=takes, mapping=columns, limit=limit, known=known, turns=which, answers=plan.answers
+        hub.file_of(data),
+        takes=takes,
+        mapping=columns,
+        limit=limit,
+        known=known,
+        turns=which,
+        answers=plan.answers,
+        lists=plan.lists,
     )
     if dataset.later_turns:
         _tell(f"the first turn of each conversation is asked; {dataset.later_turns} messages after it are left out")

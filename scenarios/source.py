@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import yaml
-from yaml.composer import Composer
 
 from ..protocols.errors import DeclarationError, Problem
 
@@ -43,29 +41,6 @@ _Loader.yaml_implicit_resolvers = {
 }
 for _first in "tf":
     _Loader.yaml_implicit_resolvers[_first] = [("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"))]
-
-
-READ_OTHERWISE = re.compile(r"[^\n\x20-\x7e]|[?!]")
-"""What LibYAML takes where PyYAML's own reader refuses it, or counts otherwise."""
-
-if yaml.__with_libyaml__:
-
-    class _QuickLoader(Composer, yaml.CSafeLoader):
-        """Parts of a document by LibYAML; put together by PyYAML, whose recursion Python bounds."""
-
-        def __init__(self, stream: str) -> None:
-            yaml.CSafeLoader.__init__(self, stream)
-            Composer.__init__(self)
-
-    _QuickLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-
-
-def _compose(text: str) -> yaml.Node | None:
-    """Return a document's parts, read by LibYAML where that reads it alike; its mistakes are PyYAML's to tell."""
-    if yaml.__with_libyaml__ and not READ_OTHERWISE.search(text):
-        with suppress(yaml.YAMLError):
-            return _QuickLoader(text).get_single_node()
-    return yaml.compose(text, Loader=_Loader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +105,7 @@ def _not_yaml(error: yaml.MarkedYAMLError, name: str) -> Problem:
 
 
 def _read(text: str, name: str, sort: str) -> Source:
-    node = _compose(text)
+    node = yaml.compose(text, Loader=_Loader)
     if node is None:
         raise DeclarationError([Problem("the file is empty", name)])
     if not isinstance(node, yaml.MappingNode):

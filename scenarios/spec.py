@@ -88,10 +88,10 @@ class Agent(Declared):
 class Graph(Declared):
     """A graph over those who are asked: each hears its neighbours."""
 
-    graph: Literal["complete", "ring", "star", "tree", "small-world", "random"]
-    """complete: everyone hears everyone. ring: each its two neighbours. star: the centre hears all, and all the centre.
-    tree: parents and children hear one another. small-world: a ring of `k` neighbours, some of them exchanged by
-    chance. random: each hears `k` others, drawn by seed and item."""
+    graph: Literal["complete", "ring", "relay", "star", "tree", "small-world", "random"]
+    """complete: everyone hears everyone. ring: each its two neighbours. relay: each the one before it, the first the
+    last. star: the centre hears all, and all the centre. tree: parents and children hear one another. small-world: a
+    ring of `k` neighbours, some of them exchanged by chance. random: each hears `k` others, drawn by seed and item."""
     k: int | None = Field(default=None, ge=1, strict=True)
     """Of a random graph: whom each hears (2). Of a small world: neighbours of each, an even number (2). Of a tree: the
     children of each (2)."""
@@ -120,7 +120,8 @@ class Ask(Declared):
     one after another, the groups in turns: the first of each, then the second of each. random: one after another, in
     an order by seed and item."""
     instructions: str | None = None
-    """Your own words to them for this step, added to the request; `$name` is that of an `each` around it."""
+    """Your own words to them for this step, added to the request; `$name` is that of an `each` around it, and
+    `$decision` what was decided last."""
     until: str | None = None
     """For agents asked one after another: nobody else is asked after an answer with which it holds. decided (no vote
     still to come could change the verdict of the decide that follows), or a condition as of repeat."""
@@ -131,16 +132,18 @@ class Ask(Declared):
     """Whether those who speak in turn hear one another only when the step is over."""
     anonymous: bool = False
     """Whether those who hear it are not told who says it: they know speakers as `Speaker 1`, `Speaker 2`, …"""
-    assign: Literal["round-robin", "random"] | None = None
+    assign: Literal["round-robin", "random", "picked"] | None = None
     """Only one of them, of those whom `exclude` leaves, is asked: the one whose turn it is by the item's place in the
-    data, or one by seed and item."""
+    data, one by seed and item, or, of writers, the one whose draft was picked last."""
     exclude: Exclusion | None = None
     """Who is not asked, of those who would judge: own (a peer, of its own draft), model or family (whose own wrote one
     of the candidates, or the draft in `on`)."""
     side: str | None = None
     """For arguments: the candidate to argue for, a or b, or the `$name` of an `each` of candidates."""
     on: str | None = None
-    """The draft it is about: the `$name` of an `each` of drafts."""
+    """The draft it is about: the `$name` of an `each` of drafts, or picked."""
+    secret: bool = False
+    """Whether nobody is ever told what is said in this step, whoever listens then or later."""
     replaces: bool = False
     """For a summary: whether those who hear it forget what they heard, and said, before it."""
     most: int | None = Field(default=None, ge=1, le=50, strict=True)

@@ -1,6 +1,6 @@
 """A scenario that can be played: steps and agents with every name resolved."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
@@ -46,7 +46,7 @@ class AskStep:
     until: Condition | Decided | None
     """Whether it is enough is looked at after each answer."""
     anonymous: bool = False
-    assign: Literal["round-robin", "random"] | None = None
+    assign: Literal["round-robin", "random", "picked"] | None = None
     """Only one of the agents is asked."""
     exclude: spec.Exclusion | None = None
     instructions: str | None = None
@@ -54,7 +54,9 @@ class AskStep:
     side: str | None = None
     """a, b, or such a `$NAME`; none: that of each agent."""
     on: str | None = None
-    """Such a `$NAME`: a draft."""
+    """Such a `$NAME`: a draft; or `picked`."""
+    secret: bool = False
+    """Whether nobody is ever told what is said."""
     replaces: bool = False
     most: int = 5
     """Criteria."""
@@ -195,6 +197,11 @@ class Plan:
         """Return in which ways answers to questions are compared."""
         return frozenset({self.scenario.answers})
 
+    @property
+    def lists(self) -> frozenset[str]:
+        """Return the columns of the data that hold lists which an `each` goes through."""
+        return frozenset(_columns(self.flow))
+
     def of(self, item: Item) -> "Plan":
         """Return the plan that an item is played by: this one."""
         del item
@@ -257,6 +264,11 @@ class Swept:
         """Return in which ways answers to questions are compared."""
         return frozenset(variant.plan.scenario.answers for variant in self.variants.values())
 
+    @property
+    def lists(self) -> frozenset[str]:
+        """Return the columns of the data that hold lists which an `each` goes through, in any variant."""
+        return frozenset(column for variant in self.variants.values() for column in variant.plan.lists)
+
     def of(self, item: Item) -> Plan:
         """Return the plan that an item is played by."""
         return self.variants[item.variant or ""].plan
@@ -267,6 +279,20 @@ class Swept:
             name: {**variant.plan.record(), "over": dict(variant.over)} for name, variant in self.variants.items()
         }
         return {"scenario": self.scenario.document(), "variants": variants}
+
+
+def _columns(steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        match step:
+            case EachStep():
+                yield from (step.column,) if step.column is not None else ()
+                yield from _columns(step.steps)
+            case RepeatStep():
+                yield from _columns(step.steps)
+            case WhenStep():
+                yield from _columns((*step.steps, *step.otherwise))
+            case _:
+                pass
 
 
 Playable = Plan | Swept

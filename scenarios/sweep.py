@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Any, Protocol, cast
 
 from ..agents import ROLES, Agent
@@ -17,7 +18,6 @@ from ..protocols.items import Item
 from ..protocols.models import ModelSettings
 from ..protocols.registry import Registry
 from . import spec
-from .composing import beside
 from .loading import library, prove_meant, set_value, source_of, validate
 from .parameter import Scalar
 from .planning import plan
@@ -167,9 +167,9 @@ def _played(leg: spec.Leg, at: Path, source: Source) -> Source:
     """Return the document of the scenario that a leg plays: a name of the library, or a file beside the sweep's."""
     if leg.play in library():
         return source_of(leg.play)
-    file = beside(leg.play, source)
-    if file != leg.play:
-        return source_of(file)
+    file = FilePath(source.lies).parent / leg.play
+    if file.is_file():
+        return source_of(str(file))
     hint = "" if leg.play.endswith((".yaml", ".yml")) else nearest(leg.play, library())
     what = f"there is no scenario {leg.play!r}, neither in the library nor beside this file{hint}"
     raise DeclarationError([source.problem(what, (*at, "play"))])

@@ -97,4 +97,12 @@ def _opened(plan: "Playable", data: str, mapping: str | None, limit: int | None,
     takes = plan.scenario.takes
     which = turns.value if turns is not None else "last" if takes == "comparison" else hub.turns_of(data)
     columns = read_mapping(mapping) if mapping else None
-    return open_dataset(hub.file_of(data), takes=takes, mapping=columns, limit=limit, turns=which, answers=plan.answers)
+    return open_dataset(
+        hub.file_of(data),
+        takes=takes,
+        mapping=columns,
+        limit=limit,
+        turns=which,
+        answers=plan.answers,
+        lists=plan.lists,
+    )

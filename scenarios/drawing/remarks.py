@@ -11,6 +11,7 @@ LONGEST = 150
 OF_GRAPHS = {
     "complete": "everyone hears everyone",
     "ring": "a ring: each hears its two neighbours",
+    "relay": "a relay: each hears the one before it",
     "star": "a star: the centre hears all, and all the centre",
     "tree": "a tree: parents and children hear one another",
     "small-world": "a small world: each hears its neighbours, some of them exchanged by chance",
@@ -52,7 +53,8 @@ def of_asking(step: AskStep, *, hearing: bool) -> Iterator[str]:
 
 def _order(step: AskStep, *, hearing: bool) -> str:
     if step.assign is not None:
-        return f"one of them an item, {'in turns' if step.assign == 'round-robin' else 'drawn at random'}"
+        whose = {"round-robin": "one of them an item, in turns", "random": "one of them an item, drawn at random"}
+        return whose.get(step.assign, "the one whose draft was picked")
     if not step.in_turn:
         return "together"
     order = "one after another, in random order" if step.shuffled else "one after another"

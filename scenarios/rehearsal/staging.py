@@ -105,7 +105,9 @@ async def rehearse_all(
         made = _planned(scenario, how)
         rows: Iterable[Row]
         if data is not None:
-            rows = open_dataset(Path(data), takes=made.scenario.takes, limit=limit, answers=made.answers)
+            rows = open_dataset(
+                Path(data), takes=made.scenario.takes, limit=limit, answers=made.answers, lists=made.lists
+            )
         else:
             rows = items if items is not None else sample(made.scenario)
         found = [item_of(row, made.scenario, number) for number, row in enumerate(rows)]

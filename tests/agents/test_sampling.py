@@ -129,7 +129,7 @@ async def test_who_votes_again_sees_request_and_answers_once_then_what_was_said_
         assert "A third answer." in again
         assert "Early words." not in again
         assert "Why is the sky blue?" not in again
-        assert "again, in the light of" in again
+        assert "now, in the light of" in again
 
 
 async def test_who_scores_each_answer_after_a_discussion_is_told_all_that_was_said_in_each_of_both() -> None:

@@ -163,7 +163,7 @@ async def test_a_decision_of_ours_counts_the_votes_of_a_used_scenario_too_unless
 
 
 async def test_who_begins_to_listen_late_is_told_all_that_was_said_and_a_second_ballot_replaces_the_first() -> None:
-    piece = next(piece for title, *_, piece in RECIPES if title.startswith("A secret ballot"))
+    piece = next(piece for title, *_, piece in RECIPES if title.startswith("A blind ballot"))
     text = f"scenario: s\ntakes: comparison\ngives: verdict\nmodels: {{m: acme/m}}\n{piece}"
     votes = [{"score_a": 9, "score_b": 1}, {"score_a": 1, "score_b": 9}]
     played = await rehearse(text, answers={"juror-1": [votes[0], votes[1]], "juror": [votes[1], votes[1]]})

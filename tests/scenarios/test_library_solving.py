@@ -347,7 +347,7 @@ async def test_judges_who_vote_as_before_are_stable_and_stop() -> None:
     assert (told.verdict, told.calls) == ("a", 10)
     first, again = told.prompts("judge-1")
     assert is_fair(first)
-    assert "again, in the light of all that was said" in again.request
+    assert "now, in the light of all that was said" in again.request
     assert again.request.index("reasons first") < again.request.index('"score_a"')
 
 

@@ -406,7 +406,7 @@ async def prove(document: dict[str, Any], seed: int, *, readable: bool) -> str:
 BECAME: Counter[str] = Counter()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=scenarios(), seed=st.integers(0, 9), readable=st.booleans())
 async def test_a_random_scenario_is_refused_with_a_sentence_or_ends_the_same_way_every_time(
     document: dict[str, Any], seed: int, readable: bool
