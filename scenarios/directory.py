@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -329,7 +330,11 @@ def _played(plan: Playable, seed: int) -> dict[str, Any]:
 
 
 def _record(plan: Playable, seed: int, about: Mapping[str, str]) -> dict[str, Any]:
-    packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in packages}}
     plugins = described(plan)
-    return {**_played(plan, seed), **about, "versions": versions, **({"plugins": plugins} if plugins else {})}
+    return {**_played(plan, seed), **about, "versions": dict(_versions()), **({"plugins": plugins} if plugins else {})}
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    packages = ("llm-fellowship", "aiohttp", "openai", "pydantic")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from typer.testing import CliRunner, Result
+from playing import fellowship
+from typer.testing import Result
 
 from fellowship.agents import Profile
 from fellowship.protocols.judging import Judging
 from fellowship.protocols.models import ModelSettings
 from fellowship.runtime.supervision import Policy
 from fellowship.scenarios import spec
-from fellowship.scenarios.cli import app
 from fellowship.scenarios.drawing.chart import pictures
 from fellowship.scenarios.drawing.picture import Picture, Row, Turn
 from fellowship.scenarios.drawing.text import width
@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def draw(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["draw", *arguments], env={"FELLOWSHIP_RUN_MODEL": "", "NO_COLOR": "1"})
+    return fellowship("draw", *arguments, env={"FELLOWSHIP_RUN_MODEL": "", "NO_COLOR": "1"})
 
 
 def asking(*agents: str, wanted: spec.Wanted = "argument", **more: object) -> AskStep:

@@ -5,10 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from anyio.from_thread import start_blocking_portal
+from typer import main, testing
 from typer.testing import CliRunner, Result
 
 from fellowship.protocols.identity import ItemId
@@ -19,6 +21,7 @@ from fellowship.scenarios import Plan, load, plan
 from fellowship.scenarios.cli import app
 
 MODEL = "acme/m"
+testing._get_command = cache(main.get_command)  # type: ignore[attr-defined]  # built anew for each call otherwise
 QUESTION = re.compile(r"Question (\d+)\?")
 
 
@@ -59,8 +62,8 @@ def answered(*ledgers: Iterable[Served]) -> Counter[int]:
     return numbers
 
 
-def fellowship(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+def fellowship(*arguments: object, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
 
 
 def status(run: Path) -> dict[str, Any]:
