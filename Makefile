@@ -32,13 +32,14 @@ demo: $(VENV)/.demo
 	@$(BIN)/fellowship models get smollm2-135m
 	@$(BIN)/python examples/demo.py
 
+# Processes that tests start find what is compiled, also where the environment says to keep nothing: a second a process.
 # CI trains by trl, too, where that build is to be had; elsewhere that is skipped until `make trl` was called.
 test: $(VENV)/.dev
 ifdef CI
 	@$(MAKE) --no-print-directory $(VENV)/.trl || echo "$(TORCH) is not to be had for this Python: tests by trl are skipped"
 endif
 	@$(BIN)/fellowship models get smollm2-135m
-	$(BIN)/python -m pytest $(WORKERS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(WORKERS)
 
 trl: $(VENV)/.trl
 	$(BIN)/python -m pytest -m trl
