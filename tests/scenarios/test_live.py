@@ -147,6 +147,7 @@ def test_a_run_that_was_killed_shows_as_broken_off_and_the_same_command_finishes
         line = [sys.executable, "-m", "fellowship", *map(str, command), "--base-url", server.base_url]
         with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ}) as run:
             assert stalled.wait(20)
+            anyio.run(look, out, lambda found: found.done == 2)
             assert status(out)["state"] == "running"
             run.send_signal(signal.SIGKILL)
         found = status(out)
