@@ -303,8 +303,8 @@ def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's i
     from . import terminal
     from .commands.plugins import tell_missing
     from .outcomes import Fold, in_order, open_items
-    from .trace import find, fold
-    from .transcript import transcript
+    from .traces.talk import find, fold
+    from .traces.transcript import transcript
 
     with LogReader(log_of(run)) as log:
         tell_missing(log)

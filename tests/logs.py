@@ -15,7 +15,7 @@ Said = tuple[str, str, Message]
 
 
 def as_version(version: int, path: Path) -> None:
-    """Write a log anew as version 1 or 2 would have written it: every text in its body."""
+    """Write a log anew as an earlier version would have written it, with every text in its body, and no id."""
     old = path.with_suffix(".old")
     with sqlite3.connect(old) as connection, LogReader(path) as reader:
         connection.execute("PRAGMA page_size = 16384")
@@ -26,10 +26,10 @@ def as_version(version: int, path: Path) -> None:
         for event in reader.events():
             row = (*(getattr(event, name) for name in ("sequence", "conversation", "cause", "sender")),)
             row = (*row, ",".join(event.recipients), event.kind, event.body, event.time_s)
-            marks = () if version == 1 else (1 if event.kind in schema.LANDMARKS else None,)
+            marks = (1 if event.kind in schema.LANDMARKS else None, None)[: version - 1]
             connection.execute(f"INSERT INTO events VALUES ({','.join('?' * (8 + len(marks)))})", (*row, *marks))  # noqa: S608 - marks
         connection.execute("ATTACH ? AS new", (str(path),))
-        connection.execute("INSERT INTO meta SELECT * FROM new.meta")
+        connection.execute("INSERT INTO meta SELECT * FROM new.meta WHERE key != ?", (schema.RUN,))
         connection.execute("INSERT INTO texts SELECT * FROM new.texts")
     connection.close()
     old.replace(path)

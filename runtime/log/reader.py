@@ -5,6 +5,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +14,7 @@ import orjson
 
 from ...protocols.errors import LogError
 from ...protocols.events import Event
-from ...protocols.identity import ConversationId
+from ...protocols.identity import ConversationId, RunId
 from . import schema
 from .faults import UNOPENED, code_of, cut_off, damaged, half_done, missing_bytes, reading, wal_of
 from .texts import is_own, whole
@@ -229,6 +230,14 @@ class LogReader:
         if not is_own(digest, text):
             raise damaged(self.path, f"the text {digest} is not what it was")
         return text
+
+    def run_id(self) -> RunId:
+        """Return the run's id, 16 hexadecimal digits; of a log from before version 4, made from its first event."""
+        noted = self.meta(schema.RUN)
+        if noted is None:
+            first = self._row("SELECT body, time_s FROM events ORDER BY sequence LIMIT 1")
+            noted = blake2b(repr(first).encode(), digest_size=8).hexdigest()
+        return RunId(noted)
 
     def meta(self, key: str) -> str | None:
         """Return what is noted about the run under a key."""

@@ -73,6 +73,7 @@ def salvage(path: Path, to: Path) -> Salvaged:
             connection.execute("PRAGMA page_size = 16384")
             schema.migrate(connection, part)
             with connection:
+                connection.execute("DELETE FROM meta")  # it is the same run, under its own id
                 _copy(path, connection)
                 found = _settled(connection)
         if not found.events:

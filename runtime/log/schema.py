@@ -27,6 +27,8 @@ LANDMARKS = frozenset(
 )
 """Kinds that are looked up by themselves. An index over every event costs as much as writing it; the events of an item
 lie between its first and its last, with those of the few hundred others that were being played."""
+RUN = "id"
+"""Key of the note that is the run's id: 16 hexadecimal digits, made with its log."""
 NO_END = 2**63 - 1
 """Past the last event there can be."""
 
@@ -57,6 +59,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE events ADD COLUMN text_digest TEXT;
     """,
+    f"""
+    INSERT OR IGNORE INTO meta VALUES ('{RUN}', lower(hex(randomblob(8))));
+    """,  # noqa: S608 - constants
 )
 """One script a version: the n-th brings a log from version n to n + 1. Only ever append."""
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +10,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import as_version
+from logs import as_version, finished, written
 from playing import items, library
 
 from fellowship.protocols.errors import DeclarationError, LogError, Overloaded
@@ -395,3 +396,19 @@ async def test_whoever_looks_whether_a_run_is_going_does_not_keep_it_from_going_
     finally:
         enough.set()
         looking.join()
+
+
+async def test_a_run_has_an_id_of_its_own_that_stays_when_it_is_gone_on_with(tmp_path: Path) -> None:
+    for name in ("one.db", "other.db"):
+        await written(tmp_path / name, [("x~1", "a", finished(0))])
+    with LogReader(tmp_path / "one.db") as one, LogReader(tmp_path / "other.db") as other:
+        assert re.fullmatch("[0-9a-f]{16}", one.run_id())
+        assert one.run_id() != other.run_id()
+        await written(tmp_path / "one.db", [("x~2", "a", finished(0))])
+        with LogReader(tmp_path / "one.db") as again:
+            assert again.run_id() == one.run_id()
+    as_version(3, tmp_path / "one.db")
+    with LogReader(tmp_path / "one.db") as old:
+        found = {old.run_id() for _ in range(2)}
+    assert len(found) == 1
+    assert re.fullmatch("[0-9a-f]{16}", found.pop())

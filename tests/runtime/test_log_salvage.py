@@ -46,7 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "run.db"
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_of_a_whole_log_everything_is_saved(version: int, whole: Path, tmp_path: Path) -> None:
     path, to = shutil.copy(whole, tmp_path / "run.db"), tmp_path / "saved.db"
     if version < schema.VERSION:
@@ -61,6 +61,7 @@ def test_of_a_whole_log_everything_is_saved(version: int, whole: Path, tmp_path:
     with LogReader(path) as before, LogReader(to) as after:
         assert list(Fold(after).outcomes()) == list(Fold(before).outcomes())
         assert after.meta("played") == before.meta("played")
+        assert after.run_id() == before.run_id()
         for event in before.events(kinds=("model_called",)):
             for _, digest in json.loads(event.body)["messages"]:
                 assert after.text(digest) == before.text(digest)

@@ -200,7 +200,7 @@ async def test_a_reader_goes_on_reading_a_log_that_is_migrated_meanwhile(tmp_pat
 # folds
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 async def test_a_call_has_failed_by_its_error_or_for_want_of_any_reply(version: int, tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     calls = [answered("short"), answered(LONG), answered(None), answered(None, error="Overloaded"), answered("")]

@@ -7,19 +7,19 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ..protocols.comparing import DraftsCompared, DraftScored
-from ..protocols.generation import DraftWritten
-from ..protocols.judging import Ballot, Judging
-from ..protocols.jury import VoteCast
-from ..protocols.lifecycle import DecisionMade, ItemFinished
-from ..protocols.messages import Message
-from ..protocols.models import EMBEDDED
-from ..protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
-from ..protocols.review import FeedbackGiven
-from ..runtime.tracing import plain
-from .remarks import on_a_line, remark, rightness, scores
-from .terminal import TOO_SMALL
-from .trace import SPOKEN, Talk, Turn
+from ...protocols.comparing import DraftsCompared, DraftScored
+from ...protocols.generation import DraftWritten
+from ...protocols.judging import Ballot, Judging
+from ...protocols.jury import VoteCast
+from ...protocols.lifecycle import DecisionMade, ItemFinished
+from ...protocols.messages import Message
+from ...protocols.models import EMBEDDED
+from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
+from ...protocols.review import FeedbackGiven
+from ...runtime.tracing import plain
+from ..remarks import on_a_line, remark, rightness, scores
+from ..terminal import TOO_SMALL
+from .talk import SPOKEN, Talk, Turn
 
 
 def transcript(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableType:
