@@ -1,5 +1,6 @@
 """The forms that are no data sets, by name. Each is loaded when it is wanted."""
 
+# ruff: noqa: PLC0415 - see above
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,5 +17,11 @@ class Form:
     """Options of `export` that mean something to it, beside --to, --item and --json."""
 
 
-FORMS: Mapping[str, Form] = {}
+def _mermaid(wish: Wish) -> Shared:
+    from .diagram import write
+
+    return write(wish)
+
+
+FORMS: Mapping[str, Form] = {"mermaid": Form(_mermaid)}
 """Names as `--format` takes them, each with a function here that loads the module it calls."""
