@@ -28,6 +28,7 @@ from .commands import (
     reproduce,
     transfer,
     versus,
+    view,
     winrate,
 )
 from .console import (
@@ -75,6 +76,7 @@ __all__ = [
     "reproduce",
     "transfer",
     "versus",
+    "view",
     "winrate",
 ]
 
