@@ -12,6 +12,10 @@ from markupsafe import Markup
 from ...runtime.tracing import plain
 
 HERE = Path(__file__).parent
+FINE_USD = 0.001
+"""Money below it is shown by two digits that count."""
+SHORT_S = 0.1
+"""Times below it are shown in milliseconds."""
 
 
 def _finished(value: object) -> object:
@@ -50,7 +54,7 @@ def money(usd: float | None) -> str:
     """Return an amount with as many places as it needs; a dash where it is not known."""
     if usd is None:
         return "-"
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}" if usd >= 0.001 else f"${usd:.2g}"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}" if usd >= FINE_USD else f"${usd:.2g}"
 
 
 def duration(seconds: float | None) -> str:
@@ -58,7 +62,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
+        return f"{seconds:.1f} s" if seconds >= SHORT_S else f"{1000 * seconds:.0f} ms"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
