@@ -48,6 +48,11 @@ class Pool:
             return f"(the log has not kept the text {digest})"
 
 
+def spoken(turn: Turn) -> str:
+    """Return who said something, what it was, and who heard it."""
+    return f"{turn.speaker} {did(turn.message)}, heard by {', '.join(turn.heard_by) or 'nobody'}"
+
+
 @dataclass(slots=True)
 class Spans:
     """Which spans there are, and where each begins and ends."""
@@ -127,7 +132,7 @@ class Transcript:
             words = f"{message.cause.error}: {message.cause.reason}"
             yield self._event(event, "error", span, error=failure(words))
         elif isinstance(message, HearingChanged):
-            yield self._info(event, span, {"agent": message.agent, "hears from now on": list(message.hears)})
+            yield self._info(event, span, f"{message.agent} hears {', '.join(message.hears) or 'nobody'} from now on")
         elif event.sequence in self._turns:
             yield from self._turn(event, self._turns[event.sequence], span)
         elif not isinstance(message, (Command, ItemOpened)):
@@ -140,8 +145,7 @@ class Transcript:
         own = vote(turn)
         if own is not None:
             yield self._event(event, "score", span, score=own[1], scorer=own[0], intermediate=True)
-        facts = {"said": did(turn.message), "heard by": turn.heard_by, "event": turn.sequence}
-        yield self._info(event, span, facts)
+        yield self._info(event, span, spoken(turn))
 
     def _call(self, event: Event, called: ModelCalled, span: str) -> Json:
         metadata: dict[str, Any] = {"agent": event.sender, "event": event.sequence, "source": called.source}
@@ -180,8 +184,8 @@ class Transcript:
     def _end(self, event: Event, name: str) -> Json:
         return self._event(event, "span_end", name, name, id=name)
 
-    def _info(self, event: Event, span: str, data: Any) -> Json:  # noqa: ANN401 - a text or a document
-        return self._event(event, "info", span, source=event.sender, data=data)
+    def _info(self, event: Event, span: str, told: str) -> Json:
+        return self._event(event, "info", span, source=event.sender, data=told, metadata={"event": event.sequence})
 
     def _event(self, event: Event, sort: str, span: str, more: str = "", **facts: Any) -> Json:  # noqa: ANN401 - of any sort
         identity = ".".join(filter(None, (self._run, str(event.sequence), sort, more)))

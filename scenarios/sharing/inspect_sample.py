@@ -10,8 +10,8 @@ from ...protocols.items import Item
 from ...protocols.lifecycle import ItemFailed, ItemFinished, ModelCalled
 from ...runtime.log import LogReader
 from ..traces.talk import Talk, folded
-from ..traces.transcript import did, words
-from .inspect_events import Pool, Transcript
+from ..traces.transcript import words
+from .inspect_events import Pool, Transcript, spoken
 from .inspect_scores import scores, target
 from .inspect_terms import Json, add_usage, failure, iso, usage
 from .members import Cast, member
@@ -119,18 +119,16 @@ def _metadata(item: Item, talk: Talk) -> dict[str, Any]:
 
 
 def _messages(talk: Talk, cast: Cast) -> list[Json]:
-    """Return what was said, by whom and to whom; the words of an agent stand apart from who it is."""
+    """Return what was said, by whom and to whom."""
     found: list[Json] = []
     for turn in talk.turns:
         if not turn.said:
             continue
-        to = f", heard by {', '.join(turn.heard_by)}" if turn.heard_by else ", heard by nobody"
-        head = f"{turn.speaker} {did(turn.message)}{to}"
-        content = [{"type": "text", "text": text} for text in (head, words(turn.message)) if text]
         known = member(cast, turn.speaker)
-        facts: Json = {"agent": turn.speaker, "role": known.role, "kind": turn.message.kind, "step": turn.step}
-        facts |= {"round": turn.round, "heard_by": turn.heard_by}
-        message: Json = {"id": f"event-{turn.sequence}", "role": "assistant", "content": content, "metadata": facts}
+        text = "\n\n".join(filter(None, (f"{spoken(turn)}:", words(turn.message))))
+        facts: Json = {"agent": turn.speaker, "kind": turn.message.kind, "round": turn.round}
+        facts |= {"heard_by": turn.heard_by, "event": turn.sequence}
+        message: Json = {"id": f"event-{turn.sequence}", "role": "assistant", "content": text, "metadata": facts}
         found.append({**message, "model": known.model} if known.model else message)
     return found
 
