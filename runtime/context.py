@@ -13,7 +13,7 @@ from ..protocols.ports import Clock, ModelClient
 from .mailbox import Letter
 from .recording.standing import error_of, failure_of
 from .telling import tell_call
-from .tracing import enter, leave
+from .tracing import enter, scope
 
 if TYPE_CHECKING:
     from .conversation import Cell, Conversation
@@ -79,35 +79,31 @@ class AgentContext:
                 known = _recalled(recalled)
                 conversation.spent.add(known)
                 return known
-        number = self._begun()
-        token = enter(conversation.scope.within(agent=self._cell.address.agent, call=number))
-        try:
-            return await self._asked(call, number)
-        finally:
-            leave(token)
-
-    async def _asked(self, call: ModelCall, number: CallId) -> Completion:
-        """Ask a model; what comes of it is taken down under the call's name."""
-        system = self._conversation.system
+        number, system = self._begun(), conversation.system
         system.asking[id(call)] = (self._cell.address, call, number)
+        where = conversation.scope.within(agent=self._cell.address.agent, call=number)
+        around = scope()
+        enter(where)
         try:
             completion = await system.models.complete(call)
         except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
             called = _unanswered(call, error, self._round)
             put_off = not called.attempts and isinstance(error, RunStopping | asyncio.CancelledError)
-            if not put_off and not self._conversation.log.closed:
-                tell_call(called, self._log(called, call))
+            if not put_off and not conversation.log.closed:
+                tell_call(where, called, self._log(called, call))
             else:
-                self._conversation.calls[self._letter.sequence or 0] -= 1  # it will be begun again
+                conversation.calls[self._letter.sequence or 0] -= 1  # it will be begun again
             raise
         finally:
+            enter(around)
             system.asking.pop(id(call), None)
-        self._conversation.answered = True
-        self._conversation.spent.add(completion)
+        conversation.answered = True
+        conversation.spent.add(completion)
         called = _answered(call, completion, self._round)
         sequence = self._log(called, call)
-        await self._conversation.log.durable(sequence)
-        tell_call(called, sequence)
+        await conversation.log.durable(sequence)
+        if where.shows_all:
+            tell_call(where, called, sequence)
         return completion
 
     def _begun(self) -> CallId:
@@ -123,9 +119,7 @@ class AgentContext:
         """Take down a call that another recording has answered."""
         number = self._begun()
         sequence = self._append(called)
-        token = enter(self._conversation.scope.within(agent=self._cell.address.agent, call=number))
-        tell_call(called, sequence)
-        leave(token)
+        tell_call(self._conversation.scope.within(agent=self._cell.address.agent, call=number), called, sequence)
 
     @property
     def _round(self) -> int | None:

@@ -4,7 +4,7 @@ from ..protocols.identity import CONDUCTOR
 from ..protocols.lifecycle import AgentFailed, AgentRecused, LetterUndelivered, ModelCalled
 from ..protocols.messages import Command, Message
 from .recording.standing import failure_of
-from .tracing import Scope, scope
+from .tracing import Scope
 
 TOLD = ("round", "step", "version", "verdict", "score", "score_a", "score_b", "attempt", "then", "letter")
 """What lines tell of a message, where it has it: nothing that a model has said."""
@@ -30,11 +30,8 @@ def tell_message(
     tell(message.kind, **({"agent": agent} if agent is not None else {}), sequence=sequence, **facts)
 
 
-def tell_call(called: ModelCalled, sequence: int) -> None:
+def tell_call(where: Scope, called: ModelCalled, sequence: int) -> None:
     """Tell what came of a call, and what it took."""
-    where = scope()
-    if not where.shows_all:
-        return
     facts = {
         "sequence": sequence,
         "model": called.model,

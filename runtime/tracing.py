@@ -9,9 +9,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 import structlog
 
@@ -81,22 +81,16 @@ Log = structlog.typing.FilteringBoundLogger
 class Scope:
     """What events belong to: ids, from the run inwards; never changed once it is made."""
 
-    __slots__ = ("ids", "least")
+    __slots__ = ("ids", "least", "shows_all", "shows_items")
 
     def __init__(self, least: int, ids: dict[str, str]) -> None:
         self.least = least
         """The least level that anybody listens to, as far as is known."""
         self.ids = ids
-
-    @property
-    def shows_items(self) -> bool:
+        self.shows_items = least <= logging.INFO
         """Whether anybody listens to more than warnings."""
-        return self.least <= logging.INFO
-
-    @property
-    def shows_all(self) -> bool:
+        self.shows_all = least <= logging.DEBUG
         """Whether anybody listens to every message and call: else their facts need not be gathered."""
-        return self.least <= logging.DEBUG
 
     def within(self, **ids: str) -> "Scope":
         """Return a scope inside this one."""
@@ -104,12 +98,12 @@ class Scope:
 
     def debug(self, event: str, /, **facts: object) -> None:
         """Tell of a message or a call."""
-        if self.least <= logging.DEBUG:
+        if self.shows_all:
             logger().debug(event, **_plainly(None, "", {**self.ids, **facts}))
 
     def info(self, event: str, /, **facts: object) -> None:
         """Tell of an item, or of something as rare."""
-        if self.least <= logging.INFO:
+        if self.shows_items:
             logger().info(event, **_plainly(None, "", {**self.ids, **facts}))
 
     def warning(self, event: str, /, **facts: object) -> None:
@@ -121,9 +115,10 @@ _NOWHERE = Scope(logging.NOTSET, {})
 _SCOPE: ContextVar[Scope] = ContextVar("_SCOPE", default=_NOWHERE)
 
 
-def scope() -> Scope:
-    """Return where this task is; outside of any run that is nowhere, and the logger itself decides what it shows."""
-    return _SCOPE.get()
+scope: Callable[[], Scope] = _SCOPE.get
+"""Returns where this task is; outside of any run that is nowhere, and the logger itself decides what it shows."""
+enter: Callable[[Scope], object] = _SCOPE.set
+"""Be in a scope from now on, in this task and those it starts; whoever enters one goes back in the end."""
 
 
 def outermost() -> Scope:
@@ -135,24 +130,15 @@ def outermost() -> Scope:
         return _NOWHERE
 
 
-def enter(inner: Scope) -> Token[Scope]:
-    """Be in a scope from now on, in this task and those it starts; `leave` ends it."""
-    return _SCOPE.set(inner)
-
-
-def leave(token: Token[Scope]) -> None:
-    """Be again where one was before `enter`."""
-    _SCOPE.reset(token)
-
-
 @contextmanager
 def unheard() -> Generator[None, None, None]:
     """Tell of nothing but warnings while the block lasts: what happens in it is only tried out."""
-    token = _SCOPE.set(Scope(logging.WARNING, _SCOPE.get().ids))
+    around = _SCOPE.get()
+    _SCOPE.set(Scope(logging.WARNING, around.ids))
     try:
         yield
     finally:
-        _SCOPE.reset(token)
+        _SCOPE.set(around)
 
 
 @contextmanager
@@ -160,11 +146,11 @@ def within(**ids: str) -> Generator[Scope, None, None]:
     """Be inside the present scope, with more ids, while the block lasts."""
     around = _SCOPE.get()
     inner = (outermost() if around is _NOWHERE else around).within(**ids)
-    token = _SCOPE.set(inner)
+    _SCOPE.set(inner)
     try:
         yield inner
     finally:
-        _SCOPE.reset(token)
+        _SCOPE.set(around)
 
 
 def logger() -> Log:

@@ -20,7 +20,7 @@ from ..protocols.lifecycle import (
 )
 from ..runtime.recording import Cassette, Fit, Recall, Recollection, RecordedRun, Sifted, Tape
 from ..runtime.system import ActorSystem
-from ..runtime.tracing import scope, within
+from ..runtime.tracing import enter, scope
 from .conductor import Conductor
 from .directory import Left
 from .steps import Playable, Swept
@@ -119,13 +119,11 @@ class Stage:
             LogError: nothing can be recorded any more.
             CassetteMiss: the cassette has no answer.
         """
-        with within(item=due.item.id):
-            return await self._play(due)
-
-    async def _play(self, due: Due) -> tuple[End, ConversationId]:
         while True:
-            begun = self._begin(due)
+            around = scope()
+            enter(around.within(item=due.item.id))
             try:
+                begun = self._begin(due)
                 end, whole = await self._walk(due, begun)
             except (CassetteMiss, RunStopping, LogError):
                 raise
@@ -134,6 +132,8 @@ class Stage:
                 left = replace(due.left, anew=True, conversation=due.conversation)
                 due = replace(due, left=left, recorded=self._recorded(due.item))
                 continue
+            finally:
+                enter(around)
             log, conversation = self._system.log, due.conversation
             if begun.tape is not None:
                 begun.tape.rest(partial(self._append, conversation, begun.opened), whole=whole)
