@@ -182,6 +182,7 @@ class LogReader:
         digest = "text_digest" if self._version >= schema.APART else "NULL"
         row = self._row(f"SELECT {COLUMNS}, {digest} FROM events WHERE sequence = ?", sequence)  # noqa: S608 - constants
         return blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() if row else None
+
     def entries(
         self,
         after: int = 0,
