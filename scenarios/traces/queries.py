@@ -42,7 +42,11 @@ def condition_of(wanted: Wanted) -> Condition:
         parts.append(part)
         values.extend(more)
 
-    for column, names in (("state", wanted.states), ("verdict", wanted.verdicts)):
+    for column, names in (
+        ("state", wanted.states),
+        ("verdict", wanted.verdicts),
+        ("conversation", wanted.conversations),
+    ):
         if names:
             add(f"{column} IN ({', '.join('?' * len(names))})", *names)
     for column, value in (("failure", wanted.failure), ("correct", wanted.correct), ("variant", wanted.variant)):
