@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...protocols.identity import ConversationId
-from ...protocols.judging import Verdict
+from ...protocols.judging import Order, Verdict
 
 State = Literal["done", "failed", "open"]
 SORTS = (
@@ -52,11 +52,12 @@ class Listed:
 
     conversation: ConversationId
     number: int
-    """The item's place in the data set, from 0."""
+    """The item's place in the data set, from 0; -1 where the log has lost the beginning."""
     item: str
     variant: str
     """Of a sweep; else empty."""
     state: State
+    """By the outcome that counts: a failure that is being retried counts until there is another outcome."""
     verdict: Verdict | None
     score_a: float | None
     score_b: float | None
@@ -73,14 +74,15 @@ class Listed:
     rounds: int
     agents: int
     votes: int
-    """Last votes of voters."""
+    """Last votes of voters, on each two drafts, too."""
     unread: int
     """Of these, unread."""
     disagreement: float | None
-    """Of the last votes of several; none where there are not several."""
+    """Of the last votes of several on the item's candidates that could be read; none where there are not several."""
     moved: int
     """Votes that are not what the same voter's vote before was: changes of mind."""
     calls: int
+    """In this conversation; an item that was begun anew has the sum of all of its conversations in the results."""
     attempts: int
     tokens: int
     cost_usd: float | None
@@ -89,6 +91,49 @@ class Listed:
     """In seconds since the epoch."""
     seconds: float
     """From its beginning to its end, or to its last event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """A ballot, without its words."""
+
+    order: Order
+    """Which candidate was shown first."""
+    verdict: Verdict
+    score_a: float | None = None
+    score_b: float | None = None
+    confidence: float | None = None
+    requests: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """The last vote of a voter in a conversation, on the item's candidates or on two drafts."""
+
+    sequence: int
+    conversation: ConversationId
+    number: int
+    item: str
+    variant: str
+    state: State
+    """Of the conversation."""
+    voter: str
+    first: str | None
+    """The draft that is `a`; none of a vote on the item's candidates."""
+    second: str | None
+    verdict: Verdict
+    score_a: float | None
+    score_b: float | None
+    scale: int | None
+    """The best score possible; none where no scores were asked for."""
+    confidence: float | None
+    ballots: tuple[Cast, ...]
+    changes: int
+    """How often the voter has changed its mind before."""
+    decision: Verdict | None
+    """Of the conversation."""
+    human: Verdict | None
+    """What most people said of the item's candidates; a split is a tie."""
 
 
 @dataclass(frozen=True, slots=True)
