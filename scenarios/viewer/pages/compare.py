@@ -8,8 +8,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ....protocols.errors import DeclarationError, UnknownName
+from ....protocols.identity import CONDUCTOR, ConversationId
 from ....protocols.judging import Verdict
-from ...comparison import ItemLine, Survey
+from ....protocols.lifecycle import ItemFinished
+from ...compared import ROWS, cells
+from ...comparison import Comparison, ItemLine, Survey
+from ...remarks import remark
 from ...traces.aligned import Part, aligned, shown, worded
 from ...traces.index import Index
 from ...traces.talk import Talk, Turn, fold
@@ -21,7 +25,12 @@ from ..runs import RUNS, Runs, Viewed, number_in
 A_PAGE = 50
 """Items shown at once."""
 VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
-SHOWS = {"": "all that differ", "verdict": "another verdict", "state": "done in one alone", "said": "said otherwise only"}
+SHOWS = {
+    "": "all that differ",
+    "verdict": "another verdict",
+    "state": "done in one alone",
+    "said": "said otherwise only",
+}
 """Which items are shown, by the word in the address."""
 
 
@@ -34,6 +43,22 @@ class Line:
     """Step and round, where it has them."""
     same: bool
     sides: tuple["Said | None", "Said | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a conversation came to, and what it took."""
+
+    conversation: ConversationId
+    state: str
+    verdict: Verdict | None
+    scores: str
+    words: str
+    calls: int
+    tokens: int
+    cost_usd: float | None
+    seconds: float
+    """From its beginning to its last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,8 @@ async def compare(request: web.Request) -> web.Response:
             raise DeclarationError(f"neither run has an item {item!r}")
         facts = {"run": one, "one": one, "other": other, "at": at, "item": item, "talks": talks}
         lines = await one.ask(_lines, *talks) if talks[0] and talks[1] else ()
-        return page("compared_item.html", **facts, lines=lines, asked=_asked(talks))
+        outcomes = [_outcome(talk) if talk is not None else None for talk in talks]
+        return page("compared_item.html", **facts, lines=lines, outcomes=outcomes, asked=_asked(talks))
     made = await request.app[COMPARISONS].of(one, other)
     facts = {"run": one, "runs": list(runs), "one": one, "other": other, "at": at, "made": made}
     if made is None or made.survey is None:
@@ -70,7 +96,8 @@ async def compare(request: web.Request) -> web.Response:
     return page(
         "compare.html",
         **facts,
-        survey=made.survey,
+        last=tuple([await run.ask(lambda index: index.log.last()) for run in (one, other)]),
+        sums=_sums(made.survey.comparison),
         matrix=_matrix(made.survey, at),
         lines=lines[offset : offset + A_PAGE],
         total=len(lines),
@@ -114,6 +141,29 @@ def _fits(line: ItemLine, show: str, first: str, second: str) -> bool:
     restated = line.states[0] != line.states[1]
     sorts = {"": True, "verdict": moved and not restated, "state": restated, "said": not moved and not restated}
     return sorts[show] and (not first or line.verdicts[0] == first) and (not second or line.verdicts[1] == second)
+
+
+def _sums(found: Comparison) -> list[tuple[str, str, str]]:
+    """Return what both runs came to: a name, and the words of each; what neither has is left out."""
+    rows = zip(ROWS, cells(found.first), cells(found.second), strict=True)
+    return [(name, left or "-", right or "-") for name, left, right in rows if left or right]
+
+
+def _outcome(talk: Talk) -> Outcome:
+    end, effort = talk.outcome, talk.effort
+    finished = end if isinstance(end, ItemFinished) else None
+    scored = finished is not None and finished.score_a is not None and finished.score_b is not None
+    return Outcome(
+        conversation=talk.conversation,
+        state=talk.state,
+        verdict=finished.verdict if finished else None,
+        scores=f"{finished.score_a:g} : {finished.score_b:g}" if finished and scored else "",
+        words=remark(CONDUCTOR, end) if end is not None else "",
+        calls=effort.calls,
+        tokens=effort.usage.input_tokens + effort.usage.output_tokens,
+        cost_usd=effort.cost_usd,
+        seconds=talk.last_s - talk.began_s,
+    )
 
 
 def _matrix(survey: Survey, at: "partial[str]") -> Matrix | None:
