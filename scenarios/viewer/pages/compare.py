@@ -28,8 +28,8 @@ VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
 SHOWS = {
     "": "all that differ",
     "verdict": "another verdict",
-    "state": "done in one alone",
-    "said": "said otherwise only",
+    "state": "another state",
+    "said": "only what was said",
 }
 """Which items are shown, by the word in the address."""
 
