@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 Parameters = ParamSpec("Parameters")
 
 
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+
+
 class Durability(StrEnum):
     """What a committed event outlives."""
 
@@ -82,11 +90,28 @@ class PlayOptions:
     ] = Durability.PROCESS
     as_json: AsJson = False
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")] = False
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Log every item; -vv every message and call, too."
+        ),
+    ] = 0
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="The least that is logged, whatever else is said.", show_default=False)
+    ] = None
 
     def at(self, base_url: str | None) -> "PlayOptions":
         """Return the options with the address that a run was played at, where none was given."""
         return replace(self, base_url=self.base_url or base_url)
+
+    def level(self) -> int:
+        """Return the least level that is logged: items are with `-v` and in JSON lines, messages and calls by `-vv`."""
+        import logging
+
+        if self.log_level is not None:
+            return logging.getLevelNamesMapping()[self.log_level.value.upper()]
+        told = max(self.verbose, 1 if self.log_json else 0)
+        return logging.DEBUG if told > 1 else logging.INFO if told else logging.WARNING
 
     def settings(self, plan: "Playable", **more: Any) -> "Settings":  # noqa: ANN401 - fields of Settings
         """Return the settings of a run; raises DeclarationError where an option is wrong."""
@@ -121,13 +146,10 @@ def plays(command: Callable[Concatenate[PlayOptions, Parameters], None]) -> Call
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
-        import logging
-
         from ..runtime import tracing
 
         options = PlayOptions(**{parameter.name: given.pop(parameter.name) for parameter in shared})
-        level = logging.INFO if options.verbose or options.log_json else logging.WARNING
-        tracing.configure(json=options.log_json, level=level)
+        tracing.configure(json=options.log_json, level=options.level())
         cast("Callable[..., None]", command)(options, **given)
 
     vars(wrapped)["__signature__"] = inspect.Signature(

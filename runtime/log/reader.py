@@ -28,6 +28,8 @@ TEXT = "(SELECT text FROM texts WHERE digest = text_digest)"
 Row = tuple[int, str, int | None, str, str, str, str, float, str | None, str | None]
 Body = tuple[int, str, str, str, str, str | None]
 """Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
+Committed = tuple[int, str, int | None, str, str, str, float, str | None, str | None]
+"""Sequence, conversation, cause, sender, kind, body, time; digest and words of its text, where that lies apart."""
 Entry = tuple[int, str, int | None, str, str, str, str, float]
 """Sequence, conversation, cause, sender, recipients with commas, kind, body and time of an event."""
 
@@ -152,6 +154,34 @@ class LogReader:
                 yield row[:6]
             else:
                 yield *row[:4], self._whole(row[4], row[5], row[6], row[0]), None
+
+    def since(self, sequence: int, most: int, without_text: tuple[str, ...] = ()) -> Iterator[Committed]:
+        """Return the events after one, in order of sequence, at most so many, for tables that grow with the log.
+
+        Args:
+            sequence: The one.
+            most: How many at the most.
+            without_text: Kinds whose long texts are left where they lie.
+        """
+        text, digest, values = "NULL", "NULL", list[str]()
+        if self._version >= schema.APART:
+            unwanted = ", ".join("?" * len(without_text))
+            text, digest = f"CASE WHEN kind NOT IN ({unwanted}) THEN {TEXT} END", "text_digest"
+            values += without_text
+        query = (
+            f"SELECT sequence, conversation, cause, sender, kind, body, time_s, {digest}, {text} FROM events "  # noqa: S608 - placeholders only
+            "WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        )
+        for row in self._rows(query, *values, sequence, most):
+            if row[7] is not None and row[4] not in without_text and (row[8] is None or not is_own(row[7], row[8])):
+                self._whole(row[5], row[7], row[8], row[0])
+            yield row
+
+    def digest_at(self, sequence: int) -> str | None:
+        """Return what stands for an event and all that is in it; none where it is not there."""
+        digest = "text_digest" if self._version >= schema.APART else "NULL"
+        row = self._row(f"SELECT {COLUMNS}, {digest} FROM events WHERE sequence = ?", sequence)  # noqa: S608 - constants
+        return blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() if row else None
 
     def entries(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, plugged, print_json
+from .sharing import check_form, share
 
 if TYPE_CHECKING:
     from ..preferences.exported import Exported, Format, Options
@@ -45,9 +46,9 @@ class Data(StrEnum):
 def export(
     run: Run,
     to: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="DIR",
+            metavar="DIR|FILE",
             help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
             show_default=False,
         ),
@@ -61,6 +62,10 @@ def export(
             "DIR already.",
             show_default=False,
         ),
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(help="Of what is no data set: only this item, one or several.", show_default=False),
     ] = None,
     files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
@@ -130,8 +135,9 @@ def export(
     ] = False,
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Write what a run has come to: preference data sets that a trainer takes, or votes as ratings."""
+    """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
     given = {
+        "item": item or None,
         "files": files,
         "data": data,
         "implicit": implicit or None,
@@ -151,19 +157,25 @@ def export(
         "public": public or None,
     }
     from ..preferences.exporters import EXPORTERS
+    from ..sharing.formats import FORMS
 
     names = [name for name, value in given.items() if value is not None]
+    form = next((name for name in formats or () if name in FORMS), None)
+    if form is not None:
+        check_form(form, formats or (), names)
+        share(form, run, log_of(run), to, given, as_json=as_json)
+        return
     _check(formats or (), names)
-    log = log_of(run)
+    log, place = log_of(run), Path(to)
     if RATINGS in (formats or ()):
-        _ratings(run, log, to, as_json=as_json)
+        _ratings(run, log, place, as_json=as_json)
     elif formats and formats[0] in EXPORTERS:
-        _plugged(formats[0], log, to, given, as_json=as_json)
+        _plugged(formats[0], log, place, given, as_json=as_json)
     elif formats:
         wanted = _wanted(given, cast("Sequence[Format]", formats))
-        _preferences(run, to, wanted, push, public=public, as_json=as_json)
+        _preferences(run, place, wanted, push, public=public, as_json=as_json)
     else:
-        _push_only(run, to, push or "", public=public, as_json=as_json)
+        _push_only(run, place, push or "", public=public, as_json=as_json)
 
 
 def _check(formats: Sequence[str], given: Iterable[str]) -> None:
@@ -171,16 +183,17 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
     from ...protocols.errors import DeclarationError, UnknownName
     from ..preferences.exported import FORMATS
     from ..preferences.exporters import EXPORTERS
+    from ..sharing.formats import FORMS
 
     named = set(given)
     if "public" in named and "push" not in named:
         raise DeclarationError("--public is said of --push ORGANISATION/NAME: nothing would be pushed")
     if not formats and ("push" not in named or named - {"push", "public"}):
-        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS))}")
+        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS, *FORMS))}")
 
     for name in formats:
-        if name not in (*FORMATS, RATINGS, *EXPORTERS):
-            raise UnknownName("format", name, (*FORMATS, RATINGS, *EXPORTERS))
+        if name not in (*FORMATS, RATINGS, *FORMS, *EXPORTERS):
+            raise UnknownName("format", name, (*FORMATS, RATINGS, *FORMS, *EXPORTERS))
     meaningless = [f"--{name}" for name in given]
     own = next((name for name in formats if name in EXPORTERS), None)
     if own is not None:
@@ -231,6 +244,8 @@ def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":
     from ...protocols.errors import DeclarationError
     from ..preferences.exporting import Wanted
 
+    if given["item"]:
+        raise DeclarationError("--item means nothing for a data set, which is of the whole run")
     licence: str | None = given["license"]
     if licence is not None and not LICENSE.fullmatch(licence):
         raise DeclarationError(f"--license {licence}: write it as the hub names it, as in cc-by-4.0")

@@ -196,8 +196,8 @@ class Rehearsal:
         """Return the conversation as `fellowship trace` shows it, in 100 columns."""
         from rich.console import Console  # noqa: PLC0415 - for those who look
 
-        from ..trace import fold  # noqa: PLC0415 - as above
-        from ..transcript import transcript  # noqa: PLC0415 - as above
+        from ..traces.talk import fold  # noqa: PLC0415 - as above
+        from ..traces.transcript import transcript  # noqa: PLC0415 - as above
 
         reader = cast("LogReader", self.log)  # of which it takes the events only
         console = Console(width=WIDTH, color_system=None, force_terminal=False)

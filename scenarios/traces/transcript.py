@@ -7,19 +7,19 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ..protocols.comparing import DraftsCompared, DraftScored
-from ..protocols.generation import DraftWritten
-from ..protocols.judging import Ballot, Judging
-from ..protocols.jury import VoteCast
-from ..protocols.lifecycle import DecisionMade, ItemFinished
-from ..protocols.messages import Message
-from ..protocols.models import EMBEDDED
-from ..protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
-from ..protocols.review import FeedbackGiven
-from ..runtime.tracing import plain
-from .remarks import on_a_line, remark, rightness, scores
-from .terminal import TOO_SMALL
-from .trace import SPOKEN, Talk, Turn
+from ...protocols.comparing import DraftsCompared, DraftScored
+from ...protocols.generation import DraftWritten
+from ...protocols.judging import Ballot, Judging
+from ...protocols.jury import VoteCast
+from ...protocols.lifecycle import DecisionMade, ItemFinished
+from ...protocols.messages import Message
+from ...protocols.models import EMBEDDED
+from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
+from ...protocols.review import FeedbackGiven
+from ...runtime.tracing import plain
+from ..remarks import on_a_line, remark, rightness, scores
+from ..terminal import TOO_SMALL
+from .talk import SPOKEN, Talk, Turn
 
 
 def transcript(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableType:
@@ -70,12 +70,12 @@ def _turn(turn: Turn, outcome: ItemFinished | None) -> RenderableType:
     message = turn.message
     number = Text(f"\n{turn.sequence:>5} ", style="dim")
     if not isinstance(message, SPOKEN):
-        words = remark(turn.speaker, message)
+        said = remark(turn.speaker, message)
         if isinstance(message, DecisionMade) and message.answer is not None and outcome is not None:
-            words += rightness(outcome.correct) if message.answer == outcome.answer else ""
-        return number.append(plain(words), style="bold not dim")
+            said += rightness(outcome.correct) if message.answer == outcome.answer else ""
+        return number.append(plain(said), style="bold not dim")
     head = number.append(plain(turn.speaker), style="bold green not dim")
-    head.append(f" {_did(message)}", style="not bold")
+    head.append(f" {did(message)}", style="not bold")
     if turn.heard_by:
         head.append(f" → {', '.join(turn.heard_by)}", style="not bold")
     effort = turn.effort
@@ -85,10 +85,11 @@ def _turn(turn: Turn, outcome: ItemFinished | None) -> RenderableType:
         f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s",
         style="dim not bold",
     )
-    return Group(head, Padding(Text(plain(_words(message))), (0, 0, 0, 6)))
+    return Group(head, Padding(Text(plain(words(message))), (0, 0, 0, 6)))
 
 
-def _did(message: Message) -> str:  # noqa: PLR0911 - one for each sort
+def did(message: Message) -> str:  # noqa: PLR0911 - one for each sort
+    """Return what an agent did by saying something, as in `votes a, a 7 : b 5 (combined of 10, shown ab)`."""
     match message:
         case SummaryWritten() | ApprovalGiven() | CriteriaProposed() | QuestionAsked():
             return _moderated(message)
@@ -140,7 +141,8 @@ def _how(judging: Judging, vote: VoteCast | DraftsCompared) -> str:
     return f" ({judging.strategy}{scale}, shown {orders})"
 
 
-def _words(message: Message) -> str:
+def words(message: Message) -> str:
+    """Return an agent's own words; of a ballot or a score, its reasons."""
     if isinstance(message, (DraftScored, ApprovalGiven)):
         return message.reason
     if isinstance(message, DraftWritten):

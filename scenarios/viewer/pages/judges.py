@@ -1,0 +1,5 @@
+"""To be made."""
+
+from aiohttp import web
+
+ROUTES: tuple[web.RouteDef, ...] = ()

@@ -1,0 +1,134 @@
+"""The runs that are looked at, each with its index, kept up with the log."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+from aiohttp import web
+
+from ...protocols.errors import DeclarationError, UnknownName
+from ..traces.index import Index
+
+Parameters = ParamSpec("Parameters")
+ReturnT = TypeVar("ReturnT")
+SLICE = 5_000
+"""Events taken in at once; between slices, pages are answered."""
+LOOKS_EVERY_S = 0.5
+"""How often the log is asked whether there is more."""
+
+
+class Viewed:
+    """One run that is looked at."""
+
+    def __init__(self, name: str, index: Index) -> None:
+        self.name = name
+        """What it is called in addresses: the directory's name."""
+        self.index = index
+        self.ready = anyio.Event()
+        """Set once all is taken in that was there at the start."""
+        self.trouble: str | None = None
+        """Why it cannot be kept up with, where it cannot."""
+        self._changed = anyio.Event()
+        self._turn = anyio.Lock()
+
+    async def ask(
+        self,
+        function: Callable[Concatenate[Index, Parameters], ReturnT],
+        *args: Parameters.args,
+        **more: Parameters.kwargs,
+    ) -> ReturnT:
+        """Call a function with the index in a thread, one at a time."""
+        async with self._turn:
+            return await anyio.to_thread.run_sync(lambda: function(self.index, *args, **more))
+
+    async def changed(self) -> None:
+        """Wait until more was taken in."""
+        await self._changed.wait()
+
+    async def keep_up(self) -> None:
+        """Take in what is written to the log, until cancelled."""
+        while True:
+            taken = await self.ask(Index.refresh, SLICE)
+            if taken:
+                self._changed.set()
+                self._changed = anyio.Event()
+            if taken < SLICE:
+                self.ready.set()
+                await anyio.sleep(LOOKS_EVERY_S)
+
+
+class Runs:
+    """The runs by name."""
+
+    def __init__(self, paths: Sequence[Path], folder: Path | None = None) -> None:
+        """Open runs.
+
+        Args:
+            paths: Their directories.
+            folder: Where their indexes lie; none: the user's cache.
+
+        Raises:
+            LogError: one of them has no log that can be read.
+        """
+        self._runs: dict[str, Viewed] = {}
+        try:
+            for path in dict.fromkeys(path.resolve() for path in paths):
+                name = self._name(path)
+                self._runs[name] = Viewed(name, Index(path, folder))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Viewed]:
+        return iter(self._runs.values())
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __getitem__(self, name: str) -> Viewed:
+        """Return a run; raises UnknownName where there is none of that name."""
+        if name not in self._runs:
+            raise UnknownName("run", name, self._runs)
+        return self._runs[name]
+
+    def close(self) -> None:
+        """Close all."""
+        for viewed in self._runs.values():
+            viewed.index.close()
+
+    def _name(self, path: Path) -> str:
+        """Return a name that no other run has: the directory's, with a number where that is taken."""
+        name, number = path.name or "run", 1
+        while name in self._runs:
+            number += 1
+            name = f"{path.name}-{number}"
+        return name
+
+
+RUNS = web.AppKey("RUNS", Runs)
+
+
+def viewed(request: web.Request) -> Viewed:
+    """Return the run that a request is about; raises UnknownName."""
+    return request.app[RUNS][request.match_info["run"]]
+
+
+def number_in(request: web.Request, name: str, default: int, *, least: int = 0, most: int = 2**62) -> int:
+    """Return a whole number out of the address; raises DeclarationError where it is none, or not between the bounds."""
+    text = request.query.get(name)
+    if text is None or not text:
+        return default
+    if not text.isascii() or not text.isdecimal() or len(text) > 19 or not least <= int(text) <= most:
+        raise DeclarationError(f"{name}={text!r:.40} is no whole number from {least} to {most}")
+    return int(text)
