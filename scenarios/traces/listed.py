@@ -135,7 +135,7 @@ def _joined(cells: Sequence[Text], widths: Sequence[int]) -> Text:
         if not width:
             continue
         blanks = width - cell.cell_len
-        right = 3 <= number < len(cells) - 1  # noqa: PLR2004 - item, state, outcome
+        right = 3 <= number < len(cells) - 1
         line.append(" " * (GAP if line.plain else 0))
         line.append(" " * (blanks if right else 0)).append_text(cell).append(" " * (0 if right else blanks))
     line.rstrip()
