@@ -1,6 +1,7 @@
 """The envelope in which everything lies in the log."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_args
@@ -151,5 +152,11 @@ def _adapter() -> TypeAdapter[Message]:
 @cache
 def known_kinds() -> frozenset[str]:
     """Return the kinds of all messages the package itself writes."""
+    return frozenset(known_classes())
+
+
+@cache
+def known_classes() -> Mapping[str, type[Message]]:
+    """Return the class of each kind of message the package itself writes."""
     members: tuple[type[Message], ...] = get_args(get_args(LoggedMessage)[0])
-    return frozenset(str(member.model_fields["kind"].default) for member in members)
+    return {str(member.model_fields["kind"].default): member for member in members}

@@ -7,6 +7,7 @@ from typing import NewType
 RunId = NewType("RunId", str)
 ItemId = NewType("ItemId", str)
 ConversationId = NewType("ConversationId", str)
+CallId = NewType("CallId", str)
 
 WHOLE_RUN = ConversationId("")
 """Where events belong that are no conversation's own."""
@@ -36,6 +37,19 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.agent}@{self.conversation}"
+
+
+def call_id(cause: int, number: int) -> CallId:
+    """Return the name of a model call, unique in its run: `17.2` is the second that event 17 led to.
+
+    The log finds it again: it is the `number`-th `model_called` with that cause. An agent of a plugin's that has
+    several calls under way for one letter has them numbered as they were begun, and logged as they ended.
+
+    Args:
+        cause: Sequence of the event that led to it, as a rule a command.
+        number: Which of the calls that this event led to it is, from 1, those of earlier starts and tries included.
+    """
+    return CallId(f"{cause}.{number}")
 
 
 def places(agent: str) -> Iterator[str]:

@@ -5,13 +5,15 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 from ..protocols.errors import ModelError, RunStopping
-from ..protocols.identity import Address, ConversationId
+from ..protocols.identity import Address, CallId, ConversationId, call_id
 from ..protocols.lifecycle import Failure, ModelCalled
 from ..protocols.messages import Command, Fact, Message
 from ..protocols.models import Attempt, Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from .mailbox import Letter
 from .recording.standing import error_of, failure_of
+from .telling import tell_call
+from .tracing import enter, scope
 
 if TYPE_CHECKING:
     from .conversation import Cell, Conversation
@@ -68,28 +70,56 @@ class AgentContext:
 
     async def complete(self, call: ModelCall) -> Completion:
         """Ask a model; the reply is durable in the log before this returns, a failure is taken down."""
-        recall, system = self._conversation.recall, self._conversation.system
-        if recall is not None:
-            recalled = recall.answer(self._cell.address.agent, self._letter.sequence, self._round, call, self._append)
+        conversation = self._conversation
+        if conversation.recall is not None:
+            recalled = conversation.recall.answer(
+                self._cell.address.agent, self._letter.sequence, self._round, call, self._again
+            )
             if recalled is not None:
                 known = _recalled(recalled)
-                self._conversation.spent.add(known)
+                conversation.spent.add(known)
                 return known
-        system.asking[id(call)] = (self._cell.address, call)
+        number, system = self._begun(), conversation.system
+        system.asking[id(call)] = (self._cell.address, call, number)
+        where = conversation.scope.within(agent=self._cell.address.agent, call=number)
+        around = scope()
+        enter(where)
         try:
             completion = await system.models.complete(call)
         except BaseException as error:  # also when it is broken off: what was sent may have to be paid for
             called = _unanswered(call, error, self._round)
             put_off = not called.attempts and isinstance(error, RunStopping | asyncio.CancelledError)
-            if not put_off and not self._conversation.log.closed:
-                self._log(called, call)
+            if not put_off and not conversation.log.closed:
+                tell_call(where, called, self._log(called, call))
+            else:
+                conversation.calls[self._letter.sequence or 0] -= 1  # it will be begun again
             raise
         finally:
+            enter(around)
             system.asking.pop(id(call), None)
-        self._conversation.answered = True
-        self._conversation.spent.add(completion)
-        await self._conversation.log.durable(self._log(_answered(call, completion, self._round), call))
+        conversation.answered = True
+        conversation.spent.add(completion)
+        called = _answered(call, completion, self._round)
+        sequence = self._log(called, call)
+        await conversation.log.durable(sequence)
+        if where.shows_all:
+            tell_call(where, called, sequence)
         return completion
+
+    def _begun(self) -> CallId:
+        """Return the name of the next call that the letter leads to."""
+        calls, recall, cause = self._conversation.calls, self._conversation.recall, self._letter.sequence or 0
+        number = calls.get(cause)
+        if number is None:
+            number = 0 if recall is None else recall.calls(cause)
+        calls[cause] = number + 1
+        return call_id(cause, number + 1)
+
+    def _again(self, called: ModelCalled) -> None:
+        """Take down a call that another recording has answered."""
+        number = self._begun()
+        sequence = self._append(called)
+        tell_call(self._conversation.scope.within(agent=self._cell.address.agent, call=number), called, sequence)
 
     @property
     def _round(self) -> int | None:

@@ -23,6 +23,8 @@ from .context import AgentContext
 from .mailbox import Letter, Mailbox
 from .recording.recall import Recall
 from .supervision import FAIL, Policy
+from .telling import tell_message
+from .tracing import scope
 
 if TYPE_CHECKING:
     import random
@@ -102,12 +104,18 @@ class Conversation:
         self.answered = False
         """Whether a model has answered anybody in it."""
         self.spent = Spent()
+        self.scope = system.scope
+        """What its events in the logs belong to."""
+        self.calls: dict[int, int] = {}
+        """How many model calls each letter has led to."""
         self._failure: Exception | None = None
         self._tasks = asyncio.TaskGroup()
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
         self.system.joined(self)
+        around = scope()
+        self.scope = (around if around.ids else self.system.scope).within(conversation=self.id)
         await self._tasks.__aenter__()
         return self
 
@@ -179,7 +187,10 @@ class Conversation:
             sequence = self.recall.event(message, sender, cause, recipients)
             if sequence is not None:
                 return sequence
-        return self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=recipients)
+        sequence = self.log.append(message, sender=sender, conversation=self.id, cause=cause, recipients=recipients)
+        if self.scope.shows_items:
+            tell_message(self.scope, message, sequence, sender, cause, recipients)
+        return sequence
 
     # what agents do, through their context
 

@@ -28,6 +28,7 @@ from .models.transports import opened, transport_of
 from .models.wire import Transport
 from .secrecy import Secrets, secrets_of
 from .system import ActorSystem
+from .tracing import within
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)(rpm|tpm)", re.IGNORECASE)
 THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -183,6 +184,7 @@ async def open_session(
     async with AsyncExitStack() as stack:
         opening = open_log(log, clock=clock, durability=durability, hide=secrets.hide_json)
         written = await stack.enter_async_context(opening)
+        stack.enter_context(within(run=written.run))
         purse = _purse(limits.budget, written) if limits.budget else None
         reached: ModelAccess | None = None
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..protocols.errors import AgentUnavailable, ModelError
-from ..protocols.identity import Address, ConversationId
+from ..protocols.identity import Address, CallId, ConversationId
 from ..protocols.messages import Message
 from ..protocols.models import Completion, ModelCall
 from ..protocols.ports import Clock, EventLog, ModelClient
@@ -13,6 +13,7 @@ from .clock import SystemClock
 from .conversation import Cast, Conversation
 from .recording.recall import Recall
 from .supervision import Policy
+from .tracing import outermost
 
 Intercept = Callable[[Message, Address], Message | None]
 """Sees every letter before it is delivered: returns it, another in its place, or None to drop it."""
@@ -59,8 +60,10 @@ class ActorSystem:
         self.inbox = inbox
         self.intercept = intercept
         self.dead_letters = 0
-        self.asking: dict[int, tuple[Address, ModelCall]] = {}
-        """Who waits for a model now, and for which call."""
+        self.scope = outermost()
+        """What events in the logs belong to that are of no run."""
+        self.asking: dict[int, tuple[Address, ModelCall, CallId]] = {}
+        """Who waits for a model now, for which call, and its name."""
         self._open: dict[Conversation, None] = {}
         self._stopping = False
         self._all_left = asyncio.Event()

@@ -15,6 +15,7 @@ from .commands import (
     agreement,
     asking,
     bias,
+    diff,
     draw,
     export,
     health,
@@ -26,6 +27,7 @@ from .commands import (
     rank,
     report,
     reproduce,
+    trace,
     transfer,
     versus,
     view,
@@ -53,14 +55,12 @@ from .console import (
 if TYPE_CHECKING:
     from .bench import Measured
 
-DIFFERENT = 1
-"""Exit code of `diff`, as of diff(1)."""
-
 __all__ = [
     "agreement",
     "app",
     "asking",
     "bias",
+    "diff",
     "draw",
     "export",
     "health",
@@ -74,6 +74,7 @@ __all__ = [
     "rank",
     "report",
     "reproduce",
+    "trace",
     "transfer",
     "versus",
     "view",
@@ -294,62 +295,6 @@ def bench(
         terminal.out().print(terminal.measured(found))
     right = all(measured.equal and measured.done + measured.failed == items for measured in found.values())
     raise typer.Exit(DONE if right else WITH_FAILURES)
-
-
-@app.command()
-@plainly
-@plugged
-def trace(run: Run, item: Annotated[str | None, typer.Argument(help="An item's id.")] = None) -> None:
-    """Show what was said about an item, or list a run's items."""
-    from ..runtime.log import LogReader
-    from . import terminal
-    from .commands.plugins import tell_missing
-    from .outcomes import Fold, in_order, open_items
-    from .traces.talk import find, fold
-    from .traces.transcript import transcript
-
-    with LogReader(log_of(run)) as log:
-        tell_missing(log)
-        if item is None:
-            outcomes = list(in_order(Fold(log).outcomes()))
-            ended = {outcome.item for outcome in outcomes}
-            terminal.out().print(terminal.items(outcomes, [item for item in open_items(log) if item not in ended]))
-        else:
-            models = tuple(log.count("model_called", "$.model"))
-            terminal.out().print(transcript(fold(log, find(log, item)), models=models))
-
-
-@app.command()
-@plainly
-def diff(
-    first: Run,
-    second: Annotated[Path, typer.Argument(help="Another run's directory.", show_default=False)],
-    item: Annotated[str | None, typer.Argument(help="An item's id, to see it in full.")] = None,
-    everything: Annotated[  # noqa: FBT002 - typer's way
-        bool, typer.Option("--all", envvar="FELLOWSHIP_DIFF_ALL", help="Show all items that differ, not the first 20.")
-    ] = False,
-    as_json: AsJson = False,  # noqa: FBT002 - typer's way
-) -> None:
-    """Compare two runs: outcomes, agreement, and where conversations part first. Exit code 1 where they differ."""
-    from rich.text import Text
-
-    from ..runtime.log import LogReader
-    from . import compared, terminal
-    from .diff import compare, compare_item
-
-    names = (str(first), str(second))
-    with LogReader(log_of(first)) as one, LogReader(log_of(second)) as other:
-        if item is None:
-            whole = compare(one, other, names=names, everything=everything)
-            document, shown, same = whole.model_dump(mode="json"), compared.comparison(whole), whole.same
-        else:
-            found = compare_item(one, other, item, names=names)
-            document, shown, same = found.model_dump(mode="json"), compared.one_item(found, names), found.same
-    if as_json:
-        print_json(document)
-    else:
-        terminal.out().print(shown, soft_wrap=isinstance(shown, Text))
-    raise typer.Exit(DONE if same else DIFFERENT)
 
 
 @models_app.callback()

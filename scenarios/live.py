@@ -23,6 +23,8 @@ class Stall(BaseModel):
     conversation: str
     model: str
     seconds: float
+    call: str = ""
+    """Its name, as in the logs."""
     stage: str
     """waiting for its turn, sent, or putting off another try."""
     attempts: int
@@ -101,12 +103,13 @@ def _stalls(session: "Session") -> tuple[Stall, ...]:
     access, now_s = session.access, session.system.clock.monotonic_s()
     found: list[Stall] = []
     for pending in access.pending()[:LONGEST_SHOWN] if access else ():
-        address, call = session.system.asking.get(id(pending.call), (None, pending.call))
+        address, call, name = session.system.asking.get(id(pending.call), (None, pending.call, ""))
         found.append(
             Stall(
                 agent=address.agent if address else "",
                 conversation=address.conversation if address else "",
                 model=call.settings.model,
+                call=name,
                 seconds=now_s - pending.since_s,
                 stage=pending.stage,
                 attempts=pending.attempts,

@@ -6,6 +6,7 @@ import inspect
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
     from .outcomes import Status
     from .settings import Progress, Settings
     from .steps import Playable
+    from .traced import Tracing
 
 Parameters = ParamSpec("Parameters")
+
+
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
 
 
 class Durability(StrEnum):
@@ -80,13 +90,52 @@ class PlayOptions:
         Durability,
         typer.Option(help="What the log outlives: the end of the process, or also a power loss; costs time."),
     ] = Durability.PROCESS
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="FELLOWSHIP_OTLP",
+            help="Send spans and events there as they come, as to http://localhost:4318; env: as OTEL_EXPORTER_OTLP_… "
+            "says.",
+            show_default=False,
+        ),
+    ] = None
+    otlp_content: Annotated[
+        bool,
+        typer.Option(
+            "--otlp-content", envvar="FELLOWSHIP_OTLP_CONTENT", help="Of --otlp: prompts, answers and reasons, too."
+        ),
+    ] = False
+    otlp_openinference: Annotated[
+        bool,
+        typer.Option(
+            "--otlp-openinference", envvar="FELLOWSHIP_OTLP_OPENINFERENCE", help="Of --otlp: OpenInference's names."
+        ),
+    ] = False
     as_json: AsJson = False
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")] = False
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Log every item; -vv every message and call, too."
+        ),
+    ] = 0
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="The least that is logged, whatever else is said.", show_default=False)
+    ] = None
 
     def at(self, base_url: str | None) -> "PlayOptions":
         """Return the options with the address that a run was played at, where none was given."""
         return replace(self, base_url=self.base_url or base_url)
+
+    def level(self) -> int:
+        """Return the least level that is logged: items are with `-v` and in JSON lines, messages and calls by `-vv`."""
+        import logging
+
+        if self.log_level is not None:
+            return logging.getLevelNamesMapping()[self.log_level.value.upper()]
+        told = max(self.verbose, 1 if self.log_json else 0)
+        return logging.DEBUG if told > 1 else logging.INFO if told else logging.WARNING
 
     def settings(self, plan: "Playable", **more: Any) -> "Settings":  # noqa: ANN401 - fields of Settings
         """Return the settings of a run; raises DeclarationError where an option is wrong."""
@@ -113,6 +162,14 @@ class PlayOptions:
         environ = _environment(plan, self.base_url)
         return Settings(limits=limits, access=access, environ=environ, durability=self.durability.value, **more)
 
+    def tracing(self) -> "Tracing | None":
+        """Return where the run is to be sent, if so; raises DeclarationError where that cannot be."""
+        if not self.otlp:
+            return None
+        from .traced import Tracing
+
+        return Tracing.of(self.otlp, content=self.otlp_content, openinference=self.otlp_openinference)
+
 
 def plays(command: Callable[Concatenate[PlayOptions, Parameters], None]) -> Callable[..., None]:
     """Give a command the options of PlayOptions beside its own; it gets them as its first argument."""
@@ -121,13 +178,10 @@ def plays(command: Callable[Concatenate[PlayOptions, Parameters], None]) -> Call
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
-        import logging
-
         from ..runtime import tracing
 
         options = PlayOptions(**{parameter.name: given.pop(parameter.name) for parameter in shared})
-        level = logging.INFO if options.verbose or options.log_json else logging.WARNING
-        tracing.configure(json=options.log_json, level=level)
+        tracing.configure(json=options.log_json, level=options.level())
         cast("Callable[..., None]", command)(options, **given)
 
     vars(wrapped)["__signature__"] = inspect.Signature(
@@ -167,12 +221,22 @@ def play_through(
     from . import terminal
 
     seen: list[Progress] = []
+    tracing = options.tracing()
     try:
-        return _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
+        with _followed(out, tracing):
+            return _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
     except LogError as error:
         terminal.say(error)
         begun = bool(seen) and seen[0].session is not None
         raise typer.Exit(STOPPED if begun else WRONG_USE) from error
+
+
+def _followed(out: Path, tracing: "Tracing | None") -> AbstractContextManager[None]:
+    if tracing is None:
+        return nullcontext()
+    from .followed import followed
+
+    return followed(out, tracing)
 
 
 def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, export: bool = False) -> NoReturn:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..protocols.errors import LogError
 from ..protocols.judging import Verdict
-from ..protocols.lifecycle import RunEnded, RunStarted
+from ..protocols.lifecycle import Failure, RunEnded, RunStarted
 from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
@@ -32,6 +32,7 @@ from .spend import Spend, sum_of, unpriced_call
 FOLDED = ("model_called", "decision_made", "match_decided", "item_finished", "item_failed")
 BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 """Where an item begins, goes on and ends."""
+State = Literal["running", "broken off", "done", "stopped", "failed"]
 RIGHT: Mapping[bool | None, Answer] = {True: "right", False: "wrong", None: "unknown"}
 
 
@@ -68,7 +69,7 @@ class Status(BaseModel):
 
     run: str
     scenario: str
-    state: Literal["running", "broken off", "done", "stopped", "failed"]
+    state: State
     """`done`, `stopped` and `failed` are what the last process said when it left; one that says nothing any more has
     died."""
     why: str | None = None
@@ -326,14 +327,9 @@ def write_results(log: LogReader, path: Path) -> Fold:
 def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
     """Return the state of a run, from a fold over its whole log, made anew where there is none."""
     fold = fold or Fold(log).whole()
-    ended, started = log.newest("run_ended"), log.newest("run_started")
+    started = log.newest("run_started")
     start = started.message() if started is not None else None
-    end = ended.message() if ended is not None and started is not None and ended.sequence > started.sequence else None
-    state: Literal["running", "broken off", "done", "stopped", "failed"]
-    if isinstance(end, RunEnded):
-        state, cause = end.reason, end.cause
-    else:
-        state, cause = "running" if being_written(log.path) else "broken off", None
+    state, cause = state_of(log)
     total, with_outcome = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
@@ -359,9 +355,18 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         failures=dict(sorted(fold.failures.items())),
         models=tuple(sorted({model for model, _, _ in fold.spend})),
         tiers=dict(sorted(fold.tiers.items())),
-        spend=fold.by(_roles(log)),
+        spend=fold.by(roles_of(log)),
         live=_live(log) if state == "running" else None,
     )
+
+
+def state_of(log: LogReader) -> tuple[State, Failure | None]:
+    """Return whether a run goes on, and how it ended where it does not; and what stopped it, where that was noted."""
+    ended, started = log.newest("run_ended"), log.newest("run_started")
+    end = ended.message() if ended is not None and started is not None and ended.sequence > started.sequence else None
+    if isinstance(end, RunEnded):
+        return end.reason, end.cause
+    return "running" if being_written(log.path) else "broken off", None
 
 
 def _dead_letters(log: LogReader) -> int:
@@ -381,7 +386,8 @@ def _live(log: LogReader) -> Live | None:
     return Live.model_validate_json(noted) if noted is not None else None
 
 
-def _roles(log: LogReader) -> dict[str, str]:
+def roles_of(log: LogReader) -> dict[str, str]:
+    """Return the role of each agent of a run."""
     played = log.meta("played")
     record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
     records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]

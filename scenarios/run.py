@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from ..protocols.errors import DeclarationError, FellowshipError, LogError, RunStopping
-from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
+from ..protocols.identity import CONDUCTOR, ConversationId
 from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
 from ..runtime.log import LogReader
@@ -19,7 +19,7 @@ from ..runtime.recording import RecordedRun
 from ..runtime.secrecy import hiding, known, secrets_of
 from ..runtime.session import Limits, Session, open_session, prove
 from ..runtime.system import NoModels
-from ..runtime.tracing import Log, logger
+from ..runtime.tracing import Scope, scope
 from .changes import take_in_changes
 from .directory import LOG, RESULTS, Earlier, describe, mark_of, prepare
 from .live import live
@@ -133,7 +133,7 @@ async def _fold_what_is_there(out: Path) -> None:
         try:
             await _fold(out)
         except LogError as error:
-            logger().warning("results_not_written", run=str(out), reason=str(error))
+            scope().warning("results_not_written", path=str(out), reason=str(error))
 
 
 @contextmanager
@@ -218,7 +218,9 @@ async def _play_all(
     concurrency, finished = settings.limits.concurrency, len(earlier.ended)
     start = RunStarted(items=progress.items, finished=finished, concurrency=concurrency, seed=settings.seed)
     session.log.append(start, sender=CONDUCTOR)
-    log = logger().bind(run=str(session.log.path.parent))
+    log = scope().within(
+        path=str(session.log.path.parent)
+    )  # lines of the run and its items say it; what is within, not
     log.info("run_started", items=progress.items, finished=finished)
     reason: Literal["done", "stopped", "failed"] = "failed"
     try:
@@ -283,14 +285,14 @@ def _todo(items: Iterable[tuple[int, Item]], stage: Stage, earlier: Earlier, pro
             yield stage.due(number, item, earlier.left.get(item.id))
 
 
-async def _work(todo: Iterator[Due], stage: Stage, session: Session, progress: Progress, log: Log) -> None:
+async def _work(todo: Iterator[Due], stage: Stage, session: Session, progress: Progress, log: Scope) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - coroutines run in tasks
     for due in todo:
         progress.in_flight += 1
         progress.playing[due.conversation] = task
         try:
-            end = await stage.play(due)
+            end, conversation = await stage.play(due)
         except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
             if progress.stopped_by is None:
                 progress.stopped_by = Failure(error=type(error).__name__, reason=str(error))
@@ -306,10 +308,10 @@ async def _work(todo: Iterator[Due], stage: Stage, session: Session, progress: P
             del progress.playing[due.conversation]
         if isinstance(end, ItemFailed):
             progress.failed += 1
-            _warn(log, progress, due.item.id, end.cause)
+            _warn(log.within(item=due.item.id, conversation=conversation), progress, end.cause)
         else:
             progress.done += 1
-            log.info("item_finished", item=due.item.id, verdict=end.verdict)
+            log.info("item_finished", item=due.item.id, conversation=conversation, verdict=end.verdict)
         if due.recorded is not None and (progress.done + progress.failed) % SETTLED_EVERY == 0:
             await session.log.flush()  # nothing was waited for: let the log keep up, always at the same places
 
@@ -329,13 +331,13 @@ def _drop(session: Session, progress: Progress) -> None:
         progress.playing[conversation].cancel()
 
 
-def _warn(log: Log, progress: Progress, item: ItemId, cause: Failure) -> None:
+def _warn(log: Scope, progress: Progress, cause: Failure) -> None:
     """Tell of a failure; of the many that are alike, of the first few."""
     progress.failures[cause.error] += 1
     number = progress.failures[cause.error]
     tell = log.warning if number <= MOST_WARNINGS else log.info
     more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
-    tell("item_failed", item=item, error=cause.error, reason=cause.reason, **more)
+    tell("item_failed", error=cause.error, reason=cause.reason, **more)
 
 
 async def _fold(out: Path) -> Status:

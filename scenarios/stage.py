@@ -20,6 +20,7 @@ from ..protocols.lifecycle import (
 )
 from ..runtime.recording import Cassette, Fit, Recall, Recollection, RecordedRun, Sifted, Tape
 from ..runtime.system import ActorSystem
+from ..runtime.tracing import enter, scope
 from .conductor import Conductor
 from .directory import Left
 from .steps import Playable, Swept
@@ -107,8 +108,11 @@ class Stage:
             return None
         return self._cassette.tape(item.id, fit=self._fit, keep=self._system.log.keep)
 
-    async def play(self, due: Due) -> End:
+    async def play(self, due: Due) -> tuple[End, ConversationId]:
         """Play one item; whatever goes wrong with it is a fact, and no other item's business.
+
+        Returns:
+            How it ended, and the conversation in which it did.
 
         Raises:
             RunStopping: no other item can succeed either.
@@ -116,8 +120,10 @@ class Stage:
             CassetteMiss: the cassette has no answer.
         """
         while True:
-            begun = self._begin(due)
+            around = scope()
+            enter(around.within(item=due.item.id))
             try:
+                begun = self._begin(due)
                 end, whole = await self._walk(due, begun)
             except (CassetteMiss, RunStopping, LogError):
                 raise
@@ -126,6 +132,8 @@ class Stage:
                 left = replace(due.left, anew=True, conversation=due.conversation)
                 due = replace(due, left=left, recorded=self._recorded(due.item))
                 continue
+            finally:
+                enter(around)
             log, conversation = self._system.log, due.conversation
             if begun.tape is not None:
                 begun.tape.rest(partial(self._append, conversation, begun.opened), whole=whole)
@@ -134,7 +142,7 @@ class Stage:
                 log.append(aside, sender=CONDUCTOR, conversation=conversation, cause=begun.opened)
             log.append(end, sender=CONDUCTOR, conversation=conversation, cause=begun.opened)
             await log.drain()
-            return end
+            return end, conversation
 
     async def _walk(self, due: Due, begun: _Begun) -> tuple[End, bool]:
         """Return an item's end, and whether its recording breaks off there."""
@@ -173,6 +181,7 @@ class Stage:
         over = left.conversation if tape is None and left is not None and due.sifted is not None else None
         opening = ItemOpened(number=due.number, item=due.item, over=over)
         opened = log.append(opening, sender=CONDUCTOR, conversation=due.conversation)
+        scope().info("item_opened", conversation=due.conversation, sequence=opened, **({"over": over} if over else {}))
         retried = left is not None and left.outcome is not None
         recall = tape if over is None else self._earlier(over, retried=retried)
         return _Begun(due.number, opened, recall, tape)
@@ -203,7 +212,8 @@ class Stage:
         again = sifted.failed if _end_of(sifted) is not None else ()
         sifted.set_aside(again)
         resumed = ItemResumed(set_aside=again)
-        self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
+        sequence = self._system.log.append(resumed, sender=CONDUCTOR, conversation=left.conversation, cause=left.opened)
+        scope().info("item_resumed", conversation=left.conversation, sequence=sequence, set_aside=len(again))
         opened, retried = _opening(sifted), left.outcome is not None
         held_over = self._earlier(opened.over, retried=retried) if opened.over is not None else None
         text = self._own.text if self._own is not None else None

@@ -30,6 +30,8 @@ Body = tuple[int, str, str, str, str, str | None]
 """Sequence, conversation, sender, kind and body of an event; and the digest of its text, where the body is without."""
 Committed = tuple[int, str, int | None, str, str, str, float, str | None, str | None]
 """Sequence, conversation, cause, sender, kind, body, time; digest and words of its text, where that lies apart."""
+Entry = tuple[int, str, int | None, str, str, str, str, float]
+"""Sequence, conversation, cause, sender, recipients with commas, kind, body and time of an event."""
 
 
 def begun(path: Path) -> bool:
@@ -180,6 +182,35 @@ class LogReader:
         digest = "text_digest" if self._version >= schema.APART else "NULL"
         row = self._row(f"SELECT {COLUMNS}, {digest} FROM events WHERE sequence = ?", sequence)  # noqa: S608 - constants
         return blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() if row else None
+
+    def entries(
+        self,
+        after: int = 0,
+        *,
+        most: int = schema.NO_END,
+        conversation: ConversationId | None = None,
+        with_text: bool = False,
+    ) -> Iterator[Entry]:
+        """Return events that come after one, in order of sequence: for whoever follows a run, at the least cost.
+
+        Args:
+            after: The last sequence that is known already.
+            most: How many.
+            conversation: Only those of one.
+            with_text: Whether long texts are wanted; else they are left where they lie.
+        """
+        where, values = "sequence > ?", [after]
+        if conversation is not None:
+            first, last = self._range(conversation)
+            where, values = "sequence BETWEEN ? AND ? AND conversation = ?", [max(after + 1, first), last]
+        named = () if conversation is None else (conversation,)
+        apart = f", text_digest, {TEXT}" if with_text and self._version >= schema.APART else ""
+        query = f"SELECT {COLUMNS}{apart} FROM events WHERE {where} ORDER BY sequence LIMIT ?"  # noqa: S608 - constants
+        for row in self._rows(query, *values, *named, most):
+            if apart and row[8] is not None:
+                yield *row[:6], self._whole(row[6], row[8], row[9], row[0]), row[7]
+            else:
+                yield row[:8]
 
     def set_aside(self, until: int) -> set[int]:
         """Return the sequences of outcomes that do not count any more, as far as is said up to an event."""

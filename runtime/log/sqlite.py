@@ -20,12 +20,12 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from ...protocols.errors import DeclarationError, LogError
 from ...protocols.events import Event
-from ...protocols.identity import WHOLE_RUN, ConversationId
+from ...protocols.identity import WHOLE_RUN, ConversationId, RunId
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
-from ..tracing import logger
+from ..tracing import outermost
 from . import schema
 from .examine import refuse_damaged
 from .faults import passes, unwritable
@@ -83,6 +83,10 @@ class SqliteLog:
         self._texts: list[tuple[str, str]] = []
         self._notes: dict[str, str] = {}
         self._known_texts: dict[str, None] = {}
+        noted = connection.execute("SELECT value FROM meta WHERE key = ?", (schema.RUN,)).fetchone()
+        self.run = RunId(noted[0])
+        """The run's id."""
+        self._scope = outermost().within(run=self.run)
         self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
         self.found = self._last
         """Sequence of the newest event that was there when it was opened."""
@@ -256,13 +260,13 @@ class SqliteLog:
                     raise
                 if until_s is None:
                     until_s = now_s + self._patience_s
-                    logger().warning(
+                    self._scope.warning(
                         "log_waits", path=str(self.path), reason=str(error), for_s=self._patience_s, events=len(rows)
                     )
                 await self._clock.sleep(AGAIN_S)
             else:
                 if until_s is not None:
-                    logger().info("log_goes_on", path=str(self.path))
+                    self._scope.info("log_goes_on", path=str(self.path))
                 return
 
     def _given_up(self, error: Exception, rows: list[Row]) -> LogError:

@@ -7,10 +7,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from ...protocols.errors import CallRefused, CallTimedOut, ModelError, ServerError
+from ...protocols.errors import (
+    BudgetExhausted,
+    CallRefused,
+    CallTimedOut,
+    ModelError,
+    Overloaded,
+    RateLimited,
+    ServerError,
+)
 from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings, Tier, Usage
 from ...protocols.ports import Clock
 from ..secrecy import hide
+from ..tracing import scope
 from .admission import Admission, AdmissionState, Lane
 from .budget import Purse, Reservation, most_of
 from .cache import AnswerCache, address, repeatable
@@ -173,6 +182,7 @@ class ModelAccess:
             raise ModelError(f"{call.settings.model} is not among the models that this run was opened with")
         where = self._where(route, call)
         if where is not None and self._cache is not None and (known := self._cache.get(where)) is not None:
+            scope().debug("cache_hit", model=call.settings.model)
             return known
         pending = Pending(call, self._clock.monotonic_s())
         self._pending[id(pending)] = pending
@@ -206,6 +216,7 @@ class ModelAccess:
                     raise self._given_up(course, error) from error.__cause__
             if wait_s > 0:
                 course.pending.stage = "putting off"
+                scope().debug("call_put_off", for_s=round(wait_s, 4))
                 await self._clock.sleep(wait_s)
             course.pending.stage = "waiting"
 
@@ -214,7 +225,13 @@ class ModelAccess:
             return await self._sent(course)
         call, route = course.call, course.route
         most = most_of(call, route.price, call.settings.max_tokens or route.endpoint.longest_answer or 0)
-        await self._purse.reserve(most)
+        try:
+            await self._purse.reserve(most)
+        except BudgetExhausted as error:
+            scope().info("budget_refused", usd=most.usd, tokens=most.tokens, reason=str(error))
+            raise
+        if (where := scope()).shows_all:
+            where.debug("budget_reserved", usd=most.usd, tokens=most.tokens)
         spent: Usage | None = None  # broken off, or failed without a word on it: it may have been billed in full
         try:
             completion = await self._sent(course)
@@ -247,6 +264,9 @@ class ModelAccess:
         pending.stage = "sent"
         pending.attempts += 1
         begun_s = self._clock.monotonic_s()
+        if (where := scope()).shows_all:
+            waited_s = round(begun_s - course.ready_s, 4)
+            where.debug("call_sent", endpoint=route.endpoint.name, attempt=pending.attempts, waited_s=waited_s)
         try:
             reply = await self._once(course)
         except ModelError as error:
@@ -263,16 +283,27 @@ class ModelAccess:
     def _failed(self, course: Course, begun_s: float, error: BaseException, usage: Usage | None) -> None:
         """Take down an attempt that brought no answer."""
         pending = course.pending
-        course.attempts.append(
-            Attempt(
-                latency_s=self._clock.monotonic_s() - begun_s,
-                waited_s=begun_s - course.ready_s,
-                first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
-                error=_in_short(error),
-                usage=usage,
-                maybe_billed=_maybe_billed(error) if usage is None else None,
-            )
+        attempt = Attempt(
+            latency_s=self._clock.monotonic_s() - begun_s,
+            waited_s=begun_s - course.ready_s,
+            first_token_s=None if pending.first_word_s is None else pending.first_word_s - begun_s,
+            error=_in_short(error),
+            usage=usage,
+            maybe_billed=_maybe_billed(error) if usage is None else None,
         )
+        course.attempts.append(attempt)
+        facts: dict[str, object] = {
+            "attempt": pending.attempts,
+            "seconds": round(attempt.latency_s, 4),
+            "reason": attempt.error,
+        }
+        if isinstance(error, ModelError) and error.status is not None:
+            facts["status"] = error.status
+        if isinstance(error, RateLimited | Overloaded):
+            facts["retry_after_s"] = error.retry_after_s
+        if isinstance(error, RateLimited):
+            facts["limit"] = error.limit
+        scope().debug("attempt_failed", **facts)
         pending.words, pending.first_word_s, pending.last_word_s = "", None, None
 
     async def _once(self, course: Course) -> Reply:

@@ -29,6 +29,7 @@ from ...protocols.errors import (
 )
 from ...protocols.models import Usage
 from ...protocols.ports import Clock
+from ..tracing import scope
 from .endpoints import Endpoint
 from .pace import LIMIT_HEADERS, MINUTE_S, Origin, Pace, requests_news, tokens_news
 
@@ -323,7 +324,7 @@ class Admission:
             self._read(error.headers)
         match error:
             case QuotaExhausted() | Unauthorised():
-                self._fatal = error
+                self._give_up(error)
             case RateLimited():
                 self._limited(error, lease)
             case Overloaded() | ConnectionFailed() | CallTimedOut():
@@ -477,8 +478,8 @@ class Admission:
             self._refusing_since_s = now_s
         refusing_s = now_s - self._refusing_since_s
         if refusing_s >= self._patience_s:
-            self._fatal = EndpointDown(
-                f"{self.name} has refused every call for {refusing_s:.0f} s; the last one: {error}"
+            self._give_up(
+                EndpointDown(f"{self.name} has refused every call for {refusing_s:.0f} s; the last one: {error}")
             )
             return
         if self._asks_too_much(error):
@@ -501,7 +502,7 @@ class Admission:
         """Give the endpoint up where it asks for more patience than there is; returns whether it does."""
         if error.retry_after_s is None or error.retry_after_s <= self._patience_s:
             return False
-        self._fatal = EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)")
+        self._give_up(EndpointDown(f"{error} (it asks for {error.retry_after_s:.0f} s of patience)"))
         return True
 
     def _begin_episode(self, error: RateLimited, lease: Lease, now_s: float) -> None:
@@ -524,6 +525,7 @@ class Admission:
 
     def _lift(self) -> None:
         """Others that were sent later were let in: it was no limit, and concerns nobody but the one refused."""
+        self._released()
         self._probing = self._meeting_limit = False
         self._holds = 0
         self._held_until_s = -math.inf
@@ -548,8 +550,10 @@ class Admission:
         if failing_s >= patience_s:
             down = EndpointDown(f"{self.name} has failed every call for {failing_s:.0f} s; the last one: {error}")
             down.__cause__ = error
-            self._fatal = down
+            self._give_up(down)
             return
+        if not self._breaks:
+            scope().info("endpoint_broken", endpoint=self.name, failures=self._failures, reason=self._why)
         self._begin_epoch()
         self._probing = True
         asked_for_s = error.retry_after_s if isinstance(error, Overloaded) else None
@@ -567,10 +571,22 @@ class Admission:
         self._allowed = max(1.0, min(self._allowed, in_flight) * CUT)
 
     def _hold(self, now_s: float, wait_s: float) -> None:
+        if self._held_until_s <= now_s < now_s + wait_s:
+            scope().info("endpoint_held", endpoint=self.name, for_s=wait_s, reason=self._why)
         self._held_until_s = max(self._held_until_s, now_s + wait_s)
+
+    def _give_up(self, error: ModelError) -> None:
+        """Let nobody ask any more."""
+        self._fatal = error
+        scope().info("endpoint_given_up", endpoint=self.name, error=type(error).__name__, reason=str(error))
+
+    def _released(self) -> None:
+        if self._held_until_s > -math.inf:
+            scope().info("endpoint_released", endpoint=self.name)
 
     def _resume(self) -> None:
         """All is well again: one that went ahead was let in."""
+        self._released()
         now_s = self._clock.monotonic_s()
         if self._meeting_limit and self.requests.origin in ("none", "learned"):
             self._learn(now_s)

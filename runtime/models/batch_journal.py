@@ -14,6 +14,7 @@ from ...protocols.events import Event
 from ...protocols.identity import ConversationId
 from ...protocols.lifecycle import BatchEnded, BatchPrepared, BatchSubmitted
 from ...protocols.ports import EventLog
+from ..tracing import scope
 
 BATCHES = "batches"
 """The name under which these facts are recorded."""
@@ -61,6 +62,7 @@ class LogJournal:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
+        self._scope = scope()
 
     async def prepared(self, batch: BatchPrepared) -> None:
         """Write down what is about to be asked for; raises LogError."""
@@ -76,6 +78,7 @@ class LogJournal:
 
     async def _write(self, fact: BatchPrepared | BatchSubmitted | BatchEnded) -> None:
         await self._log.durable(self._log.append(fact, sender=BATCHES))
+        self._scope.info(fact.kind, **fact.model_dump(exclude={"kind", "nonce", "input_file_id", "custom_ids"}))
 
 
 def submitted(log: EventsIn) -> tuple[EarlierBatch, ...]:

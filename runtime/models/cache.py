@@ -18,7 +18,7 @@ import orjson
 from ...protocols.errors import LogError
 from ...protocols.models import Completion, ModelCall, ModelSettings, TokenLogprob, Usage
 from ..secrecy import hide_json
-from ..tracing import logger
+from ..tracing import scope
 from .endpoints import Endpoint
 from .wire import body
 
@@ -113,7 +113,7 @@ class AnswerCache:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._write, fresh, used)
         except sqlite3.Error as error:  # what cannot be kept has to be asked for again: no reason to end a run
-            logger().warning("cache_not_written", path=str(self.path), answers=len(fresh), reason=str(error))
+            scope().warning("cache_not_written", path=str(self.path), answers=len(fresh), reason=str(error))
         finally:
             self._leaving = {}
 
@@ -121,7 +121,7 @@ class AnswerCache:
         """Say once that the file does not give back all it was given."""
         if not self._warned:
             self._warned = True
-            logger().warning("cache_not_read", path=str(self.path), reason=f"{type(error).__name__}: {error}")
+            scope().warning("cache_not_read", path=str(self.path), reason=f"{type(error).__name__}: {error}")
 
     def _read(self, where: bytes) -> bytes | None:
         # On the loop's thread: an indexed read takes 10 us, handing it to another thread 130.

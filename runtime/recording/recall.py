@@ -19,6 +19,10 @@ class Recall(Protocol):
         """
         ...
 
+    def calls(self, cause: int) -> int:
+        """Return how many model calls that an event led to are in the log already."""
+        ...
+
     def answer(
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
     ) -> ModelCalled | None:

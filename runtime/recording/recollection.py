@@ -4,7 +4,7 @@ The conversation is walked from its first message again. Each message finds itse
 so that agents remember what they knew, until the first that was not said yet.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ class Recollection:
             tape.wind(
                 [(event.sender, called.round) for event, called in calls_of(sifted.events) if not _stopped(called)]
             )
+        self._numbers = Counter(event.cause for event in sifted.events if event.kind == "model_called")
         self._events: dict[Lane, list[Event]] = {}
         self._calls: dict[tuple[str, int | None], deque[ModelCalled]] = {}
         standing = list(sifted.standing())
@@ -71,6 +72,10 @@ class Recollection:
             raise Diverged(f"{sender} says something else than event {recorded.sequence} ({message.kind})")
         self._events[sender, message.kind, cause].remove(recorded)
         return recorded.sequence
+
+    def calls(self, cause: int) -> int:
+        """Return how many model calls that an event led to are in the log already, those that do not count included."""
+        return self._numbers[cause]
 
     def answer(
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]

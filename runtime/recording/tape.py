@@ -154,6 +154,11 @@ class Tape:
         """Return None: all is appended anew."""
         del message, sender, cause, recipients
 
+    def calls(self, cause: int) -> int:
+        """Return 0: all is appended anew, under causes of its own."""
+        del cause
+        return 0
+
     def answer(
         self, agent: str, letter: int | None, round_: int | None, call: ModelCall, log: Callable[[ModelCalled], object]
     ) -> ModelCalled | None:

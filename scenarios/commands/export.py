@@ -10,6 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, plugged, print_json
+from .sharing import check_form, share
+from .telemetry import (
+    OTLP,
+    After,
+    Content,
+    Endpoint,
+    Follow,
+    OpenInference,
+    Owned,
+    check_alone,
+    refuse_options,
+    send,
+)
 
 if TYPE_CHECKING:
     from ..preferences.exported import Exported, Format, Options
@@ -45,22 +58,26 @@ class Data(StrEnum):
 def export(
     run: Run,
     to: Annotated[
-        Path,
+        str | None,
         typer.Option(
-            metavar="DIR",
+            metavar="DIR|FILE",
             help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
             show_default=False,
         ),
-    ],
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings, or a plugin's. Not needed to push what is in "
+            help="dpo, kto, reward or sft, one or several; or ratings, otlp, or a plugin's. Not needed to push what is in "
             "DIR already.",
             show_default=False,
         ),
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(help="Of what is no data set: only this item, one or several.", show_default=False),
     ] = None,
     files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
@@ -128,10 +145,17 @@ def export(
     public: Annotated[  # noqa: FBT002 - typer's way
         bool, typer.Option("--public", help="Of --push: everybody can see it.")
     ] = False,
+    endpoint: Endpoint = None,
+    content: Content = False,  # noqa: FBT002 - typer's way
+    openinference: OpenInference = False,  # noqa: FBT002 - typer's way
+    follow: Follow = False,  # noqa: FBT002 - typer's way
+    after: After = 0,
+    owned: Owned = False,  # noqa: FBT002 - typer's way
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Write what a run has come to: preference data sets that a trainer takes, or votes as ratings."""
+    """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
     given = {
+        "item": item or None,
         "files": files,
         "data": data,
         "implicit": implicit or None,
@@ -150,20 +174,44 @@ def export(
         "push": push,
         "public": public or None,
     }
+    if OTLP in (formats or ()):
+        said = [name for name, value in {"to": to, **given}.items() if value is not None and name != "item"]
+        check_alone(formats or (), said)
+        send(
+            run,
+            endpoint,
+            item,
+            content=content,
+            openinference=openinference,
+            follow=follow,
+            after=after,
+            owned=owned,
+            as_json=as_json,
+        )
+    refuse_options(content=content, openinference=openinference, follow=follow, after=after > 0, owned=owned)
+    from ...protocols.errors import DeclarationError
     from ..preferences.exporters import EXPORTERS
+    from ..sharing.formats import FORMS
 
+    if to is None:
+        raise DeclarationError("--to is missing: where to write")
     names = [name for name, value in given.items() if value is not None]
+    form = next((name for name in formats or () if name in FORMS), None)
+    if form is not None:
+        check_form(form, formats or (), names)
+        share(form, run, log_of(run), to, given, as_json=as_json)
+        return
     _check(formats or (), names)
-    log = log_of(run)
+    log, place = log_of(run), Path(to)
     if RATINGS in (formats or ()):
-        _ratings(run, log, to, as_json=as_json)
+        _ratings(run, log, place, as_json=as_json)
     elif formats and formats[0] in EXPORTERS:
-        _plugged(formats[0], log, to, given, as_json=as_json)
+        _plugged(formats[0], log, place, given, as_json=as_json)
     elif formats:
         wanted = _wanted(given, cast("Sequence[Format]", formats))
-        _preferences(run, to, wanted, push, public=public, as_json=as_json)
+        _preferences(run, place, wanted, push, public=public, as_json=as_json)
     else:
-        _push_only(run, to, push or "", public=public, as_json=as_json)
+        _push_only(run, place, push or "", public=public, as_json=as_json)
 
 
 def _check(formats: Sequence[str], given: Iterable[str]) -> None:
@@ -171,16 +219,17 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
     from ...protocols.errors import DeclarationError, UnknownName
     from ..preferences.exported import FORMATS
     from ..preferences.exporters import EXPORTERS
+    from ..sharing.formats import FORMS
 
     named = set(given)
     if "public" in named and "push" not in named:
         raise DeclarationError("--public is said of --push ORGANISATION/NAME: nothing would be pushed")
     if not formats and ("push" not in named or named - {"push", "public"}):
-        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS))}")
+        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS, OTLP, *FORMS))}")
 
     for name in formats:
-        if name not in (*FORMATS, RATINGS, *EXPORTERS):
-            raise UnknownName("format", name, (*FORMATS, RATINGS, *EXPORTERS))
+        if name not in (*FORMATS, RATINGS, OTLP, *FORMS, *EXPORTERS):
+            raise UnknownName("format", name, (*FORMATS, RATINGS, OTLP, *FORMS, *EXPORTERS))
     meaningless = [f"--{name}" for name in given]
     own = next((name for name in formats if name in EXPORTERS), None)
     if own is not None:
@@ -231,6 +280,8 @@ def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":
     from ...protocols.errors import DeclarationError
     from ..preferences.exporting import Wanted
 
+    if given["item"]:
+        raise DeclarationError("--item means nothing for a data set, which is of the whole run")
     licence: str | None = given["license"]
     if licence is not None and not LICENSE.fullmatch(licence):
         raise DeclarationError(f"--license {licence}: write it as the hub names it, as in cc-by-4.0")

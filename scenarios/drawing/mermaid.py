@@ -22,17 +22,17 @@ MOST_ARROWS = 3
 
 def mermaid(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
     """Return pictures as one diagram; of several, each has its participants in a box, and its rows in turn."""
-    lines = [] if theme == "auto" else [f'%%{{init: {{"theme": "{"dark" if theme == "dark" else "default"}"}}}}%%']
-    lines.append("sequenceDiagram")
+    found = [] if theme == "auto" else [f'%%{{init: {{"theme": "{"dark" if theme == "dark" else "default"}"}}}}%%']
+    found.append("sequenceDiagram")
     several = len(pictures) > 1
     drawn = [_Diagram(picture, f"p{number}_" if several else "p") for number, picture in enumerate(pictures, 1)]
     for each in drawn:
-        lines += [f"    {line}" for line in each.participants(boxed=several)]
+        found += [f"    {line}" for line in each.participants(boxed=several)]
     for each in drawn:
         if several:
-            lines.append(f"    Note over {each.all}: {_said(each.picture.title)}")
-        lines += [f"    {line}" for line in each.rows(each.picture.rows)]
-    return "\n".join(lines) + "\n"
+            found.append(f"    Note over {each.all}: {said(each.picture.title)}")
+        found += [f"    {line}" for line in each.rows(each.picture.rows)]
+    return "\n".join(found) + "\n"
 
 
 def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
@@ -42,15 +42,15 @@ def markdown(pictures: Sequence[Picture], *, theme: Theme = "auto") -> str:
     return f"# {names}\n\n{''.join(abouts)}```mermaid\n{mermaid(pictures, theme=theme)}```\n"
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
     """Return a text as it may stand in a diagram."""
     plain = clean(text).translate(_OURS).replace("$$", "#36;#36;")  # two of them begin a formula
     return _WORD.sub(_spelled, _WRAP.sub(r"\1#58;", plain))
 
 
-def _lines(*texts: str) -> str:
+def lines(*texts: str) -> str:
     """Return texts, each on lines of its own, as they may stand in a note: Mermaid breaks none."""
-    return BREAK.join(_said(line) for text in texts if text for line in textwrap.wrap(clean(text), LONGEST))
+    return BREAK.join(said(line) for text in texts if text for line in textwrap.wrap(clean(text), LONGEST))
 
 
 def _spelled(match: re.Match[str]) -> str:
@@ -66,10 +66,10 @@ class _Diagram:
 
     def participants(self, *, boxed: bool) -> Iterator[str]:
         if boxed:
-            yield f"box transparent {_said(self.picture.title)}"
+            yield f"box transparent {said(self.picture.title)}"
         for name, column in zip(self._ids, self.picture.columns, strict=True):
             more = (column.role if column.role != column.title else "", *column.about)
-            yield f"participant {name} as {_lines(column.title, *more)}"
+            yield f"participant {name} as {lines(column.title, *more)}"
         if boxed:
             yield "end"
 
@@ -79,7 +79,7 @@ class _Diagram:
                 case Turn():
                     yield from self._turn(row)
                 case Bar():
-                    yield f"Note over {self.all}: {_lines(row.text, _joined(row.remarks))}"
+                    yield f"Note over {self.all}: {lines(row.text, _joined(row.remarks))}"
                     yield from (self._note((voice,)) for voice in row.voices)
                 case Frame():
                     yield from self._frame(row)
@@ -92,7 +92,7 @@ class _Diagram:
     def _note(self, voices: Sequence[Voice]) -> str:
         """Return a note over one who speaks."""
         column = voices[0].column
-        return f"Note over {self._ids[column]}: {BREAK.join(_said(voice.text) for voice in voices)}"
+        return f"Note over {self._ids[column]}: {BREAK.join(said(voice.text) for voice in voices)}"
 
     def _turn(self, turn: Turn) -> Iterator[str]:
         columns = [voice.column for voice in turn.voices]
@@ -101,13 +101,13 @@ class _Diagram:
         quoted = f"“{turn.instructions}”" if turn.instructions else ""
         told = (_joined(turn.remarks), quoted)
         if len(turn.voices) == 1:
-            yield f"Note over {self._ids[columns[0]]}: {_lines(turn.voices[0].text, *told)}"
+            yield f"Note over {self._ids[columns[0]]}: {lines(turn.voices[0].text, *told)}"
             return
         if any(told):
-            yield f"Note over {self._over(columns)}: {_lines(*told)}"
+            yield f"Note over {self._over(columns)}: {lines(*told)}"
         for before, voice in zip((None, *turn.voices), turn.voices, strict=False):
             if before is not None and turn.chained and turn.aloud:
-                yield f"{self._ids[before.column]}->>{self._ids[voice.column]}: {_said(before.text)}"
+                yield f"{self._ids[before.column]}->>{self._ids[voice.column]}: {said(before.text)}"
             yield self._note((voice,))
 
     def _heard(self, hearing: Hearing) -> Iterator[str]:
@@ -122,20 +122,20 @@ class _Diagram:
         if len(arrows) > MOST_ARROWS:
             facts = ", ".join(dict.fromkeys(fact for _, facts, _ in arrows for fact in facts))
             told = f"{_who(hearing, self.picture.columns)}: {facts}{late}"
-            yield f"Note over {self._over((*hearing.heard, *hearing.by))}: {_lines(told)}"
+            yield f"Note over {self._over((*hearing.heard, *hearing.by))}: {lines(told)}"
             return
         arrow = "-->>" if hearing.later else "->>"
         for speaker, stated, listener in arrows:
-            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {_said(', '.join(stated) + late)}"
+            yield f"{self._ids[speaker]}{arrow}{self._ids[listener]}: {said(', '.join(stated) + late)}"
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         first, *others = frame.parts
         # a `par` with one branch: the others are the same
         word = {"repeat": "loop", "when": "alt" if others else "opt", "each": "par" if frame.together else "loop"}
-        yield f"{word[frame.verb]} {_said(first.title)}"
+        yield f"{word[frame.verb]} {said(first.title)}"
         yield from (f"    {line}" for line in self.rows(first.rows))
         for part in others:
-            yield f"else {'' if part.title == 'else' else _said(part.title)}".rstrip()
+            yield f"else {'' if part.title == 'else' else said(part.title)}".rstrip()
             yield from (f"    {line}" for line in self.rows(part.rows))
         yield "end"
 

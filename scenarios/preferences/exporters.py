@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from ...protocols.errors import DeclarationError, FellowshipError, PluginFailed
 from ...protocols.pairing import Data
 from ...protocols.registry import Registry
+from ..sharing.formats import FORMS
 from .candidates import Candidates, why_dropped
 from .exported import FORMATS, Options
 from .pair import Pair
@@ -21,7 +22,7 @@ from .splits import Splits
 from .spool import Spool
 
 LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
-RESERVED = (*FORMATS, "ratings")
+RESERVED = (*FORMATS, "ratings", *FORMS)
 """Names of the package's own formats."""
 
 

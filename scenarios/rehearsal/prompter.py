@@ -113,7 +113,7 @@ class Prompter:
         return self._formed(told, asked) if isinstance(told, Mapping) else self._answer(told, asked)
 
     def _asked(self, call: ModelCall) -> Asked:
-        address, _ = self._system.asking[id(call)]
+        address, _, _ = self._system.asking[id(call)]
         agent = address.agent
         command = self._ledger.commands[agent]
         number = self._numbers[agent] = self._numbers.get(agent, 0) + 1

@@ -137,7 +137,7 @@ async def _played(made: Plan, item: Item, number: int, cassette: Cassette | None
     end: End | None = None
     stopped: RunStopping | None = None
     try:
-        end = await stage.play(due)
+        end, _ = await stage.play(due)
     except RunStopping as error:
         stopped = error
     prompter.tell()

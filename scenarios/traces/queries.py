@@ -56,7 +56,11 @@ def _conditions(wanted: Wanted) -> Iterator[tuple[str, Sequence[object]]]:
     """Return the parts of the condition, each with its values."""
     if not wanted.all_conversations:
         yield "current", ()
-    for column, names in (("state", wanted.states), ("verdict", wanted.verdicts)):
+    for column, names in (
+        ("state", wanted.states),
+        ("verdict", wanted.verdicts),
+        ("conversation", wanted.conversations),
+    ):
         if names:
             yield f"{column} IN ({', '.join('?' * len(names))})", names
     for name, query in ONE.items():

@@ -1,0 +1,436 @@
+"""The names of conventions: OpenTelemetry's for generative AI, of 1.41 or newer ones, and OpenInference's.
+
+Nothing else in this package knows them. Names of 1.41 are at
+https://github.com/open-telemetry/semantic-conventions/tree/v1.41.0/docs/gen-ai, newer ones in the repository
+open-telemetry/semantic-conventions-genai, which has no numbered release, and OpenInference's at
+https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md. What no convention has a name for is
+called `fellowship.…`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ...protocols.models import EMBEDDED
+from ..models.endpoints import ALSO_CALLED
+from .evaluations import UNREAD_ERROR, Evaluation
+from .records import Attributes, Common, Sender, Value
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
+OPT_IN, LATEST = "OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental"
+EVALUATION = "gen_ai.evaluation.result"
+PROVIDERS = {
+    "anthropic": "anthropic",
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "gemini": "gcp.gemini",
+    "groq": "groq",
+    "mistral": "mistral_ai",
+    "openai": "openai",
+    "perplexity": "perplexity",
+    "vertex": "gcp.vertex_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+"""Ours, by which the conventions have a well-known value; any other is told by its own name."""
+NEWER_PROVIDERS = {"moonshot": "moonshot_ai"}
+REQUEST = {
+    "max_tokens": "gen_ai.request.max_tokens",
+    "seed": "gen_ai.request.seed",
+    "stop": "gen_ai.request.stop_sequences",
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+}
+"""Settings of a call that have a name; the others are `fellowship.request.…`."""
+NEWER_REQUEST = {"reasoning_effort": "gen_ai.request.reasoning.level"}
+DOUBLES = frozenset({"temperature", "top_p"})
+PAID_HERE = frozenset({"endpoint", "batch", "cache"})
+"""Sources whose usage is this run's own, and counted nowhere else."""
+JUDGING = frozenset({"cast_vote", "compare_drafts", "score_draft", "give_feedback", "give_approval"})
+
+Called = Mapping[str, Any]
+"""The body of a `model_called`."""
+Message = tuple[str, str]
+"""Role and text."""
+
+
+Told = tuple[Common, Attributes]
+"""What many have in common, and what is one's own."""
+MOST_COMMON = 10_000
+"""Sets of common attributes that are remembered at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A conversation, as its spans tell of it."""
+
+    sender: Sender
+    name: str
+    """As the log has it."""
+    id: str
+    """Among the conversations of all runs."""
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command, as its span tells it."""
+
+    command: str
+    agent: str
+    step: str
+    round: int
+    sequence: int
+
+
+class GenAI:
+    """OpenTelemetry's conventions for generative AI."""
+
+    events = True
+    """Whether evaluations are events; else they are spans."""
+
+    def __init__(self, *, content: bool = False, latest: bool = False) -> None:
+        """Choose names.
+
+        Args:
+            content: Whether prompts, answers and reasons are told.
+            latest: Names that are newer than 1.41, where there are any.
+        """
+        self.content = content
+        self.schema_url = "" if latest else SCHEMA_URL  # newer ones have no release, so no schema
+        self._request = {**REQUEST, **(NEWER_REQUEST if latest else {})}
+        self._providers = {**PROVIDERS, **(NEWER_PROVIDERS if latest else {})}
+        self._commons: dict[tuple[object, ...], Common] = {}
+
+    # names of spans
+
+    def workflow_name(self, held: Held) -> str:
+        """Return the name of a conversation's span."""
+        return f"invoke_workflow {held.sender.workflow}"
+
+    def agent_name(self, agent: str) -> str:
+        """Return the name of the span of an agent that is asked for something."""
+        return f"invoke_agent {agent}"
+
+    def chat_name(self, called: Called) -> str:
+        """Return the name of a model call's span."""
+        return f"chat {_split(called['model'])[1]}"
+
+    # their attributes
+
+    def workflow(self, held: Held) -> Told:
+        """Return what a conversation's span says from the beginning."""
+
+        def common() -> Attributes:
+            return {
+                "gen_ai.operation.name": "invoke_workflow",
+                "gen_ai.workflow.name": held.sender.workflow,
+                "fellowship.run.id": held.sender.run,
+            }
+
+        own: Attributes = {"gen_ai.conversation.id": held.id, "fellowship.item.id": held.item}
+        return self._common(("workflow", held.sender.workflow), common), own
+
+    def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
+        """Return what a conversation was about and came to; content."""
+        found: Attributes = {}
+        if asked is not None:
+            found["gen_ai.input.messages"] = _json([_message("user", asked)])
+        if answered is not None:
+            found["gen_ai.output.messages"] = _json([{**_message("assistant", answered), "finish_reason": "stop"}])
+        return found
+
+    def agent(self, held: Held, asked: Asked) -> Told:
+        """Return what the span of an agent that is asked for something says from the beginning."""
+
+        def common() -> Attributes:
+            return {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": asked.agent,
+                **_asked(held.sender, asked),
+            }
+
+        own: Attributes = {
+            "gen_ai.agent.id": f"{asked.agent}@{held.name}",
+            "gen_ai.conversation.id": held.id,
+            "fellowship.event": asked.sequence,
+        }
+        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
+
+    def chat(self, held: Held, agent: str, called: Called) -> Told:
+        """Return what a model call's span says, but for its content."""
+        own: Attributes = {"gen_ai.conversation.id": held.id}
+        if called["source"] in PAID_HERE and called["usage"]["reported"]:
+            usage = called["usage"]
+            own["gen_ai.usage.input_tokens"] = usage["input_tokens"]
+            own["gen_ai.usage.output_tokens"] = usage["output_tokens"]
+            if usage["cached_tokens"]:
+                own["gen_ai.usage.cache_read.input_tokens"] = usage["cached_tokens"]
+            if usage["reasoning_tokens"]:
+                own["gen_ai.usage.reasoning.output_tokens"] = usage["reasoning_tokens"]
+        first = _first_word(called)
+        if first is not None:
+            own["gen_ai.request.stream"] = True
+            own["gen_ai.response.time_to_first_chunk"] = first
+        own |= _paid(called, content=self.content)
+        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+
+    def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
+        provider, model = _split(called["model"])
+        found: Attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": self._providers.get(provider, provider),
+            "gen_ai.request.model": model,
+            "gen_ai.agent.name": agent,
+            "gen_ai.output.type": "json" if "answer" in called else "text",
+        }
+        for name, value in called["settings"].items():
+            told = float(value) if name in DOUBLES else tuple(value) if isinstance(value, list) else value
+            found[self._request.get(name) or f"fellowship.request.{name}"] = told
+        if "served_by" in called:
+            found["gen_ai.response.model"] = called["served_by"]
+        if "finish_reason" in called:
+            found["gen_ai.response.finish_reasons"] = (called["finish_reason"],)
+        return {**found, **_served(sender, called), **_call(called)}
+
+    def chat_said(self, messages: Sequence[Message], called: Called) -> Attributes:
+        """Return what was said to a model, and by it; content."""
+        instructions = [_text(text) for role, text in messages if role == "system"]
+        dialogue = [_message(role, text) for role, text in messages if role != "system"]
+        found: Attributes = {"gen_ai.input.messages": _json(dialogue)}
+        if instructions:
+            found["gen_ai.system_instructions"] = _json(instructions)
+        if "text" in called:
+            thought = [{"type": "reasoning", "content": called["reasoning"]}] if "reasoning" in called else []
+            parts = [*thought, _text(called["text"])]
+            said = {"role": "assistant", "parts": parts, "finish_reason": called.get("finish_reason", "stop")}
+            found["gen_ai.output.messages"] = _json([said])
+        return found
+
+    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
+        """Return what an event, or a span, says of an evaluation."""
+        own = _evaluated(held, one, sequence)
+        own["gen_ai.conversation.id"] = held.id
+        if one.value is not None:
+            own["gen_ai.evaluation.score.value"] = one.value
+        if one.reason and self.content:
+            own["gen_ai.evaluation.explanation"] = one.reason
+
+        def common() -> Attributes:
+            found: Attributes = {"gen_ai.evaluation.name": one.name}
+            if one.label is not None:
+                found["gen_ai.evaluation.score.label"] = one.label
+            return {**found, **_rated(one, by)}
+
+        return self._common((one.name, one.label, by, *one.more.items()), common), own
+
+    def _common(self, key: tuple[object, ...], make: Callable[[], Attributes]) -> Common:
+        found = self._commons.get(key)
+        if found is None:
+            if len(self._commons) >= MOST_COMMON:
+                self._commons.clear()
+            found = self._commons[key] = Common(make())
+        return found
+
+
+class OpenInference(GenAI):
+    """OpenInference's names, as Phoenix reads them; it has spans alone, so evaluations are spans, too."""
+
+    events = False
+
+    def __init__(self, *, content: bool = False, latest: bool = False) -> None:
+        """Choose names; `latest` has no meaning here."""
+        super().__init__(content=content, latest=latest)
+        self.schema_url = ""
+
+    def workflow(self, held: Held) -> Told:
+        """Return what a conversation's span says from the beginning."""
+        own: Attributes = {"session.id": held.id, "fellowship.item.id": held.item}
+        run = held.sender.run
+        return self._common((), lambda: {"openinference.span.kind": "CHAIN", "fellowship.run.id": run}), own
+
+    def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
+        """Return what a conversation was about and came to; content."""
+        return {**_valued("input", asked), **_valued("output", answered)}
+
+    def agent(self, held: Held, asked: Asked) -> Told:
+        """Return what the span of an agent that is asked for something says from the beginning."""
+
+        def common() -> Attributes:
+            kind = "EVALUATOR" if asked.command in JUDGING else "AGENT"
+            return {"openinference.span.kind": kind, "agent.name": asked.agent, **_asked(held.sender, asked)}
+
+        own: Attributes = {"session.id": held.id, "fellowship.event": asked.sequence}
+        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
+
+    def chat(self, held: Held, agent: str, called: Called) -> Told:
+        """Return what a model call's span says, but for its content."""
+        own: Attributes = {"session.id": held.id}
+        if called["source"] in PAID_HERE and called["usage"]["reported"]:
+            usage = called["usage"]
+            own["llm.token_count.prompt"] = usage["input_tokens"]
+            own["llm.token_count.completion"] = usage["output_tokens"]
+            own["llm.token_count.total"] = usage["input_tokens"] + usage["output_tokens"]
+            if usage["cached_tokens"]:
+                own["llm.token_count.prompt_details.cache_read"] = usage["cached_tokens"]
+            if usage["reasoning_tokens"]:
+                own["llm.token_count.completion_details.reasoning"] = usage["reasoning_tokens"]
+            if "cost_usd" in called:
+                own["llm.cost.total"] = float(called["cost_usd"])
+        own |= _paid(called, content=self.content)
+        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+
+    def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
+        provider, model = _split(called["model"])
+        found: Attributes = {
+            "openinference.span.kind": "LLM",
+            "llm.provider": provider,
+            "llm.model_name": called.get("served_by", model),
+            "llm.invocation_parameters": _json({"model": model, **called["settings"]}),
+            "fellowship.agent": agent,
+        }
+        if "finish_reason" in called:
+            found["llm.finish_reason"] = called["finish_reason"]
+        return {**found, **_served(sender, called), **_call(called)}
+
+    def chat_said(self, messages: Sequence[Message], called: Called) -> Attributes:
+        """Return what was said to a model, and by it; content."""
+        found: Attributes = dict(_flat("llm.input_messages", messages))
+        found |= _valued("input", messages[-1][1] if messages else None)
+        if "text" in called:
+            found |= dict(_flat("llm.output_messages", [("assistant", called["text"])]))
+            found |= _valued("output", called["text"])
+        return found
+
+    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
+        """Return what a span says of an evaluation."""
+        told = {name: value for name, value in (("label", one.label), ("score", one.value)) if value is not None}
+        own = _evaluated(held, one, sequence)
+        own |= {"session.id": held.id, **{f"evaluation.{name}": value for name, value in told.items()}}
+        own |= {"output.value": _json(told), "output.mime_type": "application/json"}
+        if one.reason and self.content:
+            own["evaluation.explanation"] = one.reason
+
+        def common() -> Attributes:
+            return {"openinference.span.kind": "EVALUATOR", "evaluation.name": one.name, **_rated(one, by)}
+
+        return self._common((one.name, by, one.unread, *one.more.items()), common), own
+
+
+# what both say
+
+
+def failed(error: str) -> Attributes:
+    """Return what says that something failed, by the class of its error."""
+    return {"error.type": error}
+
+
+def resource(sender: Sender, version: str) -> Attributes:
+    """Return who sends all this."""
+    return {"service.name": "llm-fellowship", "service.version": version, "fellowship.run.id": sender.run}
+
+
+def _sort(agent: str, called: Called) -> tuple[Value | None, ...]:
+    """Return what is alike in model calls that have attributes in common."""
+    get = called.get
+    alike = (get("served_by"), get("finish_reason"), called["source"], get("round"), get("tier"))
+    return (agent, called["model"], "answer" in called, repr(called["settings"]), *alike, len(called["attempts"]))
+
+
+def _asked(sender: Sender, asked: Asked) -> Attributes:
+    role = sender.roles.get(asked.agent)
+    return {
+        "fellowship.command": asked.command,
+        "fellowship.step": asked.step,
+        "fellowship.round": asked.round,
+        **({"fellowship.role": role} if role is not None else {}),
+    }
+
+
+def _call(called: Called) -> Attributes:
+    found: Attributes = {"fellowship.source": called["source"], "fellowship.attempts": len(called["attempts"])}
+    if "round" in called:
+        found["fellowship.round"] = called["round"]
+    if "tier" in called:
+        found["fellowship.tier"] = called["tier"]
+    return found
+
+
+def _paid(called: Called, *, content: bool) -> Attributes:
+    found: Attributes = {}
+    errors = [attempt["error"] for attempt in called["attempts"] if "error" in attempt]
+    if errors:
+        found["fellowship.attempts.failed"] = len(errors)
+        if content:  # an endpoint may repeat what it was asked
+            found["fellowship.attempts.errors"] = tuple(errors)
+    if called["source"] in PAID_HERE:
+        if "cost_usd" in called:
+            found["fellowship.cost_usd"] = float(called["cost_usd"])
+    else:  # paid for elsewhere, or counted where it stands first
+        found["fellowship.recorded.input_tokens"] = called["usage"]["input_tokens"]
+        found["fellowship.recorded.output_tokens"] = called["usage"]["output_tokens"]
+        if "cost_usd" in called:
+            found["fellowship.recorded.cost_usd"] = float(called["cost_usd"])
+    return found
+
+
+def _served(sender: Sender, called: Called) -> Attributes:
+    """Return where an endpoint is, as far as the log knows."""
+    model: str = called["model"]
+    server = sender.servers.get(model) or sender.servers.get("*")
+    if server is None or model.startswith(f"{EMBEDDED}/"):
+        return {}
+    return {"server.address": server[0], "server.port": server[1]}
+
+
+def _evaluated(held: Held, one: Evaluation, sequence: int) -> Attributes:
+    own: Attributes = {"fellowship.item.id": held.item, "fellowship.event": sequence}
+    for name, value in one.scores.items():
+        own[f"fellowship.{name}"] = value
+    return own
+
+
+def _rated(one: Evaluation, by: str) -> Attributes:
+    return {
+        "fellowship.rater": by,
+        **{f"fellowship.{name}": value for name, value in one.more.items()},
+        **(failed(UNREAD_ERROR) if one.unread else {}),
+    }
+
+
+def _split(model: str) -> tuple[str, str]:
+    provider, slash, name = model.partition("/")
+    return (ALSO_CALLED.get(provider, provider), name) if slash else ("unknown", model)
+
+
+def _first_word(called: Called) -> float | None:
+    attempts: Sequence[Mapping[str, Any]] = called["attempts"]
+    found: float | None = attempts[-1].get("first_token_s") if attempts else None
+    return found
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "content": text}
+
+
+def _message(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "parts": [_text(text)]}
+
+
+def _flat(name: str, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+    for number, (role, text) in enumerate(messages):
+        yield f"{name}.{number}.message.role", role
+        yield f"{name}.{number}.message.content", text
+
+
+def _valued(name: str, text: str | None) -> Attributes:
+    return {} if text is None else {f"{name}.value": text, f"{name}.mime_type": "text/plain"}
+
+
+def _json(document: object) -> str:
+    return orjson.dumps(document).decode()

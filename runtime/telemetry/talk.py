@@ -1,0 +1,328 @@
+"""One conversation as a trace: a span for itself, one for whatever an agent is asked for, one for each model call.
+
+A conversation that goes on after it had an outcome, because its item is played again, gets a second span at its top,
+in the same trace. What an agent was asked for and did not do is closed with the outcome, and is opened again where it
+does it after all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ...protocols.events import KINDS, known_classes
+from ...protocols.messages import Command, Fact, Message, named
+from .evaluations import OF, evaluations
+from .mapping import EVALUATION, Asked, GenAI, Held, failed
+from .records import Attributes, Common, Happening, Place, Record, Sender, Span
+
+SECOND_NS = 1_000_000_000
+ENDS = frozenset({"item_finished", "item_failed"})
+NOT_OVER = "fellowship.unfinished"
+"""Set on spans of what had not come to an end when it was exported, or never did."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """Something that an agent was asked for and has not done yet."""
+
+    asked: Asked
+    wants: str
+    """Kind of the command."""
+    span: bytes
+    start_ns: int
+    calls: int = 0
+    tries: int = 0
+    """How often its handler failed."""
+
+
+@dataclass(slots=True)
+class Top:
+    """The span of a conversation, from its beginning, or from where it goes on after an outcome."""
+
+    span: bytes
+    start_ns: int
+    common: Common
+    own: Attributes
+    links: tuple[Place, ...] = ()
+    calls: int = 0
+    resumed: int = 0
+
+
+def class_of(kind: str) -> type[Message] | None:
+    """Return the class of a kind of message, of a plugin's, too; none where it is not known here."""
+    return known_classes().get(kind) or (KINDS[kind] if kind in KINDS else None)
+
+
+def is_command(kind: str) -> bool:
+    """Whether a kind is that of a command."""
+    known = _commands().get(kind)
+    if known is None:
+        found = class_of(kind)
+        return found is not None and issubclass(found, Command)
+    return known
+
+
+@cache
+def _commands() -> Mapping[str, bool]:
+    return {kind: issubclass(one, Command) for kind, one in known_classes().items()}
+
+
+def answers(fact: str, command: str) -> bool:
+    """Whether a fact of a kind answers a command of a kind."""
+    said, asked = class_of(fact), class_of(command)
+    return said is not None and asked is not None and issubclass(asked, Command) and issubclass(said, asked.wants)
+
+
+def own_kind(kind: str) -> str:
+    """Return the kind that the package knows a plugin's fact by: that of the class which it extends."""
+    if kind in OF:
+        return kind
+    bases = class_of(kind)
+    for base in bases.__mro__ if bases is not None else ():
+        if issubclass(base, Fact) and (known := base.model_fields.get("kind")) is not None and known.default in OF:
+            return str(known.default)
+    return kind
+
+
+class Talk:
+    """A conversation in the making."""
+
+    def __init__(
+        self, sender: Sender, names: GenAI, conversation: str, text_of: Callable[[str], str], time_s: float
+    ) -> None:
+        self._sender = sender
+        self._names = names
+        self._held = Held(sender, conversation, f"{sender.run}/{conversation}", conversation.rpartition("~")[0])
+        self._text_of = text_of
+        self._trace = sender.trace_of(conversation)
+        self._now_ns = int(time_s * SECOND_NS)
+        self._pending: dict[int, Pending] = {}
+        self._left: dict[int, Pending] = {}
+        """What was closed without an answer, and may still get one."""
+        self._drafts: dict[str, bytes] = {}
+        """Spans in which drafts were written."""
+        self._asked: str | None = None
+        self._went_on_ns = 0
+        """When its item went on, after it was broken off or had failed."""
+        self.over = False
+        """Whether it has an outcome."""
+        self._top = self._begun(sender.span_of(conversation))
+
+    def take(
+        self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any], time_s: float
+    ) -> list[Record]:
+        """Take in its next event; returns what is whole now."""
+        self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))  # a clock may be put back
+        if kind == "model_called":
+            return [self._called(sequence, cause, speaker, body)]
+        if kind == "item_opened":
+            self._opened(body)
+            return []
+        if kind == "item_resumed":
+            self._resumed(sequence)
+            return []
+        if kind == "agent_failed":
+            return self._failed(cause, body)
+        if kind in ENDS:
+            return [*self._evaluated(sequence, cause, speaker, kind, body), *self._ended(kind, body)]
+        return self._said(sequence, cause, speaker, kind, body)
+
+    def asked_for(self, sequence: int, agent: str, kind: str, body: Mapping[str, Any], time_s: float) -> None:
+        """Take in a command."""
+        self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))
+        asked = Asked(kind, agent, body.get("step", ""), body.get("round", 1), sequence)
+        self._pending[sequence] = Pending(asked, kind, self._sender.span_of(sequence), self._now_ns)
+
+    def broken_off(self, why: str) -> list[Record]:
+        """Return the spans of all that has not come to an end; it may still, and is then told again."""
+        return [] if self.over else self._closed(why, {NOT_OVER: True}, error=None)
+
+    # how it goes
+
+    def _begun(self, span: bytes, links: tuple[Place, ...] = ()) -> Top:
+        return Top(span, self._now_ns, *self._names.workflow(self._held), links)
+
+    def _opened(self, body: Mapping[str, Any]) -> None:
+        item = body["item"]
+        self._asked = item["prompt"]
+        if item.get("variant") is not None:
+            self._top.own["fellowship.variant"] = item["variant"]
+        over = body.get("over")
+        if over is not None:
+            self._top.own["fellowship.begun_anew_after"] = over
+            self._top.links = (Place(self._sender.trace_of(over), self._sender.span_of(over)),)
+
+    def _resumed(self, sequence: int) -> None:
+        self._went_on_ns = self._now_ns
+        if not self.over:
+            self._top.resumed += 1
+            return
+        before = Place(self._trace, self._top.span)
+        variant = self._top.own.get("fellowship.variant")
+        self.over = False
+        self._top = self._begun(self._sender.span_of(self._held.name, sequence), (before,))
+        self._top.own["fellowship.retried"] = True
+        if variant is not None:
+            self._top.own["fellowship.variant"] = variant
+
+    def _going(self, cause: int | None, fact: str | None = None) -> Pending | None:
+        """Return what a call, a failure or a fact is part of.
+
+        What was closed is opened again by a call, or by the fact that answers it after all: its item goes on.
+        """
+        if cause is None:
+            return None
+        found = self._pending.get(cause)
+        if found is not None or self.over or cause not in self._left:
+            return found
+        if fact is not None and not answers(fact, self._left[cause].wants):
+            return None
+        left = self._left.pop(cause)
+        span = self._sender.span_of(self._top.span.hex(), cause, left.tries)
+        start_ns = max(left.start_ns, self._went_on_ns)
+        found = self._pending[cause] = Pending(left.asked, left.wants, span, start_ns, tries=left.tries)
+        return found
+
+    def _called(self, sequence: int, cause: int | None, speaker: str, body: Mapping[str, Any]) -> Span:
+        self._top.calls += 1
+        waiting = self._going(cause)
+        if waiting is not None:
+            waiting.calls += 1
+        took_s = sum(attempt["latency_s"] + attempt["waited_s"] for attempt in body["attempts"])
+        if body["source"] in ("recording", "earlier"):
+            took_s = 0.0  # that was then
+        first_ns = self._top.start_ns if waiting is None else waiting.start_ns
+        common, own = self._names.chat(self._held, speaker, body)
+        own["fellowship.event"] = sequence
+        if self._names.content:
+            messages = [(role, self._text_of(digest)) for role, digest in body["messages"]]
+            own |= self._names.chat_said(messages, body)
+        error = body.get("error")
+        if error is not None:
+            own |= failed(error["error"])
+        return Span(
+            place=Place(self._trace, self._sender.span_of(sequence)),
+            parent=self._top.span if waiting is None else waiting.span,
+            name=self._names.chat_name(body),
+            kind="client",
+            start_ns=min(max(self._now_ns - int(took_s * SECOND_NS), first_ns), self._now_ns),
+            end_ns=self._now_ns,
+            common=common,
+            own=own,
+            error=self._words(error),
+        )
+
+    def _said(self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]) -> list[Record]:
+        waiting = self._going(cause, kind)
+        if kind == "draft_written":
+            self._drafts[named(speaker, body["version"])] = self._top.span if waiting is None else waiting.span
+        found = self._evaluated(sequence, cause, speaker, own_kind(kind), body)
+        if waiting is not None and cause is not None and answers(kind, waiting.wants):
+            del self._pending[cause]
+            found.append(self._done(waiting, {"fellowship.answer": sequence}))
+        return found
+
+    def _evaluated(
+        self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]
+    ) -> list[Record]:
+        found: list[Record] = []
+        for number, one in enumerate(evaluations(kind, body)):
+            about = next((self._drafts[name] for name in one.about if name in self._drafts), self._top.span)
+            common, own = self._names.evaluation(self._held, one, speaker, sequence)
+            place, now_ns = Place(self._trace, about), self._now_ns
+            if self._names.events:
+                found.append(
+                    Happening(place=place, name=EVALUATION, time_ns=now_ns, common=common, own=own, grave=one.unread)
+                )
+                continue
+            waiting = self._pending.get(cause or 0)
+            found.append(
+                Span(
+                    place=Place(self._trace, self._sender.span_of(sequence, number)),
+                    parent=self._top.span if waiting is None else waiting.span,
+                    name=f"evaluation {one.name}",
+                    start_ns=now_ns,
+                    end_ns=now_ns,
+                    common=common,
+                    own=own,
+                    links=() if about == self._top.span else (place,),
+                )
+            )
+        return found
+
+    def _failed(self, cause: int | None, body: Mapping[str, Any]) -> list[Record]:
+        waiting = self._going(cause)
+        if waiting is None or cause is None:
+            return []
+        waiting.tries += 1
+        if body["then"] == "retry":
+            return []
+        recused: Attributes = {"fellowship.recused": True} if body["then"] == "recuse" else {}
+        span = self._done(waiting, recused | failed(body["cause"]["error"]), self._words(body["cause"]))
+        self._leave(cause)
+        return [span]
+
+    def _ended(self, kind: str, body: Mapping[str, Any]) -> list[Record]:
+        self.over = True
+        if kind == "item_failed":
+            cause = body["cause"]
+            return self._closed("failed", failed(cause["error"]), error=self._words(cause))
+        told: Attributes = {"fellowship.verdict": body["verdict"]} if "verdict" in body else {}
+        if self._names.content:
+            answer = body.get("text") or body.get("answer") or body.get("verdict")
+            told |= self._names.workflow_said(self._asked, answer)
+        return self._closed("finished", told, error=None)
+
+    def _closed(self, outcome: str, told: Attributes, *, error: str | None) -> list[Record]:
+        found: list[Record] = []
+        if self._pending:
+            still = {key: told[key] for key in ("error.type", NOT_OVER) if key in told} or {NOT_OVER: True}
+            for cause, waiting in list(self._pending.items()):
+                found.append(self._done(waiting, still, error))
+                self._leave(cause)
+        top, above = self._top, self._sender.above
+        more: Attributes = {"fellowship.outcome": outcome, "fellowship.calls": top.calls}
+        if top.resumed:
+            more["fellowship.resumed"] = top.resumed
+        found.append(
+            Span(
+                place=Place(self._trace, top.span),
+                parent=None if above is None else above.span,
+                name=self._names.workflow_name(self._held),
+                start_ns=top.start_ns,
+                end_ns=self._now_ns,
+                common=top.common,
+                own=top.own | more | told,
+                error=error,
+                links=top.links,
+            )
+        )
+        return found
+
+    def _leave(self, cause: int) -> None:
+        """Put away what was not done; should it be after all, that begins now at the earliest."""
+        left = self._left[cause] = self._pending.pop(cause)
+        left.start_ns = self._now_ns
+
+    def _done(self, waiting: Pending, more: Attributes, error: str | None = None) -> Span:
+        common, own = self._names.agent(self._held, waiting.asked)
+        own["fellowship.calls"] = waiting.calls
+        if waiting.tries:
+            own["fellowship.failures"] = waiting.tries
+        return Span(
+            place=Place(self._trace, waiting.span),
+            parent=self._top.span,
+            name=self._names.agent_name(waiting.asked.agent),
+            start_ns=waiting.start_ns,
+            end_ns=self._now_ns,
+            common=common,
+            own=own | more,
+            error=error,
+        )
+
+    def _words(self, failure: Mapping[str, Any] | None) -> str | None:
+        """Return the words of a failure; they may repeat what was said, and are content."""
+        if failure is None:
+            return None
+        return failure["reason"] if self._names.content else ""
