@@ -18,8 +18,8 @@ from ...runtime.log.faults import code_of
 from ..directory import LOG
 from . import queries, searching
 from .indexing import Taking
+from .kept import UNSOUND, UNWRITABLE, Tables, tidy
 from .listing import Found, Overview, Page, Vote, Wanted
-from .tables import UNSOUND, UNWRITABLE, Tables, tidy
 
 SLICE = 8_000
 """Events that are written at once: less than a second, and some 20 MB, whatever the log holds."""
