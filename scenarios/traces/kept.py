@@ -4,7 +4,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -124,7 +124,7 @@ class Tables:
         self.db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Generator[None]:
         """Let nobody else write meanwhile; all is written, or nothing."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
@@ -136,7 +136,7 @@ class Tables:
         self.db.execute("COMMIT")
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Generator[sqlite3.Connection]:
         """See one state of the tables, whoever writes meanwhile."""
         self.db.execute("BEGIN")
         try:

@@ -8,6 +8,7 @@ import orjson
 
 from ...protocols.errors import UnknownName
 from ...protocols.identity import ConversationId
+from .judged import Scored
 from .listing import SORTS, Cast, Listed, Overview, Page, Vote, Wanted
 from .searching import read
 from .tables import KEYS, NULLABLE
@@ -231,3 +232,12 @@ def votes(db: sqlite3.Connection) -> Iterator[Vote]:
         facts: dict[str, Any] = dict(zip(names, row, strict=True))
         facts["ballots"] = tuple(Cast(**ballot) for ballot in orjson.loads(facts["ballots"]))
         yield Vote(**facts)
+
+
+def scored(db: sqlite3.Connection) -> Iterator[Scored]:
+    """Return what judges gave drafts by themselves, in conversations that count and have an outcome."""
+    query = (
+        "SELECT variant, judge, kind, score, scale FROM talks JOIN scores ON scores.talk = talks.id "
+        "WHERE current AND state != 'open' AND NOT fallen ORDER BY number, talks.id, sequence"
+    )
+    yield from db.execute(query)
