@@ -6,6 +6,7 @@ import inspect
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .outcomes import Status
     from .settings import Progress, Settings
     from .steps import Playable
+    from .traced import Tracing
 
 Parameters = ParamSpec("Parameters")
 
@@ -88,6 +90,28 @@ class PlayOptions:
         Durability,
         typer.Option(help="What the log outlives: the end of the process, or also a power loss; costs time."),
     ] = Durability.PROCESS
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="FELLOWSHIP_OTLP",
+            help="Send spans and events there as they come, as to http://localhost:4318; env: as OTEL_EXPORTER_OTLP_… "
+            "says.",
+            show_default=False,
+        ),
+    ] = None
+    otlp_content: Annotated[
+        bool,
+        typer.Option(
+            "--otlp-content", envvar="FELLOWSHIP_OTLP_CONTENT", help="Of --otlp: prompts, answers and reasons, too."
+        ),
+    ] = False
+    otlp_openinference: Annotated[
+        bool,
+        typer.Option(
+            "--otlp-openinference", envvar="FELLOWSHIP_OTLP_OPENINFERENCE", help="Of --otlp: OpenInference's names."
+        ),
+    ] = False
     as_json: AsJson = False
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False
     verbose: Annotated[
@@ -137,6 +161,14 @@ class PlayOptions:
         )
         environ = _environment(plan, self.base_url)
         return Settings(limits=limits, access=access, environ=environ, durability=self.durability.value, **more)
+
+    def tracing(self) -> "Tracing | None":
+        """Return where the run is to be sent, if so; raises DeclarationError where that cannot be."""
+        if not self.otlp:
+            return None
+        from .traced import Tracing
+
+        return Tracing.of(self.otlp, content=self.otlp_content, openinference=self.otlp_openinference)
 
 
 def plays(command: Callable[Concatenate[PlayOptions, Parameters], None]) -> Callable[..., None]:
@@ -189,12 +221,22 @@ def play_through(
     from . import terminal
 
     seen: list[Progress] = []
+    tracing = options.tracing()
     try:
-        return _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
+        with _followed(out, tracing):
+            return _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
     except LogError as error:
         terminal.say(error)
         begun = bool(seen) and seen[0].session is not None
         raise typer.Exit(STOPPED if begun else WRONG_USE) from error
+
+
+def _followed(out: Path, tracing: "Tracing | None") -> AbstractContextManager[None]:
+    if tracing is None:
+        return nullcontext()
+    from .followed import followed
+
+    return followed(out, tracing)
 
 
 def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, export: bool = False) -> NoReturn:

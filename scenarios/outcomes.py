@@ -355,7 +355,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
         failures=dict(sorted(fold.failures.items())),
         models=tuple(sorted({model for model, _, _ in fold.spend})),
         tiers=dict(sorted(fold.tiers.items())),
-        spend=fold.by(_roles(log)),
+        spend=fold.by(roles_of(log)),
         live=_live(log) if state == "running" else None,
     )
 
@@ -386,7 +386,8 @@ def _live(log: LogReader) -> Live | None:
     return Live.model_validate_json(noted) if noted is not None else None
 
 
-def _roles(log: LogReader) -> dict[str, str]:
+def roles_of(log: LogReader) -> dict[str, str]:
+    """Return the role of each agent of a run."""
     played = log.meta("played")
     record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
     records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]

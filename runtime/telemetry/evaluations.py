@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .records import Attributes
+from .records import Attributes, Value
 
 Body = Mapping[str, Any]
 UNREAD = "unread"
@@ -24,8 +24,10 @@ class Evaluation:
     reason: str = ""
     unread: bool = False
     """Whether no answer could be read: then it is no vote."""
-    more: Attributes = field(default_factory=dict[str, "str | int | float | bool | tuple[str, ...]"])
-    """Without the prefix of their names."""
+    scores: dict[str, float] = field(default_factory=dict[str, float])
+    """What else is a measure of it, without the prefix of its name."""
+    more: Attributes = field(default_factory=dict[str, Value])
+    """How it came about, likewise; much the same for all."""
 
 
 def evaluations(kind: str, body: Body) -> Iterator[Evaluation]:
@@ -34,35 +36,33 @@ def evaluations(kind: str, body: Body) -> Iterator[Evaluation]:
     return of(body) if of is not None else iter(())
 
 
-def _compared(name: str, body: Body, *, reason: str = "", **more: str | float) -> Evaluation:
+def _compared(name: str, body: Body, more: Attributes, reason: str = "") -> Evaluation:
     score_a, score_b, verdict = body.get("score_a"), body.get("score_b"), body["verdict"]
-    told: Attributes = dict(more)
+    found = Evaluation(name=name, label=verdict, reason=reason, unread=verdict == UNREAD, more=more)
     if score_a is not None and score_b is not None:
-        told["score_a"], told["score_b"] = float(score_a), float(score_b)
+        found.value = float(score_a) - float(score_b)
+        found.scores["score_a"], found.scores["score_b"] = float(score_a), float(score_b)
     if "confidence" in body:
-        told["confidence"] = float(body["confidence"])
-    value = float(score_a) - float(score_b) if score_a is not None and score_b is not None else None
-    return Evaluation(name=name, value=value, label=verdict, reason=reason, unread=verdict == UNREAD, more=told)
+        found.scores["confidence"] = float(body["confidence"])
+    return found
 
 
 def _vote(body: Body, name: str, about: tuple[str, ...] = ()) -> Iterator[Evaluation]:
     judging, ballots = body["judging"], body["ballots"]
-    how = {"strategy": judging["strategy"], "round": body["round"]}
+    how: Attributes = {"strategy": judging["strategy"], "round": body["round"]}
     if judging["strategy"] != "direct":
         how["scale"] = judging["scale"]
-    reason = ballots[0].get("reason", "") if len(ballots) == 1 else ""
-    whole = _compared(name, body, reason=reason, **how, ballots=len(ballots))
-    if len(ballots) == 1:
-        whole.more["order"] = ballots[0]["order"]
-    whole.about = about
-    yield whole
-    if len(ballots) > 1:
-        for number, ballot in enumerate(ballots, start=1):
-            one = _compared(
-                "ballot", ballot, reason=ballot.get("reason", ""), **how, order=ballot["order"], ballot=number
-            )
-            one.about = about
-            yield one
+    if about:
+        how["first"], how["second"] = about
+    alone = len(ballots) == 1
+    told = {**how, "ballots": len(ballots), **({"order": ballots[0]["order"]} if alone else {})}
+    found = [_compared(name, body, told, ballots[0].get("reason", "") if alone else "")]
+    for number, ballot in enumerate(() if alone else ballots, start=1):
+        more = {**how, "order": ballot["order"], "ballot": number}
+        found.append(_compared("ballot", ballot, more, ballot.get("reason", "")))
+    for one in found:
+        one.about = about
+    return iter(found)
 
 
 def _vote_cast(body: Body) -> Iterator[Evaluation]:
@@ -70,15 +70,12 @@ def _vote_cast(body: Body) -> Iterator[Evaluation]:
 
 
 def _drafts_compared(body: Body) -> Iterator[Evaluation]:
-    for one in _vote(body, "comparison", (body["first"], body["second"])):
-        one.more["first"], one.more["second"] = body["first"], body["second"]
-        yield one
+    return _vote(body, "comparison", (body["first"], body["second"]))
 
 
 def _decided(name: str, body: Body) -> Evaluation:
-    return _compared(
-        name, body, rule=body["rule"], rule_version=body["version"], votes=body["votes"], unread_votes=body["unread"]
-    )
+    votes = {"votes": body["votes"], "unread_votes": body["unread"]}
+    return _compared(name, body, {"rule": body["rule"], "rule_version": body["version"], **votes})
 
 
 def _decision_made(body: Body) -> Iterator[Evaluation]:

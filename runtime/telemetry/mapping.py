@@ -7,7 +7,7 @@ https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md
 called `fellowship.…`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import orjson
 from ...protocols.models import EMBEDDED
 from ..models.endpoints import ALSO_CALLED
 from .evaluations import UNREAD_ERROR, Evaluation
-from .records import Attributes, Sender
+from .records import Attributes, Common, Sender, Value
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 OPT_IN, LATEST = "OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental"
@@ -59,6 +59,24 @@ Message = tuple[str, str]
 """Role and text."""
 
 
+Told = tuple[Common, Attributes]
+"""What many have in common, and what is one's own."""
+MOST_COMMON = 10_000
+"""Sets of common attributes that are remembered at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A conversation, as its spans tell of it."""
+
+    sender: Sender
+    name: str
+    """As the log has it."""
+    id: str
+    """Among the conversations of all runs."""
+    item: str
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A command, as its span tells it."""
@@ -87,12 +105,13 @@ class GenAI:
         self.schema_url = "" if latest else SCHEMA_URL  # newer ones have no release, so no schema
         self._request = {**REQUEST, **(NEWER_REQUEST if latest else {})}
         self._providers = {**PROVIDERS, **(NEWER_PROVIDERS if latest else {})}
+        self._commons: dict[tuple[object, ...], Common] = {}
 
     # names of spans
 
-    def workflow_name(self, sender: Sender) -> str:
+    def workflow_name(self, held: Held) -> str:
         """Return the name of a conversation's span."""
-        return f"invoke_workflow {sender.workflow}"
+        return f"invoke_workflow {held.sender.workflow}"
 
     def agent_name(self, agent: str) -> str:
         """Return the name of the span of an agent that is asked for something."""
@@ -104,14 +123,18 @@ class GenAI:
 
     # their attributes
 
-    def workflow(self, sender: Sender, conversation: str) -> Attributes:
+    def workflow(self, held: Held) -> Told:
         """Return what a conversation's span says from the beginning."""
-        return {
-            "gen_ai.operation.name": "invoke_workflow",
-            "gen_ai.workflow.name": sender.workflow,
-            "gen_ai.conversation.id": _conversation(sender, conversation),
-            **_place(sender, conversation),
-        }
+
+        def common() -> Attributes:
+            return {
+                "gen_ai.operation.name": "invoke_workflow",
+                "gen_ai.workflow.name": held.sender.workflow,
+                "fellowship.run.id": held.sender.run,
+            }
+
+        own: Attributes = {"gen_ai.conversation.id": held.id, "fellowship.item.id": held.item}
+        return self._common(("workflow", held.sender.workflow), common), own
 
     def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
         """Return what a conversation was about and came to; content."""
@@ -122,24 +145,47 @@ class GenAI:
             found["gen_ai.output.messages"] = _json([{**_message("assistant", answered), "finish_reason": "stop"}])
         return found
 
-    def agent(self, sender: Sender, conversation: str, asked: Asked) -> Attributes:
+    def agent(self, held: Held, asked: Asked) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
-        return {
-            "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.agent.name": asked.agent,
-            "gen_ai.agent.id": f"{asked.agent}@{conversation}",
-            "gen_ai.conversation.id": _conversation(sender, conversation),
-            **_asked(sender, conversation, asked),
-        }
 
-    def chat(self, sender: Sender, conversation: str, agent: str, called: Called) -> Attributes:
+        def common() -> Attributes:
+            return {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": asked.agent,
+                **_asked(held.sender, asked),
+            }
+
+        own: Attributes = {
+            "gen_ai.agent.id": f"{asked.agent}@{held.name}",
+            "gen_ai.conversation.id": held.id,
+            "fellowship.event": asked.sequence,
+        }
+        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
+
+    def chat(self, held: Held, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
+        own: Attributes = {"gen_ai.conversation.id": held.id}
+        if called["source"] in PAID_HERE and called["usage"]["reported"]:
+            usage = called["usage"]
+            own["gen_ai.usage.input_tokens"] = usage["input_tokens"]
+            own["gen_ai.usage.output_tokens"] = usage["output_tokens"]
+            if usage["cached_tokens"]:
+                own["gen_ai.usage.cache_read.input_tokens"] = usage["cached_tokens"]
+            if usage["reasoning_tokens"]:
+                own["gen_ai.usage.reasoning.output_tokens"] = usage["reasoning_tokens"]
+        first = _first_word(called)
+        if first is not None:
+            own["gen_ai.request.stream"] = True
+            own["gen_ai.response.time_to_first_chunk"] = first
+        own |= _paid(called, content=self.content)
+        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+
+    def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])
         found: Attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": self._providers.get(provider, provider),
             "gen_ai.request.model": model,
-            "gen_ai.conversation.id": _conversation(sender, conversation),
             "gen_ai.agent.name": agent,
             "gen_ai.output.type": "json" if "answer" in called else "text",
         }
@@ -150,19 +196,7 @@ class GenAI:
             found["gen_ai.response.model"] = called["served_by"]
         if "finish_reason" in called:
             found["gen_ai.response.finish_reasons"] = (called["finish_reason"],)
-        if called["source"] in PAID_HERE and called["usage"]["reported"]:
-            usage = called["usage"]
-            found["gen_ai.usage.input_tokens"] = usage["input_tokens"]
-            found["gen_ai.usage.output_tokens"] = usage["output_tokens"]
-            if usage["cached_tokens"]:
-                found["gen_ai.usage.cache_read.input_tokens"] = usage["cached_tokens"]
-            if usage["reasoning_tokens"]:
-                found["gen_ai.usage.reasoning.output_tokens"] = usage["reasoning_tokens"]
-        first = _first_word(called)
-        if first is not None:
-            found["gen_ai.request.stream"] = True
-            found["gen_ai.response.time_to_first_chunk"] = first
-        return {**found, **_served(sender, called), **_call(sender, called, content=self.content)}
+        return {**found, **_served(sender, called), **_call(called)}
 
     def chat_said(self, messages: Sequence[Message], called: Called) -> Attributes:
         """Return what was said to a model, and by it; content."""
@@ -178,16 +212,30 @@ class GenAI:
             found["gen_ai.output.messages"] = _json([said])
         return found
 
-    def evaluation(self, one: Evaluation, by: str, sequence: int, sender: Sender, conversation: str) -> Attributes:
+    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
         """Return what an event, or a span, says of an evaluation."""
-        found: Attributes = {"gen_ai.evaluation.name": one.name}
+        own = _evaluated(held, one, sequence)
+        own["gen_ai.conversation.id"] = held.id
         if one.value is not None:
-            found["gen_ai.evaluation.score.value"] = one.value
-        if one.label is not None:
-            found["gen_ai.evaluation.score.label"] = one.label
+            own["gen_ai.evaluation.score.value"] = one.value
         if one.reason and self.content:
-            found["gen_ai.evaluation.explanation"] = one.reason
-        return {**found, **_evaluated(one, by, sequence), **_place(sender, conversation)}
+            own["gen_ai.evaluation.explanation"] = one.reason
+
+        def common() -> Attributes:
+            found: Attributes = {"gen_ai.evaluation.name": one.name}
+            if one.label is not None:
+                found["gen_ai.evaluation.score.label"] = one.label
+            return {**found, **_rated(one, by)}
+
+        return self._common((one.name, one.label, by, *one.more.items()), common), own
+
+    def _common(self, key: tuple[object, ...], make: Callable[[], Attributes]) -> Common:
+        found = self._commons.get(key)
+        if found is None:
+            if len(self._commons) >= MOST_COMMON:
+                self._commons.clear()
+            found = self._commons[key] = Common(make())
+        return found
 
 
 class OpenInference(GenAI):
@@ -200,56 +248,55 @@ class OpenInference(GenAI):
         super().__init__(content=content, latest=latest)
         self.schema_url = ""
 
-    def workflow(self, sender: Sender, conversation: str) -> Attributes:
+    def workflow(self, held: Held) -> Told:
         """Return what a conversation's span says from the beginning."""
-        return {
-            "openinference.span.kind": "CHAIN",
-            "session.id": _conversation(sender, conversation),
-            **_place(sender, conversation),
-        }
+        own: Attributes = {"session.id": held.id, "fellowship.item.id": held.item}
+        run = held.sender.run
+        return self._common((), lambda: {"openinference.span.kind": "CHAIN", "fellowship.run.id": run}), own
 
     def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
         """Return what a conversation was about and came to; content."""
         return {**_valued("input", asked), **_valued("output", answered)}
 
-    def agent(self, sender: Sender, conversation: str, asked: Asked) -> Attributes:
+    def agent(self, held: Held, asked: Asked) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
-        return {
-            "openinference.span.kind": "EVALUATOR" if asked.command in JUDGING else "AGENT",
-            "agent.name": asked.agent,
-            "session.id": _conversation(sender, conversation),
-            **_asked(sender, conversation, asked),
-        }
 
-    def chat(self, sender: Sender, conversation: str, agent: str, called: Called) -> Attributes:
+        def common() -> Attributes:
+            kind = "EVALUATOR" if asked.command in JUDGING else "AGENT"
+            return {"openinference.span.kind": kind, "agent.name": asked.agent, **_asked(held.sender, asked)}
+
+        own: Attributes = {"session.id": held.id, "fellowship.event": asked.sequence}
+        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
+
+    def chat(self, held: Held, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
+        own: Attributes = {"session.id": held.id}
+        if called["source"] in PAID_HERE and called["usage"]["reported"]:
+            usage = called["usage"]
+            own["llm.token_count.prompt"] = usage["input_tokens"]
+            own["llm.token_count.completion"] = usage["output_tokens"]
+            own["llm.token_count.total"] = usage["input_tokens"] + usage["output_tokens"]
+            if usage["cached_tokens"]:
+                own["llm.token_count.prompt_details.cache_read"] = usage["cached_tokens"]
+            if usage["reasoning_tokens"]:
+                own["llm.token_count.completion_details.reasoning"] = usage["reasoning_tokens"]
+            if "cost_usd" in called:
+                own["llm.cost.total"] = float(called["cost_usd"])
+        own |= _paid(called, content=self.content)
+        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+
+    def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])
         found: Attributes = {
             "openinference.span.kind": "LLM",
             "llm.provider": provider,
             "llm.model_name": called.get("served_by", model),
             "llm.invocation_parameters": _json({"model": model, **called["settings"]}),
-            "session.id": _conversation(sender, conversation),
+            "fellowship.agent": agent,
         }
         if "finish_reason" in called:
             found["llm.finish_reason"] = called["finish_reason"]
-        if called["source"] in PAID_HERE and called["usage"]["reported"]:
-            usage = called["usage"]
-            found["llm.token_count.prompt"] = usage["input_tokens"]
-            found["llm.token_count.completion"] = usage["output_tokens"]
-            found["llm.token_count.total"] = usage["input_tokens"] + usage["output_tokens"]
-            if usage["cached_tokens"]:
-                found["llm.token_count.prompt_details.cache_read"] = usage["cached_tokens"]
-            if usage["reasoning_tokens"]:
-                found["llm.token_count.completion_details.reasoning"] = usage["reasoning_tokens"]
-            if "cost_usd" in called:
-                found["llm.cost.total"] = float(called["cost_usd"])
-        return {
-            **found,
-            "fellowship.agent": agent,
-            **_served(sender, called),
-            **_call(sender, called, content=self.content),
-        }
+        return {**found, **_served(sender, called), **_call(called)}
 
     def chat_said(self, messages: Sequence[Message], called: Called) -> Attributes:
         """Return what was said to a model, and by it; content."""
@@ -260,20 +307,19 @@ class OpenInference(GenAI):
             found |= _valued("output", called["text"])
         return found
 
-    def evaluation(self, one: Evaluation, by: str, sequence: int, sender: Sender, conversation: str) -> Attributes:
+    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
         """Return what a span says of an evaluation."""
         told = {name: value for name, value in (("label", one.label), ("score", one.value)) if value is not None}
-        found: Attributes = {
-            "openinference.span.kind": "EVALUATOR",
-            "session.id": _conversation(sender, conversation),
-            "evaluation.name": one.name,
-            **{f"evaluation.{name}": value for name, value in told.items()},
-            "output.value": _json(told),
-            "output.mime_type": "application/json",
-        }
+        own = _evaluated(held, one, sequence)
+        own |= {"session.id": held.id, **{f"evaluation.{name}": value for name, value in told.items()}}
+        own |= {"output.value": _json(told), "output.mime_type": "application/json"}
         if one.reason and self.content:
-            found["evaluation.explanation"] = one.reason
-        return {**found, **_evaluated(one, by, sequence), **_place(sender, conversation)}
+            own["evaluation.explanation"] = one.reason
+
+        def common() -> Attributes:
+            return {"openinference.span.kind": "EVALUATOR", "evaluation.name": one.name, **_rated(one, by)}
+
+        return self._common((one.name, by, one.unread, *one.more.items()), common), own
 
 
 # what both say
@@ -289,42 +335,39 @@ def resource(sender: Sender, version: str) -> Attributes:
     return {"service.name": "llm-fellowship", "service.version": version, "fellowship.run.id": sender.run}
 
 
-def _place(sender: Sender, conversation: str) -> Attributes:
-    return {
-        "fellowship.run.id": sender.run,
-        "fellowship.conversation": conversation,
-        "fellowship.item.id": conversation.rpartition("~")[0],
-    }
+def _sort(agent: str, called: Called) -> tuple[Value | None, ...]:
+    """Return what is alike in model calls that have attributes in common."""
+    get = called.get
+    alike = (get("served_by"), get("finish_reason"), called["source"], get("round"), get("tier"))
+    return (agent, called["model"], "answer" in called, repr(called["settings"]), *alike, len(called["attempts"]))
 
 
-def _asked(sender: Sender, conversation: str, asked: Asked) -> Attributes:
+def _asked(sender: Sender, asked: Asked) -> Attributes:
     role = sender.roles.get(asked.agent)
     return {
-        **_place(sender, conversation),
         "fellowship.command": asked.command,
         "fellowship.step": asked.step,
         "fellowship.round": asked.round,
-        "fellowship.event": asked.sequence,
         **({"fellowship.role": role} if role is not None else {}),
     }
 
 
-def _call(sender: Sender, called: Called, *, content: bool) -> Attributes:
-    attempts: Sequence[Mapping[str, Any]] = called["attempts"]
-    errors = [attempt["error"] for attempt in attempts if "error" in attempt]
-    found: Attributes = {
-        "fellowship.run.id": sender.run,
-        "fellowship.source": called["source"],
-        "fellowship.attempts": len(attempts),
-    }
-    if errors:
-        found["fellowship.attempts.failed"] = len(errors)
-        if content:  # an endpoint may repeat what it was asked
-            found["fellowship.attempts.errors"] = tuple(errors)
+def _call(called: Called) -> Attributes:
+    found: Attributes = {"fellowship.source": called["source"], "fellowship.attempts": len(called["attempts"])}
     if "round" in called:
         found["fellowship.round"] = called["round"]
     if "tier" in called:
         found["fellowship.tier"] = called["tier"]
+    return found
+
+
+def _paid(called: Called, *, content: bool) -> Attributes:
+    found: Attributes = {}
+    errors = [attempt["error"] for attempt in called["attempts"] if "error" in attempt]
+    if errors:
+        found["fellowship.attempts.failed"] = len(errors)
+        if content:  # an endpoint may repeat what it was asked
+            found["fellowship.attempts.errors"] = tuple(errors)
     if called["source"] in PAID_HERE:
         if "cost_usd" in called:
             found["fellowship.cost_usd"] = float(called["cost_usd"])
@@ -345,18 +388,19 @@ def _served(sender: Sender, called: Called) -> Attributes:
     return {"server.address": server[0], "server.port": server[1]}
 
 
-def _evaluated(one: Evaluation, by: str, sequence: int) -> Attributes:
+def _evaluated(held: Held, one: Evaluation, sequence: int) -> Attributes:
+    own: Attributes = {"fellowship.item.id": held.item, "fellowship.event": sequence}
+    for name, value in one.scores.items():
+        own[f"fellowship.{name}"] = value
+    return own
+
+
+def _rated(one: Evaluation, by: str) -> Attributes:
     return {
         "fellowship.rater": by,
-        "fellowship.event": sequence,
         **{f"fellowship.{name}": value for name, value in one.more.items()},
         **(failed(UNREAD_ERROR) if one.unread else {}),
     }
-
-
-def _conversation(sender: Sender, conversation: str) -> str:
-    """Return the name of a conversation among those of all runs."""
-    return f"{sender.run}/{conversation}"
 
 
 def _split(model: str) -> tuple[str, str]:

@@ -2,12 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Literal
 
 Value = str | int | float | bool | tuple[str, ...]
 Attributes = dict[str, Value]
 Kind = Literal["internal", "client"]
+
+
+class Common:
+    """Attributes that many have in common, so that they are put together, and encoded, once."""
+
+    __slots__ = ("attributes", "encoded")
+
+    def __init__(self, attributes: Attributes) -> None:
+        self.attributes = attributes
+        self.encoded: dict[bytes, bytes] = {}
+        """By the field that they are in; whoever encodes them keeps it here."""
+
+
+NONE = Common({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +47,16 @@ class Span:
     start_ns: int
     """Since the epoch."""
     end_ns: int
-    attributes: Attributes
+    common: Common = NONE
+    own: Attributes
     error: str | None = None
     """Words on what went wrong, empty where they are not to be told; none where nothing did."""
     links: tuple[Place, ...] = ()
+
+    @property
+    def attributes(self) -> Attributes:
+        """Return all of them."""
+        return {**self.common.attributes, **self.own}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,13 +67,21 @@ class Happening:
     """The span that it is about."""
     name: str
     time_ns: int
-    attributes: Attributes
+    common: Common = NONE
+    own: Attributes
+    grave: bool = False
+    """Whether it tells of something that went wrong."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Return all of them."""
+        return {**self.common.attributes, **self.own}
 
 
 Record = Span | Happening
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sender:
     """The run that all is about, and where its traces hang."""
 
@@ -71,12 +100,17 @@ class Sender:
 
     def trace_of(self, conversation: str) -> bytes:
         """Return the trace of a conversation: always the same, so that what is sent twice is known again."""
-        return self.above.trace if self.above is not None else _digest(f"{self.run}/{conversation}", 16)
+        if self.above is not None:
+            return self.above.trace
+        return blake2b(f"{self.run}/{conversation}".encode("utf-8", "replace"), digest_size=16).digest()
 
     def span_of(self, *names: object) -> bytes:
         """Return the span of something that the log has a name or number for; always the same."""
-        return _digest("/".join((self.run, *map(str, names))), 8)
+        found = self._digest.copy()
+        for name in names:
+            found.update(f"/{name}".encode("utf-8", "replace"))
+        return found.digest()
 
-
-def _digest(text: str, size: int) -> bytes:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=size).digest()
+    @cached_property
+    def _digest(self) -> blake2b:
+        return blake2b(self.run.encode("utf-8", "replace"), digest_size=8)

@@ -1,17 +1,16 @@
 """A run's log as spans and events: a fold that is fed events as they come, and holds the conversations that are open."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import orjson
 
 from ...protocols.errors import LogError
-from ...protocols.messages import Command
 from ..log.reader import Entry
 from ..secrecy import hide, hide_json
 from .mapping import GenAI
 from .records import Record, Sender
-from .talk import Talk, class_of
+from .talk import Talk, is_command
 
 NOTHING = frozenset(
     {
@@ -70,7 +69,7 @@ class Spans:
         """How many conversations have no outcome yet."""
         return len(self._talks)
 
-    def take(self, entry: Entry) -> Iterator[Record]:
+    def take(self, entry: Entry) -> list[Record]:
         """Take in an event; returns what is whole now.
 
         Raises:
@@ -78,23 +77,23 @@ class Spans:
         """
         conversation, kind = entry[1], entry[5]
         if not conversation or kind in NOTHING:
-            return
-        talk = self._talks.get(conversation)
+            return []
+        talk, found = self._talks.get(conversation), list[Record]()
         if talk is None:
             if kind == "item_resumed" and self._earlier is not None:
-                talk = yield from self._recalled(entry)
+                talk = self._recalled(entry, found)
             else:
                 if kind == "item_opened":
-                    yield from self._superseded(conversation)
+                    found = self._superseded(conversation)
                 talk = self._joined(entry)
-        yield from self._told(talk, entry)
+        told = self._told(talk, entry)
         if talk.over:
             self._left(conversation)
+        return [*found, *told] if found else told
 
-    def unfinished(self) -> Iterator[Record]:
+    def unfinished(self) -> list[Record]:
         """Return the spans of conversations that are still open, as far as they have come."""
-        for talk in self._talks.values():
-            yield from talk.broken_off(BROKEN_OFF)
+        return [span for talk in self._talks.values() for span in talk.broken_off(BROKEN_OFF)]
 
     def _joined(self, entry: Entry) -> Talk:
         conversation = entry[1]
@@ -108,15 +107,17 @@ class Spans:
         if self._newest.get(_item(conversation)) == conversation:
             del self._newest[_item(conversation)]
 
-    def _superseded(self, conversation: str) -> Iterator[Record]:
+    def _superseded(self, conversation: str) -> list[Record]:
         """Return the spans of a conversation about the same item which another one takes the place of."""
         before = self._newest.get(_item(conversation))
-        if before is not None:
-            yield from self._talks[before].broken_off(BEGUN_ANEW)
-            self._left(before)
+        if before is None:
+            return []
+        found = self._talks[before].broken_off(BEGUN_ANEW)
+        self._left(before)
+        return found
 
-    def _recalled(self, entry: Entry) -> Generator[Record, None, Talk]:
-        """Go through a conversation again that goes on; returns it, and its spans where they were not told before."""
+    def _recalled(self, entry: Entry, found: list[Record]) -> Talk:
+        """Go through a conversation again that goes on, and return it; its spans are found if they were not told yet."""
         sequence, conversation = entry[:2]
         talk: Talk | None = None
         untold = False
@@ -124,20 +125,19 @@ class Spans:
             if talk is None:
                 talk, untold = self._joined(before), before[0] <= self._after
             if before[5] not in NOTHING:
-                told = list(self._told(talk, before, count=untold))
-                yield from told if untold else ()
+                told = self._told(talk, before, count=untold)
+                found += told if untold else ()
         return talk or self._joined(entry)
 
-    def _told(self, talk: Talk, entry: Entry, *, count: bool = True) -> Iterator[Record]:
+    def _told(self, talk: Talk, entry: Entry, *, count: bool = True) -> list[Record]:
         sequence, _, cause, speaker, recipients, kind, text, time_s = entry
         try:
             body = orjson.loads(hide_json(text))
-            found = class_of(kind)
-            if found is not None and issubclass(found, Command):
+            if is_command(kind):
                 talk.asked_for(sequence, recipients, kind, body, time_s)
-                return
+                return []
             self.calls += count and kind == "model_called"
-            yield from talk.take(sequence, cause, speaker, kind, body, time_s)
+            return talk.take(sequence, cause, speaker, kind, body, time_s)
         except (ValueError, KeyError, TypeError) as error:
             raise LogError(f"event {sequence} is not what it was: it cannot be told") from error
 

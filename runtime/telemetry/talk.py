@@ -5,15 +5,16 @@ in the same trace. What an agent was asked for and did not do is closed with the
 does it after all.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ...protocols.events import KINDS, known_classes
 from ...protocols.messages import Command, Fact, Message, named
 from .evaluations import OF, evaluations
-from .mapping import EVALUATION, Asked, GenAI, failed
-from .records import Attributes, Happening, Place, Record, Sender, Span
+from .mapping import EVALUATION, Asked, GenAI, Held, failed
+from .records import Attributes, Common, Happening, Place, Record, Sender, Span
 
 SECOND_NS = 1_000_000_000
 ENDS = frozenset({"item_finished", "item_failed"})
@@ -41,7 +42,8 @@ class Top:
 
     span: bytes
     start_ns: int
-    attributes: Attributes
+    common: Common
+    own: Attributes
     links: tuple[Place, ...] = ()
     calls: int = 0
     resumed: int = 0
@@ -50,6 +52,20 @@ class Top:
 def class_of(kind: str) -> type[Message] | None:
     """Return the class of a kind of message, of a plugin's, too; none where it is not known here."""
     return known_classes().get(kind) or (KINDS[kind] if kind in KINDS else None)
+
+
+def is_command(kind: str) -> bool:
+    """Whether a kind is that of a command."""
+    known = _commands().get(kind)
+    if known is None:
+        found = class_of(kind)
+        return found is not None and issubclass(found, Command)
+    return known
+
+
+@cache
+def _commands() -> Mapping[str, bool]:
+    return {kind: issubclass(one, Command) for kind, one in known_classes().items()}
 
 
 def answers(fact: str, command: str) -> bool:
@@ -77,7 +93,7 @@ class Talk:
     ) -> None:
         self._sender = sender
         self._names = names
-        self._conversation = conversation
+        self._held = Held(sender, conversation, f"{sender.run}/{conversation}", conversation.rpartition("~")[0])
         self._text_of = text_of
         self._trace = sender.trace_of(conversation)
         self._now_ns = int(time_s * SECOND_NS)
@@ -95,22 +111,22 @@ class Talk:
 
     def take(
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any], time_s: float
-    ) -> Iterator[Record]:
+    ) -> list[Record]:
         """Take in its next event; returns what is whole now."""
         self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))  # a clock may be put back
         if kind == "model_called":
-            yield self._called(sequence, cause, speaker, body)
-        elif kind == "item_opened":
+            return [self._called(sequence, cause, speaker, body)]
+        if kind == "item_opened":
             self._opened(body)
-        elif kind == "item_resumed":
+            return []
+        if kind == "item_resumed":
             self._resumed(sequence)
-        elif kind == "agent_failed":
-            yield from self._failed(cause, body)
-        elif kind in ENDS:
-            yield from self._evaluated(sequence, cause, speaker, kind, body)
-            yield from self._ended(kind, body)
-        else:
-            yield from self._said(sequence, cause, speaker, kind, body)
+            return []
+        if kind == "agent_failed":
+            return self._failed(cause, body)
+        if kind in ENDS:
+            return [*self._evaluated(sequence, cause, speaker, kind, body), *self._ended(kind, body)]
+        return self._said(sequence, cause, speaker, kind, body)
 
     def asked_for(self, sequence: int, agent: str, kind: str, body: Mapping[str, Any], time_s: float) -> None:
         """Take in a command."""
@@ -118,24 +134,23 @@ class Talk:
         asked = Asked(kind, agent, body.get("step", ""), body.get("round", 1), sequence)
         self._pending[sequence] = Pending(asked, kind, self._sender.span_of(sequence), self._now_ns)
 
-    def broken_off(self, why: str) -> Iterator[Record]:
+    def broken_off(self, why: str) -> list[Record]:
         """Return the spans of all that has not come to an end; it may still, and is then told again."""
-        if not self.over:
-            yield from self._closed(why, {NOT_OVER: True}, error=None)
+        return [] if self.over else self._closed(why, {NOT_OVER: True}, error=None)
 
     # how it goes
 
     def _begun(self, span: bytes, links: tuple[Place, ...] = ()) -> Top:
-        return Top(span, self._now_ns, self._names.workflow(self._sender, self._conversation), links)
+        return Top(span, self._now_ns, *self._names.workflow(self._held), links)
 
     def _opened(self, body: Mapping[str, Any]) -> None:
         item = body["item"]
         self._asked = item["prompt"]
         if item.get("variant") is not None:
-            self._top.attributes["fellowship.variant"] = item["variant"]
+            self._top.own["fellowship.variant"] = item["variant"]
         over = body.get("over")
         if over is not None:
-            self._top.attributes["fellowship.begun_anew_after"] = over
+            self._top.own["fellowship.begun_anew_after"] = over
             self._top.links = (Place(self._sender.trace_of(over), self._sender.span_of(over)),)
 
     def _resumed(self, sequence: int) -> None:
@@ -144,12 +159,12 @@ class Talk:
             self._top.resumed += 1
             return
         before = Place(self._trace, self._top.span)
-        variant = self._top.attributes.get("fellowship.variant")
+        variant = self._top.own.get("fellowship.variant")
         self.over = False
-        self._top = self._begun(self._sender.span_of(self._conversation, sequence), (before,))
-        self._top.attributes["fellowship.retried"] = True
+        self._top = self._begun(self._sender.span_of(self._held.name, sequence), (before,))
+        self._top.own["fellowship.retried"] = True
         if variant is not None:
-            self._top.attributes["fellowship.variant"] = variant
+            self._top.own["fellowship.variant"] = variant
 
     def _going(self, cause: int | None, fact: str | None = None) -> Pending | None:
         """Return what a call, a failure or a fact is part of.
@@ -178,12 +193,14 @@ class Talk:
         if body["source"] in ("recording", "earlier"):
             took_s = 0.0  # that was then
         first_ns = self._top.start_ns if waiting is None else waiting.start_ns
-        attributes = self._names.chat(self._sender, self._conversation, speaker, body)
-        attributes["fellowship.event"] = sequence
+        common, own = self._names.chat(self._held, speaker, body)
+        own["fellowship.event"] = sequence
         if self._names.content:
             messages = [(role, self._text_of(digest)) for role, digest in body["messages"]]
-            attributes |= self._names.chat_said(messages, body)
+            own |= self._names.chat_said(messages, body)
         error = body.get("error")
+        if error is not None:
+            own |= failed(error["error"])
         return Span(
             place=Place(self._trace, self._sender.span_of(sequence)),
             parent=self._top.span if waiting is None else waiting.span,
@@ -191,86 +208,97 @@ class Talk:
             kind="client",
             start_ns=min(max(self._now_ns - int(took_s * SECOND_NS), first_ns), self._now_ns),
             end_ns=self._now_ns,
-            attributes=attributes if error is None else attributes | failed(error["error"]),
+            common=common,
+            own=own,
             error=self._words(error),
         )
 
-    def _said(
-        self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]
-    ) -> Iterator[Record]:
+    def _said(self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]) -> list[Record]:
         waiting = self._going(cause, kind)
-        span = self._top.span if waiting is None else waiting.span
         if kind == "draft_written":
-            self._drafts[named(speaker, body["version"])] = span
-        yield from self._evaluated(sequence, cause, speaker, own_kind(kind), body)
+            self._drafts[named(speaker, body["version"])] = self._top.span if waiting is None else waiting.span
+        found = self._evaluated(sequence, cause, speaker, own_kind(kind), body)
         if waiting is not None and cause is not None and answers(kind, waiting.wants):
             del self._pending[cause]
-            yield self._done(waiting, {"fellowship.answer": sequence})
+            found.append(self._done(waiting, {"fellowship.answer": sequence}))
+        return found
 
     def _evaluated(
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]
-    ) -> Iterator[Record]:
+    ) -> list[Record]:
+        found: list[Record] = []
         for number, one in enumerate(evaluations(kind, body)):
             about = next((self._drafts[name] for name in one.about if name in self._drafts), self._top.span)
-            told = self._names.evaluation(one, speaker, sequence, self._sender, self._conversation)
-            place = Place(self._trace, about)
+            common, own = self._names.evaluation(self._held, one, speaker, sequence)
+            place, now_ns = Place(self._trace, about), self._now_ns
             if self._names.events:
-                yield Happening(place=place, name=EVALUATION, time_ns=self._now_ns, attributes=told)
+                found.append(
+                    Happening(place=place, name=EVALUATION, time_ns=now_ns, common=common, own=own, grave=one.unread)
+                )
                 continue
             waiting = self._pending.get(cause or 0)
-            yield Span(
-                place=Place(self._trace, self._sender.span_of(sequence, number)),
-                parent=self._top.span if waiting is None else waiting.span,
-                name=f"evaluation {one.name}",
-                start_ns=self._now_ns,
-                end_ns=self._now_ns,
-                attributes=told,
-                links=() if about == self._top.span else (place,),
+            found.append(
+                Span(
+                    place=Place(self._trace, self._sender.span_of(sequence, number)),
+                    parent=self._top.span if waiting is None else waiting.span,
+                    name=f"evaluation {one.name}",
+                    start_ns=now_ns,
+                    end_ns=now_ns,
+                    common=common,
+                    own=own,
+                    links=() if about == self._top.span else (place,),
+                )
             )
+        return found
 
-    def _failed(self, cause: int | None, body: Mapping[str, Any]) -> Iterator[Span]:
+    def _failed(self, cause: int | None, body: Mapping[str, Any]) -> list[Record]:
         waiting = self._going(cause)
         if waiting is None or cause is None:
-            return
+            return []
         waiting.tries += 1
-        if body["then"] != "retry":
-            recused: Attributes = {"fellowship.recused": True} if body["then"] == "recuse" else {}
-            yield self._done(waiting, recused | failed(body["cause"]["error"]), self._words(body["cause"]))
-            self._leave(cause)
+        if body["then"] == "retry":
+            return []
+        recused: Attributes = {"fellowship.recused": True} if body["then"] == "recuse" else {}
+        span = self._done(waiting, recused | failed(body["cause"]["error"]), self._words(body["cause"]))
+        self._leave(cause)
+        return [span]
 
-    def _ended(self, kind: str, body: Mapping[str, Any]) -> Iterator[Span]:
+    def _ended(self, kind: str, body: Mapping[str, Any]) -> list[Record]:
+        self.over = True
         if kind == "item_failed":
             cause = body["cause"]
-            yield from self._closed("failed", failed(cause["error"]), error=self._words(cause))
-        else:
-            told: Attributes = {"fellowship.verdict": body["verdict"]} if "verdict" in body else {}
-            if self._names.content:
-                told |= self._names.workflow_said(
-                    self._asked, body.get("text") or body.get("answer") or body.get("verdict")
-                )
-            yield from self._closed("finished", told, error=None)
-        self.over = True
+            return self._closed("failed", failed(cause["error"]), error=self._words(cause))
+        told: Attributes = {"fellowship.verdict": body["verdict"]} if "verdict" in body else {}
+        if self._names.content:
+            answer = body.get("text") or body.get("answer") or body.get("verdict")
+            told |= self._names.workflow_said(self._asked, answer)
+        return self._closed("finished", told, error=None)
 
-    def _closed(self, outcome: str, told: Attributes, *, error: str | None) -> Iterator[Span]:
-        open_still: Attributes = {key: told[key] for key in ("error.type", NOT_OVER) if key in told} or {NOT_OVER: True}
-        for cause, waiting in list(self._pending.items()):
-            yield self._done(waiting, open_still, error)
-            self._leave(cause)
-        top = self._top
+    def _closed(self, outcome: str, told: Attributes, *, error: str | None) -> list[Record]:
+        found: list[Record] = []
+        if self._pending:
+            still = {key: told[key] for key in ("error.type", NOT_OVER) if key in told} or {NOT_OVER: True}
+            for cause, waiting in list(self._pending.items()):
+                found.append(self._done(waiting, still, error))
+                self._leave(cause)
+        top, above = self._top, self._sender.above
         more: Attributes = {"fellowship.outcome": outcome, "fellowship.calls": top.calls}
         if top.resumed:
             more["fellowship.resumed"] = top.resumed
-        above = self._sender.above
-        yield Span(
-            place=Place(self._trace, top.span),
-            parent=None if above is None else above.span,
-            name=self._names.workflow_name(self._sender),
-            start_ns=top.start_ns,
-            end_ns=self._now_ns,
-            attributes=top.attributes | more | told,
-            error=error,
-            links=top.links,
+        found.append(
+            Span(
+                place=Place(self._trace, top.span),
+                parent=None if above is None else above.span,
+                name=self._names.workflow_name(self._held),
+                start_ns=top.start_ns,
+                end_ns=self._now_ns,
+                common=top.common,
+                own=top.own | more | told,
+                error=error,
+                links=top.links,
+            )
         )
+        return found
 
     def _leave(self, cause: int) -> None:
         """Put away what was not done; should it be after all, that begins now at the earliest."""
@@ -278,17 +306,18 @@ class Talk:
         left.start_ns = self._now_ns
 
     def _done(self, waiting: Pending, more: Attributes, error: str | None = None) -> Span:
-        told = self._names.agent(self._sender, self._conversation, waiting.asked)
-        told["fellowship.calls"] = waiting.calls
+        common, own = self._names.agent(self._held, waiting.asked)
+        own["fellowship.calls"] = waiting.calls
         if waiting.tries:
-            told["fellowship.failures"] = waiting.tries
+            own["fellowship.failures"] = waiting.tries
         return Span(
             place=Place(self._trace, waiting.span),
             parent=self._top.span,
             name=self._names.agent_name(waiting.asked.agent),
             start_ns=waiting.start_ns,
             end_ns=self._now_ns,
-            attributes=told | more,
+            common=common,
+            own=own | more,
             error=error,
         )
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from .records import Attributes, Happening, Span, Value
+from .records import Attributes, Common, Happening, Span, Value
 
 KINDS = {"internal": 1, "client": 3}
 INFO = 9
@@ -18,6 +18,10 @@ WARN = 13
 """Of one that tells of something that could not be read."""
 MOST_REMEMBERED = 80
 """Characters of a text that may come again, as names do."""
+MOST_COUNTED = 1_000
+"""Numbers below may come again, as those of rounds do."""
+MOST_KEPT = 16_384
+"""Attributes that are remembered at once."""
 _fixed64 = struct.Struct("<Q").pack
 _double = struct.Struct("<d").pack
 
@@ -41,7 +45,8 @@ def span(one: Span, state: str = "") -> bytes:
         _fixed64(one.start_ns),
         b"\x41",
         _fixed64(one.end_ns),
-        *_attributes(b"\x4a", one.attributes),
+        _common(b"\x4a", one.common),
+        *_attributes(b"\x4a", one.own),
     ]
     for link in one.links:
         parts.append(_field(b"\x6a", b"\x0a\x10" + link.trace + b"\x12\x08" + link.span))
@@ -54,7 +59,7 @@ def span(one: Span, state: str = "") -> bytes:
 
 def happening(one: Happening) -> bytes:
     """Return an event as field `log_records` of ScopeLogs."""
-    severity, words = (WARN, b"WARN") if "error.type" in one.attributes else (INFO, b"INFO")
+    severity, words = (WARN, b"WARN") if one.grave else (INFO, b"INFO")
     time = _fixed64(one.time_ns)
     parts = [
         b"\x09",
@@ -62,7 +67,8 @@ def happening(one: Happening) -> bytes:
         b"\x10",
         _varint(severity),
         _field(b"\x1a", words),
-        *_attributes(b"\x32", one.attributes),
+        _common(b"\x32", one.common),
+        *_attributes(b"\x32", one.own),
         b"\x45\x01\x00\x00\x00",
         b"\x4a\x10",
         one.place.trace,
@@ -145,25 +151,53 @@ def _number(message: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
-    """Return attributes as fields; those that may come again are encoded once."""
-    found: list[bytes] = []
-    for key, value in attributes.items():
-        if isinstance(value, str) and len(value) > MOST_REMEMBERED:
-            found.append(_attribute(tag, key, value))
-        else:
-            found.append(_known(tag, key, value.__class__, value))
+def _common(tag: bytes, common: Common) -> bytes:
+    found = common.encoded.get(tag)
+    if found is None:
+        found = common.encoded[tag] = b"".join(_attributes(tag, common.attributes))
     return found
 
 
-@lru_cache(maxsize=16_384)
-def _known(tag: bytes, key: str, sort: type, value: Value) -> bytes:
-    del sort  # 1, 1.0 and True are equal, and not the same
-    return _attribute(tag, key, value)
+def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
+    """Return attributes as fields; what may come again is encoded once."""
+    remembered = _REMEMBERED.setdefault(tag, {})
+    found: list[bytes] = []
+    for item in attributes.items():
+        value = item[1]
+        sort = value.__class__
+        if sort is float or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
+            found.append(_attribute(tag, *item))
+            continue
+        known = remembered.get(item)
+        if known is None:
+            known = _attribute(tag, *item)
+            if sort is not str or len(value) <= MOST_REMEMBERED:  # type: ignore[arg-type]  # a str
+                if len(remembered) >= MOST_KEPT:
+                    remembered.clear()
+                remembered[item] = known
+        found.append(known)
+    return found
+
+
+_REMEMBERED: dict[bytes, dict[tuple[str, Value], bytes]] = {}
+"""By tag. Floats are not among it, so that 1 and 1.0 are told apart."""
 
 
 def _attribute(tag: bytes, key: str, value: Value) -> bytes:
-    return _field(tag, _field(b"\x0a", key.encode()) + _field(b"\x12", _any(value)))
+    name, told = _name(key), _any(value)
+    size = len(told)
+    if size < 0x80:
+        inner = name + b"\x12" + _SHORT[size] + told
+        size = len(inner)
+        if size < 0x80:
+            return tag + _SHORT[size] + inner
+        return tag + _varint(size) + inner
+    return _field(tag, name + _field(b"\x12", told))
+
+
+@lru_cache(maxsize=1024)
+def _name(key: str) -> bytes:
+    return _field(b"\x0a", key.encode())
 
 
 def _any(value: Value) -> bytes:

@@ -11,6 +11,18 @@ import typer
 
 from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, plugged, print_json
 from .sharing import check_form, share
+from .telemetry import (
+    OTLP,
+    After,
+    Content,
+    Endpoint,
+    Follow,
+    OpenInference,
+    Owned,
+    check_alone,
+    refuse_options,
+    send,
+)
 
 if TYPE_CHECKING:
     from ..preferences.exported import Exported, Format, Options
@@ -46,19 +58,19 @@ class Data(StrEnum):
 def export(
     run: Run,
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="DIR|FILE",
             help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
             show_default=False,
         ),
-    ],
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings, or a plugin's. Not needed to push what is in "
+            help="dpo, kto, reward or sft, one or several; or ratings, otlp, or a plugin's. Not needed to push what is in "
             "DIR already.",
             show_default=False,
         ),
@@ -133,6 +145,12 @@ def export(
     public: Annotated[  # noqa: FBT002 - typer's way
         bool, typer.Option("--public", help="Of --push: everybody can see it.")
     ] = False,
+    endpoint: Endpoint = None,
+    content: Content = False,  # noqa: FBT002 - typer's way
+    openinference: OpenInference = False,  # noqa: FBT002 - typer's way
+    follow: Follow = False,  # noqa: FBT002 - typer's way
+    after: After = 0,
+    owned: Owned = False,  # noqa: FBT002 - typer's way
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
@@ -156,9 +174,27 @@ def export(
         "push": push,
         "public": public or None,
     }
+    if OTLP in (formats or ()):
+        said = [name for name, value in {"to": to, **given}.items() if value is not None and name != "item"]
+        check_alone(formats or (), said)
+        send(
+            run,
+            endpoint,
+            item,
+            content=content,
+            openinference=openinference,
+            follow=follow,
+            after=after,
+            owned=owned,
+            as_json=as_json,
+        )
+    refuse_options(content=content, openinference=openinference, follow=follow, after=after > 0, owned=owned)
+    from ...protocols.errors import DeclarationError
     from ..preferences.exporters import EXPORTERS
     from ..sharing.formats import FORMS
 
+    if to is None:
+        raise DeclarationError("--to is missing: where to write")
     names = [name for name, value in given.items() if value is not None]
     form = next((name for name in formats or () if name in FORMS), None)
     if form is not None:
@@ -189,11 +225,11 @@ def _check(formats: Sequence[str], given: Iterable[str]) -> None:
     if "public" in named and "push" not in named:
         raise DeclarationError("--public is said of --push ORGANISATION/NAME: nothing would be pushed")
     if not formats and ("push" not in named or named - {"push", "public"}):
-        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS, *FORMS))}")
+        raise DeclarationError(f"--format is missing: {', '.join((*FORMATS, RATINGS, OTLP, *FORMS))}")
 
     for name in formats:
-        if name not in (*FORMATS, RATINGS, *FORMS, *EXPORTERS):
-            raise UnknownName("format", name, (*FORMATS, RATINGS, *FORMS, *EXPORTERS))
+        if name not in (*FORMATS, RATINGS, OTLP, *FORMS, *EXPORTERS):
+            raise UnknownName("format", name, (*FORMATS, RATINGS, OTLP, *FORMS, *EXPORTERS))
     meaningless = [f"--{name}" for name in given]
     own = next((name for name in formats if name in EXPORTERS), None)
     if own is not None:

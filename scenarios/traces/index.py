@@ -18,8 +18,10 @@ from ...runtime.log.faults import code_of
 from ..directory import LOG
 from . import queries, searching
 from .indexing import Taking
+from .judged import Judged, judged
+from .kept import UNSOUND, UNWRITABLE, Tables, tidy
 from .listing import Found, Overview, Page, Vote, Wanted
-from .tables import UNSOUND, UNWRITABLE, Tables, tidy
+from .models import models_of
 
 SLICE = 8_000
 """Events that are written at once: less than a second, and some 20 MB, whatever the log holds."""
@@ -171,6 +173,14 @@ class Index:
         Nothing else has a meaning: no text is a mistake.
         """
         return self._read(lambda db: searching.search(db, self.log, text, max(0, offset), max(0, limit)))
+
+    def judges(self) -> Judged:
+        """Return how those who judged have judged."""
+
+        def found(db: sqlite3.Connection) -> Judged:
+            return judged(queries.votes(db), queries.scored(db), models_of(self.log))
+
+        return self._read(found)
 
     def votes(self) -> Iterator[Vote]:
         """Return the last vote of each voter in conversations that count, in order of the items.

@@ -39,6 +39,8 @@ class Wanted:
     """Words that stand in what was said in it, its item, its answers or its errors; see `search`."""
     item: str | None = None
     """Part of the item's id."""
+    conversations: tuple[ConversationId, ...] = ()
+    """Any of these; none: all."""
     all_conversations: bool = False
     """Also those that another conversation about the same item has taken the place of."""
     sort: str = "number"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .comparisons import COMPARISONS, Comparisons
 from .guard import Door, guarded, prepare
 from .pages import compare, conversation, items, judges, message, overview, search
 from .rendering import HERE, TEMPLATES
@@ -20,6 +21,7 @@ def site(runs: Runs, door: Door) -> web.Application:
     """Return the application that shows some runs."""
     app = web.Application(middlewares=[guarded(door)])
     app[RUNS] = runs
+    app[COMPARISONS] = Comparisons()
     for each in PAGES:
         app.add_routes(each.ROUTES)
     app.add_routes([web.get("/static/{version}/{name}", _file)])

@@ -1,0 +1,85 @@
+"""What export does where a run is sent by OTLP, and is not written down."""
+
+# ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from ..console import DONE, WITH_FAILURES, log_of, print_json
+
+OTLP = "otlp"
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="FELLOWSHIP_OTLP",
+        help="Of otlp: the receiver, as in http://localhost:4318. [as OTEL_EXPORTER_OTLP_ENDPOINT says]",
+        show_default=False,
+    ),
+]
+Content = Annotated[bool, typer.Option("--content", help="Of otlp: prompts, answers and reasons, too.")]
+OpenInference = Annotated[
+    bool, typer.Option("--openinference", help="Of otlp: OpenInference's names, as Phoenix reads them.")
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Of otlp: until the run ends.")]
+After = Annotated[
+    int, typer.Option(min=0, hidden=True, help="Of otlp: only conversations that go on after this event.")
+]
+Owned = Annotated[bool, typer.Option("--owned", hidden=True, help="Of --follow: until stdin is closed.")]
+
+
+def check_alone(formats: Sequence[str], given: Iterable[str]) -> None:
+    """Refuse other formats beside otlp, and options that mean nothing to it."""
+    from ...protocols.errors import DeclarationError
+
+    if len(set(formats)) > 1:
+        raise DeclarationError("--format otlp goes alone: it is sent, and not written down")
+    meaningless = [f"--{name}" for name in given]
+    if meaningless:
+        raise DeclarationError(f"{', '.join(meaningless)} mean nothing for otlp: --endpoint says where it is sent")
+
+
+def refuse_options(**given: bool) -> None:
+    """Refuse options that are said of otlp alone."""
+    from ...protocols.errors import DeclarationError
+
+    named = [f"--{name}" for name, wanted in given.items() if wanted]
+    if named:
+        raise DeclarationError(f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} said of --format otlp")
+
+
+def send(
+    run: Path,
+    endpoint: str | None,
+    items: Sequence[str] | None,
+    *,
+    content: bool,
+    openinference: bool,
+    follow: bool,
+    after: int,
+    owned: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Send a run, and tell what became of it; exit code 1 where something was not taken."""
+    from rich.text import Text
+
+    from ...protocols.errors import DeclarationError
+    from .. import terminal
+    from ..directory import LOG
+    from ..traced import Tracing, send_run
+
+    if after and items:
+        raise DeclarationError("--item and --after exclude each other")
+    tracing = Tracing.of(endpoint, content=content, openinference=openinference)
+    log = run / LOG if owned else log_of(run)
+    sent = send_run(log, tracing, items=tuple(dict.fromkeys(items or ())), follow=follow, owned=owned, after=after)
+    if as_json:
+        print_json(sent.model_dump(mode="json"))
+    else:
+        for line in sent.lines():
+            terminal.out().print(Text(line), soft_wrap=True)
+    for line in sent.losses():
+        terminal.err().print(Text(f"fellowship: {line}", style="yellow"), soft_wrap=True)
+    raise typer.Exit(WITH_FAILURES if sent.lost else DONE)
