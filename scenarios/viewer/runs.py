@@ -137,10 +137,11 @@ class Runs:
 
     def _name(self, path: Path) -> str:
         """Return a name that no other run has: the directory's, with a number where that is taken."""
-        name, number = path.name or "run", 1
+        called = path.name.encode(errors="replace").decode() or "run"  # names that are no text have no address
+        name, number = called, 1
         while name in self._runs:
             number += 1
-            name = f"{path.name}-{number}"
+            name = f"{called}-{number}"
         return name
 
 
