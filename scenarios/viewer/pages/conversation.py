@@ -20,7 +20,15 @@ async def conversation(request: web.Request) -> web.Response:
         raise DeclarationError("which conversation? the address names none: ?id=CONVERSATION")
     reading = await run.ask(_read, ConversationId(name))
     inspect = partial(_inspect, run.name)
-    return page("conversation.html", run=run, reading=reading, inspect=inspect, back=address(run.name, "items"), before=None, after=None)
+    return page(
+        "conversation.html",
+        run=run,
+        reading=reading,
+        inspect=inspect,
+        back=address(run.name, "items"),
+        before=None,
+        after=None,
+    )
 
 
 def _inspect(run: str, sequence: int) -> str:
