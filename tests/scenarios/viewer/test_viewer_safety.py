@@ -439,7 +439,7 @@ async def test_beyond_this_machine_a_token_is_asked_for_once_and_then_kept_where
     async with visiting(runs, tmp_path, host="0.0.0.0", token="the-token-itself", names=("allowed.example",)) as (
         url,
         session,
-    ):  # noqa: S104, S106
+    ):
         port = urlsplit(url).port
         at = f"http://127.0.0.1:{port}"
         assert url.endswith("?token=the-token-itself")
