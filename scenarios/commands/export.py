@@ -61,7 +61,8 @@ def export(
         str | None,
         typer.Option(
             metavar="DIR|FILE",
-            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
+            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet; of inspect "
+            "a .eval or .json; of mermaid a file, or - for stdout.",
             show_default=False,
         ),
     ] = None,
