@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..sharing.members import casts
 from ..traces.talk import Effort, Talk, fold
 from ..traces.transcript import did, words
 from .lanes import COLOURS, Cell, Sheet, laid_out, opinion, spots
-from .matrix import Matrix, matrices
+from .polls import Matrix, matrices
 from .rendering import TEMPLATES
 
 FOLDED_AFTER = 12
@@ -116,7 +117,20 @@ def heat_classes(cell: Cell) -> str:
     return " ".join(f"h{what[0]}{heat}" for what, heat in cell.heats)
 
 
+def iso(time_s: float) -> str:
+    """Return a moment as machines read it."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
+
+
 TEMPLATES.filters.update(
-    did=did, words=words, folded=folded, effort=effort, pretty=pretty, scored=scores, heat=heat_classes, opinion=opinion
+    iso=iso,
+    did=did,
+    words=words,
+    folded=folded,
+    effort=effort,
+    pretty=pretty,
+    scored=scores,
+    heat=heat_classes,
+    opinion=opinion,
 )
 TEMPLATES.globals.update(remark=remark, spots=spots, colours=COLOURS)

@@ -1,4 +1,3 @@
-"use strict";
 // What every page does: parts that are live, keys, and the theme. Pages are whole without it.
 
 const PAUSE_MS = 1000; // the least time between two looks at a page that changes
