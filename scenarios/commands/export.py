@@ -71,8 +71,8 @@ def export(
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's. Not needed to push what is in "
-            "DIR already.",
+            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's, inspect (a log for Inspect), "
+            "mermaid (one conversation). Not needed to push what is in DIR already.",
             show_default=False,
         ),
     ] = None,
