@@ -318,7 +318,7 @@ class Taking:
         events = self._log.events(ConversationId(talk.conversation))
         sifted = sift(event for event in events if event.sequence <= until)
         fallen = [(sequence,) for sequence in sifted.fallen]
-        self._db.executemany("UPDATE votes SET fallen = 1, last = 0 WHERE sequence = ?", fallen)
+        self._db.executemany("UPDATE votes SET fallen = 1, last = 0, moved = 0 WHERE sequence = ?", fallen)
         self._db.executemany("UPDATE scores SET fallen = 1 WHERE sequence = ?", fallen)
 
 
