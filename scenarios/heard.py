@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from ..protocols.answering import Answers
 from ..protocols.events import Event
-from .placed import placed
 from .measures.opinions import Debate, Opinion, Sort, Wave
+from .placed import placed
 
 VERDICTS = ("a", "b", "tie")
 PAIR = 2

@@ -68,6 +68,9 @@ class Status(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     run: str
+    """Its directory."""
+    run_id: str = ""
+    """The same in the logs, in traces and in spans."""
     scenario: str
     state: State
     """`done`, `stopped` and `failed` are what the last process said when it left; one that says nothing any more has
@@ -333,6 +336,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
     total, with_outcome = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
+        run_id=log.run_id(),
         scenario=log.meta("name") or "",
         state=state,
         why=f"{cause.error}: {cause.reason}" if cause else None,

@@ -185,9 +185,7 @@ def resource_of(environ: Mapping[str, str], own: Attributes) -> Attributes:
 class _Staying(HTTPRedirectHandler):
     """A redirected POST would become a GET, which takes nothing and answers well."""
 
-    def redirect_request(  # noqa: D102
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
+    def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
         del req, fp, code, msg, headers, newurl
 
 

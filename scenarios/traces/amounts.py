@@ -51,7 +51,8 @@ def took(effort: Effort) -> str:
     facts += [count(effort.attempts, "attempt")] if effort.errors else []
     facts += [f"{effort.failed} failed"] if effort.failed and effort.calls > 1 else []
     facts += ["answered before"] if effort.cached == effort.calls else []
-    facts += [tokens(effort), f"{effort.seconds:.1f} s"]
+    facts += [tokens(effort)] if effort.failed < effort.calls else []
+    facts += [span(effort.seconds)]
     return ", ".join([*facts, *([money(effort.cost_usd)] if effort.cost_usd else [])])
 
 

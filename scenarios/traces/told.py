@@ -14,6 +14,9 @@ from .amounts import moment, money
 from .calls import Asked, Call
 from .lines import Indented
 
+SHORTEST_S = 0.0005
+"""Shorter waits are not shown: they read 0.000."""
+
 
 def told(asked: Asked, run: str) -> RenderableType:
     """Return a message with all that it came from.
@@ -59,7 +62,6 @@ def prompt(call: Call, indent: int = 0) -> Iterator[RenderableType]:
     """Return what a model was sent, word for word, with the role of each message."""
     for number, message in enumerate(call.prompt, 1):
         yield from block(f"prompt {number}, {message.role}", message.text, indent)
-    yield Text()
 
 
 def _where(asked: Asked, run: str) -> Iterator[tuple[str, str]]:
@@ -109,7 +111,8 @@ def _about(call: Call) -> Iterator[tuple[str, str]]:
     if called.finish_reason is not None:
         yield "finish reason", called.finish_reason
     yield "usage", _usage(called.usage)
-    yield "cost", money(called.cost_usd)
+    nothing = called.usage.reported and not called.usage.input_tokens
+    yield "cost", money(0.0 if called.cost_usd is None and nothing else called.cost_usd)
 
 
 def _settings(settings: Mapping[str, object]) -> str:
@@ -126,7 +129,7 @@ def _usage(usage: Usage) -> str:
 
 def _attempt(attempt: Attempt) -> str:
     facts = [f"{attempt.latency_s:.3f} s"]
-    facts += [f"after {attempt.waited_s:.3f} s of waiting"] if attempt.waited_s else []
+    facts += [f"after {attempt.waited_s:.3f} s of waiting"] if attempt.waited_s >= SHORTEST_S else []
     facts += [f"first words after {attempt.first_token_s:.3f} s"] if attempt.first_token_s is not None else []
     facts += [f"billed {_usage(attempt.usage)}"] if attempt.usage is not None else []
     facts += ["perhaps billed, nobody says how much"] if attempt.maybe_billed else []

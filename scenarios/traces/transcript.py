@@ -29,6 +29,8 @@ from .told import block, prompt
 
 NUMBERED = 6
 """Columns in front of what is said, in which its number stands."""
+LONGEST_LINE = 500
+"""Characters of what is said in one line, before it is cut to what there is room for."""
 STYLES: Mapping[Literal["done", "failed", "open"], str] = {"done": "green", "failed": "red", "open": "yellow"}
 
 
@@ -79,7 +81,7 @@ def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around
 
 def _head(conversation: Talk, around: Around) -> Iterator[RenderableType]:
     name = Text.assemble("Item ", plain(conversation.item.id), style="bold")
-    yield Headed(name, Text(plain(_result(conversation)), style=STYLES[conversation.state]), 0)
+    yield Headed(name, Text(plain(result(conversation)), style=STYLES[conversation.state]), 0)
     facts = [f"conversation {conversation.conversation}", f"begun {moment(conversation.began_s)}"]
     if conversation.over is not None:
         facts.append(f"in place of {conversation.over}")
@@ -104,7 +106,7 @@ def _item(item: Item, reference: str) -> Iterator[RenderableType]:
         yield from block(f"{reference} (no model is shown it)", item.reference)
 
 
-def _result(conversation: Talk) -> str:
+def result(conversation: Talk) -> str:
     """Return what became of it, in short."""
     outcome = conversation.outcome
     if isinstance(outcome, ItemFailed):
@@ -144,16 +146,32 @@ def _turn(turn: Turn, outcome: ItemFinished | None, since_s: float, around: Arou
         took_it = f"{took(turn.effort)}, {after}" if turn.effort.calls else ""
         yield Headed(Text(plain(said), style="bold"), Text(took_it, style="dim"), NUMBERED, number)
     else:
-        head = Text.assemble((plain(turn.speaker), "bold green"), f" {plain(did(message))}")
-        if turn.heard_by:
-            head.append(f" → {plain(', '.join(turn.heard_by))}")
         took_it = ", ".join(filter(None, (took(turn.effort), after)))
-        yield Headed(head, Text(took_it, style="dim"), NUMBERED, number)
-    yield from _wrong(turn.effort)
-    for call in around.calls.get(turn.sequence, ()):
+        yield Headed(_doing(turn), Text(took_it, style="dim"), NUMBERED, number)
+    if turn.said or len(turn.effort.errors) > 1:  # one alone is what the line says
+        yield from _wrong(turn.effort)
+    calls = around.calls.get(turn.sequence, ())
+    for call in calls:
         yield from prompt(call, NUMBERED)
     if turn.said:
+        yield from [Text()] if calls else []
         yield Indented(Text(plain(words(message))), NUMBERED)
+
+
+def line(turn: Turn) -> Text:
+    """Return a turn on one line: what was done, and the beginning of the words."""
+    number = _number(turn.sequence).append(" ")
+    if not turn.said:
+        return number.append(" ".join(plain(remark(turn.speaker, turn.message)).split()), style="bold not dim")
+    number.append_text(_doing(turn))
+    said = " ".join(plain(words(turn.message)).split())
+    return number.append(f": {said[:LONGEST_LINE]}") if said else number
+
+
+def _doing(turn: Turn) -> Text:
+    """Return who did what, and who heard it."""
+    head = Text.assemble((plain(turn.speaker), "bold green not dim"), (f" {plain(did(turn.message))}", "not dim"))
+    return head.append(f" → {plain(', '.join(turn.heard_by))}", style="not dim") if turn.heard_by else head
 
 
 def _awaited(awaited: Awaited, around: Around) -> Iterator[RenderableType]:

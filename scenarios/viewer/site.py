@@ -13,6 +13,8 @@ from .rendering import HERE, TEMPLATES
 from .runs import RUNS, Runs
 
 PAGES = (overview, items, conversation, message, search, judges, compare)
+ANY_NAME = "{run:[^/]+}"
+"""A run's name in an address: whatever a directory may be called, braces included."""
 FILES = {path.name: path for path in sorted((HERE / "static").iterdir()) if path.is_file()}
 """What can be asked for under /static/: these, by name, and nothing else."""
 
@@ -23,7 +25,8 @@ def site(runs: Runs, door: Door) -> web.Application:
     app[RUNS] = runs
     app[COMPARISONS] = Comparisons()
     for each in PAGES:
-        app.add_routes(each.ROUTES)
+        for route in each.ROUTES:
+            app.router.add_route(route.method, route.path.replace("{run}", ANY_NAME), route.handler)
     app.add_routes([web.get("/static/{version}/{name}", _file)])
     app.on_response_prepare.append(prepare)
     return app
