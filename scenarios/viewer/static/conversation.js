@@ -1,15 +1,14 @@
 "use strict";
 // The inspector beside the lanes: the page of a message is fetched, and its <main> shown. Without this, it is a link.
 (() => {
-  const talk = document.getElementById("talk");
-  if (!talk || !window.fetch) return;
+  if (!document.getElementById("talk")) return;
   const state = { panel: null, shown: null, wanted: null, opener: null };
 
   const anchor = (sequence) => document.getElementById(`m${sequence}`);
   const linkIn = (element) => element.querySelector("a.more");
 
   function mark(sequence) {
-    for (const open of talk.querySelectorAll(".cell.open")) open.classList.remove("open");
+    for (const open of document.querySelectorAll("#talk .cell.open")) open.classList.remove("open");
     anchor(sequence)?.classList.add("open");
   }
 
@@ -95,6 +94,8 @@
       inspect(link.href, sequenceOf(event.target)).catch(failed(link.href));
     }
   }, true);
+
+  document.addEventListener("placed", () => { if (state.shown) mark(state.shown); });
 
   // While it is open, it follows the message that the reader goes to, as by j and k.
   document.addEventListener("focusin", (event) => {
