@@ -100,11 +100,11 @@ class Tracing:
         secrets = known()
         if base is not None and secrets is not None:
             secrets.add_address(base)
-        found = {
+        found: dict[Signal, Address | None] = {
             signal: address(signal, environ, base) for signal in SIGNALS if signal == "traces" or not openinference
         }
         place, state = above(environ)
-        to = {signal: one for signal, one in found.items() if one is not None}
+        to: dict[Signal, Address] = {signal: one for signal, one in found.items() if one is not None}
         return cls(base, content, openinference, to, place, state, environ)
 
     def names(self) -> GenAI:
@@ -161,7 +161,7 @@ def send_run(
         release = version("llm-fellowship")
         said = resource_of(tracing.environ, resource(sender, release))
         scope = ("llm-fellowship", release)
-        collectors = {
+        collectors: dict[Signal, Collector] = {
             signal: Collector(signal, one, said, scope, names.schema_url) for signal, one in tracing.to.items()
         }
         following = follow or owned

@@ -70,7 +70,7 @@ def export(
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings, otlp, or a plugin's. Not needed to push what is in "
+            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's. Not needed to push what is in "
             "DIR already.",
             show_default=False,
         ),

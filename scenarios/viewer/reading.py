@@ -125,6 +125,14 @@ def iso(time_s: float) -> str:
 
 
 TEMPLATES.filters.update(
-    iso=iso, did=did, words=words, folded=folded, effort=effort, pretty=pretty, scored=scores, heat=heat_classes, opinion=opinion
+    iso=iso,
+    did=did,
+    words=words,
+    folded=folded,
+    effort=effort,
+    pretty=pretty,
+    scored=scores,
+    heat=heat_classes,
+    opinion=opinion,
 )
 TEMPLATES.globals.update(remark=remark, spots=spots, colours=COLOURS)
