@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from fellowship.runtime.telemetry import otlp, wire
 from fellowship.runtime.telemetry.mapping import GenAI, OpenInference
 from fellowship.runtime.telemetry.records import Common, Happening, Place, Record, Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
-from fellowship.scenarios import Settings, play
+from fellowship.scenarios import Plan, Settings, play
 from fellowship.scenarios.again import retry
 
 SCENARIOS = (*LIBRARY, "recused", "both orders")
@@ -82,7 +83,7 @@ def proven(run: Path, names: GenAI | None = None) -> list[Span]:
     return spans
 
 
-def made(name: str):  # type: ignore[no-untyped-def]  # a plan
+def made(name: str) -> Plan:
     if name == "recused":
         return apart("jury", "agents.second.failing={retry: 1, then: recuse}")
     if name == "both orders":
@@ -90,7 +91,7 @@ def made(name: str):  # type: ignore[no-untyped-def]  # a plan
     return apart(name)
 
 
-def overloaded(*models: str):  # type: ignore[no-untyped-def]  # a script
+def overloaded(*models: str) -> Callable[[ModelCall], str | Exception]:
     def script(call: ModelCall) -> str | Exception:
         if call.settings.model not in models:
             return speak(call)
@@ -258,7 +259,9 @@ async def test_a_call_lasts_as_long_as_its_tries_and_names_what_was_asked(tmp_pa
     assert chat.attributes["gen_ai.provider.name"] == "acme"
     assert chat.attributes["fellowship.attempts"] == chat.attributes["fellowship.attempts.failed"] == 1
     agent = next(span for span in proven(out) if span.name == "invoke_agent judge")
-    assert chat.start_ns == agent.start_ns, "three quarters of a second before its end: no earlier than it was asked for"
+    assert chat.start_ns == agent.start_ns, (
+        "three quarters of a second before its end: no earlier than it was asked for"
+    )
 
 
 # what is on the wire
@@ -297,7 +300,10 @@ def test_a_span_is_read_back_as_it_was(
     assert {key: type(value) for key, value in values(read.attributes).items()} == {
         key: type(value) for key, value in wanted.items()
     }
-    assert (values(resource.resource.attributes), resource.schema_url, scope.schema_url) == ({"a": 1}, *["https://x"] * 2)
+    assert (values(resource.resource.attributes), resource.schema_url, scope.schema_url) == (
+        {"a": 1},
+        *["https://x"] * 2,
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -308,7 +314,9 @@ def test_an_event_is_read_back_as_it_was(own: dict[str, object], name: str, time
     read = ExportLogsServiceRequest.FromString(body).resource_logs[0].scope_logs[0].log_records[0]
     assert (read.event_name, read.time_unix_nano, read.observed_time_unix_nano) == (name, time, time)
     assert (read.trace_id, read.span_id, read.severity_number) == (b"t" * 16, b"s" * 8, 13 if grave else 9)
-    assert values(read.attributes) == {key: list(each) if isinstance(each, tuple) else each for key, each in own.items()}
+    assert values(read.attributes) == {
+        key: list(each) if isinstance(each, tuple) else each for key, each in own.items()
+    }
 
 
 @given(answer=st.binary(max_size=60))
@@ -343,7 +351,9 @@ def test_what_a_receiver_says_it_has_not_taken_is_read() -> None:
         ),
     ],
 )
-def test_addresses_are_those_of_the_environment(environ: dict[str, str], url: str | None, traces: str, logs: str) -> None:
+def test_addresses_are_those_of_the_environment(
+    environ: dict[str, str], url: str | None, traces: str, logs: str
+) -> None:
     for signal, wanted in (("traces", traces), ("logs", logs)):
         found = otlp.address(signal, environ, url)  # type: ignore[arg-type]  # one of both
         assert found is not None
