@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -338,7 +337,12 @@ async def ended(process: Process) -> tuple[int | None, list[str], str]:
     return process.returncode, out.decode().splitlines(), err.decode()
 
 
-async def test_a_run_is_followed_as_its_conversations_end_and_until_it_does(tmp_path: Path) -> None:
+async def test_a_run_is_followed_as_its_conversations_end_until_it_does_or_somebody_has_seen_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enough(seconds: float) -> None:
+        raise KeyboardInterrupt
+
     gates, run = Gates(3), tmp_path / "run"
     settings = Settings(client=ScriptedModel(gates.answer), limits=Limits(concurrency=1))
     async with asyncio.TaskGroup() as group:
@@ -346,11 +350,11 @@ async def test_a_run_is_followed_as_its_conversations_end_and_until_it_does(tmp_
         gates.open[0].set()
         await asyncio.wait_for(gates.asked[1].wait(), 30)
         listed = await follower(run)
-        talk, seen_enough = await follower(run, "i1", "--json"), await follower(run)
+        talk = await follower(run, "i1", "--json")
         assert re.fullmatch(r"done +i0  tie \(5 : 5\)  1 said, .* tokens, [\d.]+ s", await read(listed))
-        assert (await read(seen_enough)).startswith("done    i0 ")
-        seen_enough.send_signal(signal.SIGINT)
-        assert await ended(seen_enough) == (0, [], "")
+        with monkeypatch.context() as context:
+            context.setattr("fellowship.runtime.log.watching.time.sleep", enough)
+            assert len(traced(run, "--follow").splitlines()) == 1
         gates.open[1].set()
         spoken = [json.loads(await read(talk)) for _ in range(3)]
         assert [turn["kind"] for turn in spoken] == ["vote_cast", "decision_made", "item_finished"]
