@@ -20,7 +20,7 @@ MARK = "<img src=x onerror=alert(1)>"
 ENDINGS = (
     f"\"'>{MARK}<script>alert(1)</script>",
     f"</title></style></textarea></script>{MARK}<svg onload=alert(1)>",
-    f"{{{{7*7}}}}{{% raw %}}{MARK}]]><!--",
+    f"{{{{7777*7}}}}{{% raw %}}{MARK}]]><!--",
     f"\x1b[31m\x00\u202e\u2028{MARK}\r\n\r\n<base href=//evil.example>",
     f"&lt;script&gt;&#60;script&#62;{MARK}' onmouseover='alert(1)' style='color:red",
     f"#?&=%2F%00/../..//{MARK}<a href=javascript:alert(1)>",
@@ -29,7 +29,9 @@ BEGINNING = "javascript:alert(1)//"
 """Of every hostile text: where one is an address, it is this one."""
 NUMBERED = re.compile(r"(.+)([~/])(\d+)", re.DOTALL)
 """A conversation of an item, or a draft of a writer."""
-WORDS = frozenset({"kind", "gives", "takes", "for", "order", "strategy", "orders", "role", "pick", "decide", "reconcile"})
+WORDS = frozenset(
+    {"kind", "gives", "takes", "for", "order", "strategy", "orders", "role", "pick", "decide", "reconcile"}
+)
 """Keys of what was played whose values are words of the language."""
 
 _adapter: TypeAdapter[Any] = TypeAdapter(LoggedMessage)
@@ -63,7 +65,7 @@ def poison(run: Path) -> Path:
             content = _changed(json.loads(value), lambda text: hostile(text) if " " in text or "/" in text else text)
             database.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(content), key))
         database.commit()
-    hidden = run.with_name(f"{run.name}\"'><img src=x onerror=alert(1)>{{{{7*7}}}}&#60;%2e%2e ~")
+    hidden = run.with_name(f"{run.name}\"'><img src=x onerror=alert(1)>{{{{7777*7}}}}&#60;%2e%2e ~")
     return run.rename(hidden)
 
 
@@ -86,7 +88,7 @@ def _body(event: Event, texts: dict[str, str]) -> str:
 
 def _put_back(changed: Any, body: Any, place: tuple[int | str, ...]) -> None:
     for key in place[:-1]:
-        if not isinstance(changed, dict | list) or key not in changed and not isinstance(key, int):
+        if not isinstance(changed, dict | list) or (key not in changed and not isinstance(key, int)):
             break
         changed, body = changed[key], body[key]
     last = place[-1]
