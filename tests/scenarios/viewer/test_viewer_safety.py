@@ -227,7 +227,7 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
         assert not text.startswith("<!doctype") or Read(text).wrong == [], at
         assert status < 500, (at, text)
         assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e")), at
-        assert page is None or "49" not in "".join(page.words).split(), at
+        assert "54439" not in text, at
     assert "&lt;img src=x onerror" in met
     sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
