@@ -19,6 +19,7 @@ from fellowship.protocols.items import HumanVote, Item
 from fellowship.protocols.jury import VoteCast
 from fellowship.protocols.review import FeedbackGiven
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.recording.standing import sift
 from fellowship.runtime.testing import ScriptedModel
 from fellowship.runtime.testing.opinions import Opinions
 from fellowship.scenarios import Settings, load, plan, play
@@ -120,7 +121,7 @@ def test_a_judges_scores_stand_in_bars_that_numpy_makes_as_well() -> None:
 
 
 def test_the_last_vote_of_each_voter_counts_with_its_changes_of_mind(tmp_path: Path) -> None:
-    checked = [each for seed in range(12) for each in looked_at(chatter(seed, 60), tmp_path / str(seed))]
+    checked = [each for seed in range(24) for each in looked_at(chatter(seed, 60), tmp_path / str(seed))]
     assert len(checked) > 60
     assert sum(checked) > 5
 
@@ -129,16 +130,17 @@ def looked_at(said: list[Said], folder: Path) -> Iterator[int]:
     """Look at the votes of a log; return the changes of mind before each that was looked at."""
     with indexed(put(folder / "run.db", said)) as index:
         current = {row.conversation: row for row in index.page(Wanted(), limit=999).rows}
-        resumed = {one.conversation for one in said if one.message.kind == "item_resumed"}
         known: dict[Any, list[Any]] = {}
-        for one in said:
-            if isinstance(one.message, VoteCast | DraftsCompared) and one.conversation in current:
+        events = list(index.log.events())
+        sifted = (sift(event for event in events if event.conversation == name) for name in current)
+        standing = (event for each in sifted for event in each.standing())
+        for one in (said[event.sequence - 1] for event in standing):
+            if isinstance(one.message, VoteCast | DraftsCompared):
                 on = (getattr(one.message, "first", None), getattr(one.message, "second", None))
                 known.setdefault((one.conversation, one.sender, on), []).append(one)
         votes = {(vote.conversation, vote.voter, (vote.first, vote.second)): vote for vote in index.votes()}
+        assert votes.keys() == known.keys()
         for key, cast in known.items():
-            if key[0] in resumed:
-                continue  # what was cast may have been set aside
             verdicts = [one.message.verdict for one in cast]
             changes = sum(one != other for one, other in pairwise(verdicts))
             vote = votes[key]
