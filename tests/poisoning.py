@@ -29,7 +29,9 @@ BEGINNING = "javascript:alert(1)//"
 """Of every hostile text: where one is an address, it is this one."""
 NUMBERED = re.compile(r"(.+)([~/])(\d+)", re.DOTALL)
 """A conversation of an item, or a draft of a writer."""
-WORDS = frozenset({"kind", "gives", "takes", "for", "order", "strategy", "orders", "role", "pick", "decide", "reconcile"})
+WORDS = frozenset(
+    {"kind", "gives", "takes", "for", "order", "strategy", "orders", "role", "pick", "decide", "reconcile"}
+)
 """Keys of what was played whose values are words of the language."""
 
 _adapter: TypeAdapter[Any] = TypeAdapter(LoggedMessage)
@@ -86,7 +88,7 @@ def _body(event: Event, texts: dict[str, str]) -> str:
 
 def _put_back(changed: Any, body: Any, place: tuple[int | str, ...]) -> None:
     for key in place[:-1]:
-        if not isinstance(changed, dict | list) or key not in changed and not isinstance(key, int):
+        if not isinstance(changed, dict | list) or (key not in changed and not isinstance(key, int)):
             break
         changed, body = changed[key], body[key]
     last = place[-1]

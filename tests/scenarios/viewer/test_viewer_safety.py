@@ -29,11 +29,110 @@ from fellowship.scenarios.viewer.serving import serving
 IDS = ('"', "'>", "<b>", "..", "~", "a/b?c#d&e=%2f", "☃\u202eü", "new\nline")
 SENT = ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy")
 TAGS = frozenset(
-    "html head meta title link script body a header nav form input label select option button main section article aside "
-    "h1 h2 h3 h4 h5 h6 p div span ul ol li dl dt dd table caption thead tbody tfoot tr th td small strong em b i q code "
-    "pre mark ins del time abbr kbd samp details summary dialog template figure figcaption footer hr br output progress "
-    "svg g line path rect circle polyline polygon text tspan title desc defs marker use symbol fieldset legend "
-    "colgroup col blockquote bdi bdo wbr sub sup textarea meter var cite data datalist optgroup".split()
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "a",
+        "header",
+        "nav",
+        "form",
+        "input",
+        "label",
+        "select",
+        "option",
+        "button",
+        "main",
+        "section",
+        "article",
+        "aside",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "p",
+        "div",
+        "span",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "th",
+        "td",
+        "small",
+        "strong",
+        "em",
+        "b",
+        "i",
+        "q",
+        "code",
+        "pre",
+        "mark",
+        "ins",
+        "del",
+        "time",
+        "abbr",
+        "kbd",
+        "samp",
+        "details",
+        "summary",
+        "dialog",
+        "template",
+        "figure",
+        "figcaption",
+        "footer",
+        "hr",
+        "br",
+        "output",
+        "progress",
+        "svg",
+        "g",
+        "line",
+        "path",
+        "rect",
+        "circle",
+        "polyline",
+        "polygon",
+        "text",
+        "tspan",
+        "title",
+        "desc",
+        "defs",
+        "marker",
+        "use",
+        "symbol",
+        "fieldset",
+        "legend",
+        "colgroup",
+        "col",
+        "blockquote",
+        "bdi",
+        "bdo",
+        "wbr",
+        "sub",
+        "sup",
+        "textarea",
+        "meter",
+        "var",
+        "cite",
+        "data",
+        "datalist",
+        "optgroup",
+    ]
 )
 NOWHERE = ("data:image/", "#")
 
@@ -60,7 +159,9 @@ class Read(HTMLParser):
                 self.wrong.append(f"{name}={value!r}")
             elif name in ("href", "src", "action", "xlink:href", "poster", "data-events") and value is not None:
                 self.links.append(value)
-            elif name == "content" and given.get("http-equiv", "").lower() == "refresh" and not (value or "").isdecimal():
+            elif (
+                name == "content" and given.get("http-equiv", "").lower() == "refresh" and not (value or "").isdecimal()
+            ):
                 self.wrong.append(f"refresh {value!r}")
 
     def handle_endtag(self, tag: str) -> None:
@@ -139,7 +240,7 @@ async def hostile(folder: Path) -> list[Path]:
         body = json.dumps({"kind": "of_a_plugin", "text": "said by a plugin", "more": ["parts"]})
         sent = ('"~1', "first", "", "of_a_plugin", body)
         order = "(conversation, cause, sender, recipients, kind, body, time_s) VALUES (?, 2, ?, ?, ?, ?, 1e9)"
-        database.execute(f"INSERT INTO events {order}", sent)  # noqa: S608 - constants
+        database.execute(f"INSERT INTO events {order}", sent)
         database.commit()
     return [poison(folder / name) for name in runs]
 
@@ -161,7 +262,9 @@ def route(url: str) -> tuple[str, ...]:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     place = parts.path.rpartition("/")[2]
     if place in ("items", "search", "compare") or "list" in query:
-        chosen = tuple(sorted(query)) if place != "compare" else (*sorted(query), query.get("a", ""), query.get("item", ""))
+        chosen = (
+            tuple(sorted(query)) if place != "compare" else (*sorted(query), query.get("a", ""), query.get("item", ""))
+        )
         return (parts.path, query.get("id", ""), *chosen)
     return parts.path, parts.query
 
@@ -235,7 +338,9 @@ async def test_in_a_browser_nothing_of_a_run_is_carried_out(runs: list[Path], tm
         page = await visitor.open(url)
         for at in sorts.values():
             await page.goto(at)
-            made = "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onload],[style],script:not([src])')"
+            made = (
+                "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onload],[style],script:not([src])')"
+            )
             assert await page.evaluate(f"{made}.length") == 0, at
             assert MARK in await page.evaluate("document.documentElement.textContent"), at
 
@@ -331,7 +436,10 @@ async def test_beyond_this_machine_a_token_is_asked_for_once_and_then_kept_where
     runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with visiting(runs, tmp_path, host="0.0.0.0", token="the-token-itself", names=("allowed.example",)) as (url, session):  # noqa: S104, S106
+    async with visiting(runs, tmp_path, host="0.0.0.0", token="the-token-itself", names=("allowed.example",)) as (
+        url,
+        session,
+    ):
         port = urlsplit(url).port
         at = f"http://127.0.0.1:{port}"
         assert url.endswith("?token=the-token-itself")
