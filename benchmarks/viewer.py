@@ -199,6 +199,7 @@ def looked_at(index: Index, repetitions: int) -> dict[str, list[float]]:
         "search, a phrase": lambda: index.search(f'"{PHRASE}"'),
         "search, a beginning": lambda: index.search("he*"),
         "search, two common words": lambda: index.search(f"{COMMON} -{RARE}"),
+        "judges": index.judges,
         "one conversation of 400 messages": lambda: fold(index.log, ConversationId(f"{total - 1}~1")),
     }
     return {name: seconds(work, repetitions) for name, work in works.items()}
