@@ -76,7 +76,8 @@ def trace(
         int | None, typer.Option(min=1, help="Which of several about the item: its number behind ~. [the newest]")
     ] = None,
     message: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="One message whole, by the number in front of it.")
+        str | None,
+        typer.Option(metavar="N", help="One message whole, by the number in front of it, or by the id of a call."),
     ] = None,
     prompts: Annotated[bool, typer.Option("--prompts", help="With the exact prompt of each.")] = False,  # noqa: FBT002 - typer's way
     follow: Annotated[  # noqa: FBT002 - typer's way

@@ -163,6 +163,7 @@ def test_conversations_are_found_by_what_became_of_them_what_they_took_and_what_
         (("i0", "--conversation", 2), "there is no conversation 2 about 'i0'; there is 1"),
         (("i5",), "the run has no item 'i5'; did you mean 'i"),
         (("i0", "--message", 10_000), "the run has no event 10000"),
+        (("i0", "--message", "17.x"), "--message takes a message's number or a call's id, as in 17 or 17.2, not '17.x'"),
         (("i0", "--message", 1), "event 1 (run_started) is of the whole run"),
     ],
 )  # fmt: skip
@@ -225,6 +226,7 @@ def test_a_message_is_shown_whole_with_the_exact_prompt_and_every_attempt(run: P
     ):
         assert line in shown.splitlines()
     assert "reasoning\n  Let me think.\n" in traced(run, "i0", "--message", event_of(run, "i0", "vote_cast", "first"))
+    assert document(run, "i3", "--message", call["id"]) == found
     other = refused(run, "i0", "--message", number)
     assert f"event {number} is not of 'i0' but of 'i3': `fellowship trace RUN i3 --message {number}`" in other
 
