@@ -257,6 +257,11 @@ def compare_item(first: LogReader, second: LogReader, item: str, *, names: tuple
     return _item(one, other, item, whole=True)
 
 
+def counted(log: LogReader, item: str) -> ConversationId | None:
+    """Return the conversation about an item that is compared; none where the run has none that counts."""
+    return _Index(log).chosen.get(item)
+
+
 def _played(first: LogReader, second: LogReader) -> tuple[str, ...]:
     noted = [first.meta("played"), second.meta("played")]
     one, other = (json.loads(text) if text is not None else None for text in noted)

@@ -270,20 +270,3 @@ def measured(found: "Mapping[str, Measured]") -> RenderableType:
         if not test.equal:
             remarks.append(f"{name}: our accounts are not the endpoint's")
     return Group(table, *[Text(remark) for remark in remarks])
-
-
-def items(outcomes: Iterable[Outcome], still_open: Iterable[str] = ()) -> RenderableType:
-    """Return a table of a run's items: those that have an outcome, then those that have begun and have none."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("item", "status", "outcome", "calls", "tokens"):
-        table.add_column(title, justify="right" if title in ("calls", "tokens") else "left")
-    for outcome in outcomes:
-        result = _result(outcome)
-        if outcome.scores:
-            result += f" ({outcome.scores['a']:g} : {outcome.scores['b']:g})"
-        shown = plain(" ".join(result.split()))
-        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
-        table.add_row(plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}")
-    for item in still_open:
-        table.add_row(plain(item), "open")
-    return table

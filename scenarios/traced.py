@@ -40,6 +40,12 @@ class Lost(BaseModel):
     count: int
     reason: str
 
+    @property
+    def told(self) -> str:
+        """Return it for people."""
+        what = f"1 {self.what[:-1]} was" if self.count == 1 else f"{self.count:,} {self.what} were"
+        return f"{what} not taken: {self.reason}"
+
 
 class SentRun(BaseModel):
     """What became of a run that was sent."""
@@ -70,7 +76,7 @@ class SentRun(BaseModel):
     def losses(self) -> Iterator[str]:
         """Return what was not, for people."""
         for lost in self.lost:
-            yield f"{lost.count:,} {lost.what} were not taken: {lost.reason}"
+            yield lost.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +106,11 @@ class Tracing:
         secrets = known()
         if base is not None and secrets is not None:
             secrets.add_address(base)
-        found = {
+        found: dict[Signal, Address | None] = {
             signal: address(signal, environ, base) for signal in SIGNALS if signal == "traces" or not openinference
         }
         place, state = above(environ)
-        to = {signal: one for signal, one in found.items() if one is not None}
+        to: dict[Signal, Address] = {signal: one for signal, one in found.items() if one is not None}
         return cls(base, content, openinference, to, place, state, environ)
 
     def names(self) -> GenAI:
@@ -161,7 +167,7 @@ def send_run(
         release = version("llm-fellowship")
         said = resource_of(tracing.environ, resource(sender, release))
         scope = ("llm-fellowship", release)
-        collectors = {
+        collectors: dict[Signal, Collector] = {
             signal: Collector(signal, one, said, scope, names.schema_url) for signal, one in tracing.to.items()
         }
         following = follow or owned

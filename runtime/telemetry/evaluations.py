@@ -1,4 +1,4 @@
-"""What a fact says of how good something is: votes, ballots, scores and verdicts, from the bodies that are in the log."""
+"""What a fact says of how good something is: votes, ballots, scores and verdicts, out of bodies as the log has them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Evaluation:
 
     name: str
     about: tuple[str, ...] = ()
-    """Names of the drafts it is about, as in `writer/2`; none: the item's candidates, or the conversation as a whole."""
+    """Names of the drafts it is about, as in `writer/2`; none: the item's candidates, or the whole conversation."""
     value: float | None = None
     """The score; of two that were compared, the first one's less the second's, so that above 0 the first is better."""
     label: str | None = None

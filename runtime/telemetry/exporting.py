@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -135,16 +135,16 @@ class WhileOpen(_Ending):
 class Sent:
     """What became of it."""
 
-    spans: int = 0
+    spans: int
     """Taken."""
-    events: int = 0
-    calls: int = 0
+    events: int
+    calls: int
     """Model calls that the spans are of."""
-    unfinished: int = 0
+    unfinished: int
     """Conversations that had no outcome."""
-    up_to: int = 0
+    up_to: int
     """The last event that is told of."""
-    lost: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    lost: list[tuple[str, int, str]]
     """What was not taken: spans or events, how many, and why."""
 
 
@@ -240,33 +240,51 @@ def export(
 
     fold = Spans(sender, names, text=log.text, earlier=earlier, after=after)
     exporter = Exporter(collectors, until, sender.state)
-    sent = Sent(up_to=after)
-    if conversations is not None:
+    if conversations is None:
+        up_to = _all(log, fold, exporter, until, wanted, after, with_text=names.content)
+    else:
+        up_to = after
         for name in conversations:
             for entry in log.entries(conversation=name, with_text=names.content):
                 exporter.add(fold.take(entry))
-                sent.up_to = max(sent.up_to, entry[0])
-    else:
-        last = log.last() if isinstance(until, AsItIs) else NO_END  # what is written meanwhile is for another time
-        while True:
-            over = until.over()
-            read = list(log.entries(sent.up_to, most=MOST_READ, with_text=names.content))
-            for entry in read:
-                if entry[0] <= last:
-                    sent.up_to = entry[0]
-                    if wanted is None or wanted(entry[1]):
-                        exporter.add(fold.take(entry))
-            if len(read) == MOST_READ and read[-1][0] < last:
-                continue
-            if over:
-                break
-            exporter.send(now=False)
-            until.wait(LOOK_EVERY_S, time.monotonic())
+                up_to = max(up_to, entry[0])
     exporter.add(fold.unfinished())
     exporter.send()
-    sent.calls, sent.unfinished = fold.calls, fold.open
-    for signal, collector in collectors.items():
-        sent.lost += [(WHAT[signal], count, reason) for reason, count in collector.lost.items()]
-    sent.spans = collectors["traces"].taken if "traces" in collectors else 0
-    sent.events = collectors["logs"].taken if "logs" in collectors else 0
-    return sent
+    return Sent(
+        spans=collectors["traces"].taken if "traces" in collectors else 0,
+        events=collectors["logs"].taken if "logs" in collectors else 0,
+        calls=fold.calls,
+        unfinished=fold.open,
+        up_to=up_to,
+        lost=[
+            (WHAT[signal], count, reason)
+            for signal, collector in collectors.items()
+            for reason, count in collector.lost.items()
+        ],
+    )
+
+
+def _all(
+    log: LogReader,
+    fold: Spans,
+    exporter: Exporter,
+    until: Until,
+    wanted: Callable[[str], bool] | None,
+    after: int,
+    *,
+    with_text: bool,
+) -> int:
+    """Go through a log until it has ended; returns the last event."""
+    last = log.last() if isinstance(until, AsItIs) else NO_END  # what is written meanwhile is for another time
+    while True:
+        over = until.over()
+        read = 0
+        for entry in list(log.entries(after, most=min(MOST_READ, last - after), with_text=with_text)):
+            read, after = read + 1, entry[0]
+            if wanted is None or wanted(entry[1]):
+                exporter.add(fold.take(entry))
+        if read < MOST_READ:
+            if over:
+                return after
+            exporter.send(now=False)
+            until.wait(LOOK_EVERY_S, time.monotonic())

@@ -49,6 +49,7 @@ REQUEST = {
 """Settings of a call that have a name; the others are `fellowship.request.…`."""
 NEWER_REQUEST = {"reasoning_effort": "gen_ai.request.reasoning.level"}
 DOUBLES = frozenset({"temperature", "top_p"})
+LISTS = frozenset({"stop"})
 PAID_HERE = frozenset({"endpoint", "batch", "cache"})
 """Sources whose usage is this run's own, and counted nowhere else."""
 JUDGING = frozenset({"cast_vote", "compare_drafts", "score_draft", "give_feedback", "give_approval"})
@@ -190,7 +191,9 @@ class GenAI:
             "gen_ai.output.type": "json" if "answer" in called else "text",
         }
         for name, value in called["settings"].items():
-            told = float(value) if name in DOUBLES else tuple(value) if isinstance(value, list) else value
+            told: Value = float(value) if name in DOUBLES else value
+            if name in LISTS:
+                told = tuple(value)
             found[self._request.get(name) or f"fellowship.request.{name}"] = told
         if "served_by" in called:
             found["gen_ai.response.model"] = called["served_by"]

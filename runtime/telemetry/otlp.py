@@ -186,6 +186,7 @@ class _Staying(HTTPRedirectHandler):
     """A redirected POST would become a GET, which takes nothing and answers well."""
 
     def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
+        """Go nowhere else."""
         del req, fp, code, msg, headers, newurl
 
 

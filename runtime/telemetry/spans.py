@@ -1,4 +1,4 @@
-"""A run's log as spans and events: a fold that is fed events as they come, and holds the conversations that are open."""
+"""A run's log as spans and events: a fold that is fed what comes, and holds the conversations that are open."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -55,7 +55,12 @@ class Spans:
         """
         self._sender = sender
         self._names = names
-        self._text = lru_cache(maxsize=256)(lambda digest: hide(text(digest)))  # a prompt is sent many times
+
+        @lru_cache(maxsize=256)  # a prompt is sent many times
+        def hidden(digest: str) -> str:
+            return hide(text(digest))
+
+        self._text = hidden
         self._earlier = earlier
         self._after = after
         self._talks: dict[str, Talk] = {}
@@ -117,7 +122,7 @@ class Spans:
         return found
 
     def _recalled(self, entry: Entry, found: list[Record]) -> Talk:
-        """Go through a conversation again that goes on, and return it; its spans are found if they were not told yet."""
+        """Go through a conversation again that goes on, and return it; finds its spans, if they were not told yet."""
         sequence, conversation = entry[:2]
         talk: Talk | None = None
         untold = False

@@ -51,7 +51,8 @@ class Top:
 
 def class_of(kind: str) -> type[Message] | None:
     """Return the class of a kind of message, of a plugin's, too; none where it is not known here."""
-    return known_classes().get(kind) or (KINDS[kind] if kind in KINDS else None)
+    found = known_classes().get(kind)
+    return KINDS[kind] if found is None and kind in KINDS else found
 
 
 def is_command(kind: str) -> bool:

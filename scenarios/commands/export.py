@@ -61,7 +61,8 @@ def export(
         str | None,
         typer.Option(
             metavar="DIR|FILE",
-            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
+            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet; of inspect "
+            "a .eval or .json; of mermaid a file, or - for stdout.",
             show_default=False,
         ),
     ] = None,
@@ -70,8 +71,8 @@ def export(
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward or sft, one or several; or ratings, otlp, or a plugin's. Not needed to push what is in "
-            "DIR already.",
+            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's, inspect (a log for Inspect), "
+            "mermaid (one conversation). Not needed to push what is in DIR already.",
             show_default=False,
         ),
     ] = None,

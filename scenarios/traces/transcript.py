@@ -81,7 +81,7 @@ def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around
 
 def _head(conversation: Talk, around: Around) -> Iterator[RenderableType]:
     name = Text.assemble("Item ", plain(conversation.item.id), style="bold")
-    yield Headed(name, Text(plain(_result(conversation)), style=STYLES[conversation.state]), 0)
+    yield Headed(name, Text(plain(result(conversation)), style=STYLES[conversation.state]), 0)
     facts = [f"conversation {conversation.conversation}", f"begun {moment(conversation.began_s)}"]
     if conversation.over is not None:
         facts.append(f"in place of {conversation.over}")
@@ -106,7 +106,7 @@ def _item(item: Item, reference: str) -> Iterator[RenderableType]:
         yield from block(f"{reference} (no model is shown it)", item.reference)
 
 
-def _result(conversation: Talk) -> str:
+def result(conversation: Talk) -> str:
     """Return what became of it, in short."""
     outcome = conversation.outcome
     if isinstance(outcome, ItemFailed):

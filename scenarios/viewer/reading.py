@@ -37,6 +37,7 @@ class Reading:
     matrices: tuple[Matrix, ...]
     effort: Effort
     messages: int
+    agents: frozenset[str]
 
     @property
     def short(self) -> bool:
@@ -48,7 +49,7 @@ class Reading:
     def heard(self, cell: Cell) -> str:
         """Return who listens to a message, in words."""
         names = dict.fromkeys(cell.turn.heard_by if cell.turn else ())
-        others = set(self.talk.agents) - {cell.agent}
+        others = self.agents - {cell.agent}
         if not names:
             return "nobody hears it"
         if len(others) > 1 and set(names) == others:
@@ -71,6 +72,7 @@ def read(log: LogReader, conversation: ConversationId) -> Reading:
         matrices=matrices(talk),
         effort=talk.effort,
         messages=sum(turn.said for turn in talk.turns),
+        agents=frozenset(talk.agents),
     )
 
 
@@ -123,6 +125,14 @@ def iso(time_s: float) -> str:
 
 
 TEMPLATES.filters.update(
-    iso=iso, did=did, words=words, folded=folded, effort=effort, pretty=pretty, scored=scores, heat=heat_classes, opinion=opinion
+    iso=iso,
+    did=did,
+    words=words,
+    folded=folded,
+    effort=effort,
+    pretty=pretty,
+    scored=scores,
+    heat=heat_classes,
+    opinion=opinion,
 )
 TEMPLATES.globals.update(remark=remark, spots=spots, colours=COLOURS)

@@ -66,6 +66,8 @@ async def serving(
                     yield f"http://{literal}:{at}/" + (f"?token={known}" if known else "")
                     tasks.cancel_scope.cancel()
             finally:
+                for run in runs:
+                    run.leave()
                 await runner.cleanup()
     finally:
         listening.close()
