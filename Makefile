@@ -77,6 +77,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/log.py --uvloop
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/tracing.py
 	$(BIN)/python benchmarks/measures.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128

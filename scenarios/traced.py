@@ -40,6 +40,12 @@ class Lost(BaseModel):
     count: int
     reason: str
 
+    @property
+    def told(self) -> str:
+        """Return it for people."""
+        what = f"1 {self.what[:-1]} was" if self.count == 1 else f"{self.count:,} {self.what} were"
+        return f"{what} not taken: {self.reason}"
+
 
 class SentRun(BaseModel):
     """What became of a run that was sent."""
@@ -70,7 +76,7 @@ class SentRun(BaseModel):
     def losses(self) -> Iterator[str]:
         """Return what was not, for people."""
         for lost in self.lost:
-            yield f"{lost.count:,} {lost.what} were not taken: {lost.reason}"
+            yield lost.told
 
 
 @dataclass(frozen=True, slots=True)

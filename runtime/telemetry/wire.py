@@ -164,7 +164,7 @@ def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
     for item in attributes.items():
         value = item[1]
         sort = value.__class__
-        if sort is float or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
+        if sort is float or sort is bool or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
             found.append(_attribute(tag, *item))
             continue
         known = remembered.get(item)
@@ -179,7 +179,7 @@ def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
 
 
 _REMEMBERED: dict[bytes, dict[tuple[str, Value], bytes]] = {}
-"""By tag. Floats are not among it, so that 1 and 1.0 are told apart."""
+"""By tag. Floats and truth are not among it, so that 1, 1.0 and true are told apart."""
 
 
 def _attribute(tag: bytes, key: str, value: Value) -> bytes:

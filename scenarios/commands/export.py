@@ -80,6 +80,10 @@ def export(
         list[str] | None,
         typer.Option(help="Of what is no data set: only this item, one or several.", show_default=False),
     ] = None,
+    limit: Annotated[int | None, typer.Option(help="Of html: the most conversations.", min=1, show_default=False)] = None,
+    prompts: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--prompts", help="Of html: under each message its prompts, raw answers and attempts.")
+    ] = False,
     files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
     implicit: Annotated[  # noqa: FBT002 - typer's way
@@ -157,6 +161,8 @@ def export(
     """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
     given = {
         "item": item or None,
+        "limit": limit,
+        "prompts": prompts or None,
         "files": files,
         "data": data,
         "implicit": implicit or None,
@@ -281,8 +287,9 @@ def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":
     from ...protocols.errors import DeclarationError
     from ..preferences.exporting import Wanted
 
-    if given["item"]:
-        raise DeclarationError("--item means nothing for a data set, which is of the whole run")
+    for name in ("item", "limit", "prompts"):
+        if given[name]:
+            raise DeclarationError(f"--{name} means nothing for a data set, which is of the whole run")
     licence: str | None = given["license"]
     if licence is not None and not LICENSE.fullmatch(licence):
         raise DeclarationError(f"--license {licence}: write it as the hub names it, as in cc-by-4.0")
