@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..traces.talk import Talk
     from ..traces.transcript import Around
 
+HINT = "--message N shows a message whole, by its number; --prompts shows what all were sent"
 READING_WIDTH = 100
 """Columns of a conversation where nobody is looking."""
 
@@ -25,6 +26,8 @@ def show(
     run: Path, item: str, number: int | None, message: int | None, *, prompts: bool, follow: bool, as_json: bool
 ) -> None:
     """Print one conversation, or a message of it."""
+    from rich.text import Text
+
     from ...runtime.log import LogReader
     from ..traces.document import TalkDocument
     from ..traces.talk import about, fold
@@ -49,7 +52,7 @@ def show(
         models = tuple(log.count("model_called", "$.model"))
         shown = transcript(talk, models=models, around=_around(log, talk, names, calls or {}))
     _reading().print(shown)
-    _reading().print(_hint(run, item))
+    _reading().print(Text(f"\n{HINT}", style="dim"))
 
 
 def _chosen(item: str, names: "tuple[ConversationId, ...]", number: int | None) -> "ConversationId":
@@ -128,17 +131,6 @@ def _around(
             heard[stall.agent] = f"…{stall.words}"
     now_s = SystemClock().now_s() if going else None
     return Around(note="; ".join(notes), now_s=now_s, calls=calls, heard=heard)
-
-
-def _hint(run: Path, item: str) -> Any:  # noqa: ANN401 - rich is loaded late
-    import shlex
-
-    from rich.text import Text
-
-    from ...runtime.tracing import plain
-
-    command = f"fellowship trace {shlex.join([str(run), item])} --message N"
-    return Text(plain(f"\nThe number of a message is that of its event: `{command}` shows it whole."), style="dim")
 
 
 def _reading() -> "Console":

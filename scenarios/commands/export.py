@@ -80,7 +80,9 @@ def export(
         list[str] | None,
         typer.Option(help="Of what is no data set: only this item, one or several.", show_default=False),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Of html: the most conversations.", min=1, show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Of html: the most conversations.", min=1, show_default=False)
+    ] = None,
     prompts: Annotated[  # noqa: FBT002 - typer's way
         bool, typer.Option("--prompts", help="Of html: under each message its prompts, raw answers and attempts.")
     ] = False,

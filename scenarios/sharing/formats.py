@@ -35,5 +35,9 @@ def _mermaid(wish: Wish) -> Shared:
     return write(wish)
 
 
-FORMS: Mapping[str, Form] = {"html": Form(_html, frozenset({"limit", "prompts"})), "inspect": Form(_inspect), "mermaid": Form(_mermaid)}
+FORMS: Mapping[str, Form] = {
+    "html": Form(_html, frozenset({"limit", "prompts"})),
+    "inspect": Form(_inspect),
+    "mermaid": Form(_mermaid),
+}
 """Names as `--format` takes them, each with a function here that loads the module it calls."""
