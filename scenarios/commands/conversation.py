@@ -160,8 +160,9 @@ def print_line(document: dict[str, Any]) -> None:
     import json
 
     from ...runtime.secrecy import hidden
+    from ...runtime.tracing import escaped
 
-    print(json.dumps(hidden(document), ensure_ascii=False), flush=True)  # noqa: T201 - what was asked for
+    print(escaped(json.dumps(hidden(document), ensure_ascii=False)), flush=True)  # noqa: T201 - what was asked for
 
 
 @contextmanager
