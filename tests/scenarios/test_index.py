@@ -24,7 +24,7 @@ from playing import items, library
 from fellowship.protocols.errors import DeclarationError, PromptTooLong
 from fellowship.protocols.events import known_kinds
 from fellowship.protocols.identity import CONDUCTOR, ConversationId
-from fellowship.protocols.lifecycle import ItemOpened, ModelCalled
+from fellowship.protocols.lifecycle import ItemFailed, ItemFinished, ItemOpened, ModelCalled, OutcomeSetAside
 from fellowship.protocols.models import ModelCall
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.session import Limits
@@ -109,12 +109,14 @@ def test_an_items_conversations_have_its_outcome_and_together_what_it_took(said:
         with LogReader(run / "run.db") as log:
             outcomes = [outcome for _, outcome in Fold(log).outcomes()]
         listed = rows(index)
+        aside = {one.message.outcome for one in said if isinstance(one.message, OutcomeSetAside)}
         of_item = Counter(outcome.item for outcome in outcomes)
         for outcome in outcomes:
             mine = [row for row in listed if row.conversation.rpartition("~")[0] == outcome.item]
             calls = [one for one in said if one.conversation.rpartition("~")[0] == outcome.item]
-            ends = [at for at, one in enumerate(calls) if one.message.kind in ("item_finished", "item_failed")]
-            later = [one for one in calls[ends[-1] :] if isinstance(one.message, ModelCalled)]
+            ends = [one.sequence for one in calls if isinstance(one.message, ItemFinished | ItemFailed)]
+            end = max(set(ends) - aside)
+            later = [one for one in calls if isinstance(one.message, ModelCalled) and one.sequence > end]
             if of_item[outcome.item] > 1 or later:
                 continue  # its calls are divided among several outcomes, or go on
             assert sum(row.calls for row in mine) == outcome.calls
