@@ -19,6 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from indexing import WORDS, Said, chatter, put
+from logs import as_version
 from playing import items, library
 
 from fellowship.protocols.errors import DeclarationError, PromptTooLong
@@ -535,3 +536,26 @@ async def test_a_run_that_is_broken_off_gone_on_with_and_retried_is_indexed_as_i
         with Index(run, tmp_path / "anew") as anew:
             anew.refresh()
             assert tables(anew) == tables(index)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_log_of_an_earlier_version_is_indexed_as_the_present_one(version: int, tmp_path: Path) -> None:
+    run = put(tmp_path / "run" / "run.db", chatter(12, 80))
+    with indexed(run) as index:
+        known = (index.overview(), rows(index), index.search("sky waves"))
+    as_version(version, run / "run.db")
+    with Index(run, tmp_path / "old") as index:
+        index.refresh()
+        assert (index.overview(), rows(index), index.search("sky waves")) == known
+
+
+def test_a_log_with_gaps_is_indexed_as_far_as_it_goes(tmp_path: Path) -> None:
+    said = chatter(13, 120)
+    lost = random.Random(13).sample(said, 60)
+    begun_there = [one for one in said if isinstance(one.message, ItemOpened)]
+    left = [one for one in said if one not in (*lost, *begun_there[::2])]
+    run = put(tmp_path / "run" / "run.db", left)
+    with indexed(run) as index:
+        agrees(index.overview(), run)
+        assert {row.conversation for row in rows(index)} == {one.conversation for one in left if one.conversation}
+        assert {hit.sequence for hit in index.search("sky", limit=999).hits} == matching(left, "sky")
