@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0+cpu
 # A worker a core, four at the most, each with a file at a time; the files that take longest lie first.
 WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test trl check format bench soak docs matrix clean
+.PHONY: demo test trl inspect check format bench soak docs matrix clean
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -28,21 +28,30 @@ $(VENV)/.trl: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[local,dev,trl]' '$(TORCH)'
 	@touch $@
 
+$(VENV)/.inspect: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect]'
+	@touch $@
+
 demo: $(VENV)/.demo
 	@$(BIN)/fellowship models get smollm2-135m
 	@$(BIN)/python examples/demo.py
 
 # Processes that tests start find what is compiled, also where the environment says to keep nothing: a second a process.
-# CI trains by trl, too, where that build is to be had; elsewhere that is skipped until `make trl` was called.
+# CI trains by trl, too, where that build is to be had, and reads logs by inspect-ai; elsewhere both are skipped until
+# `make trl` and `make inspect` were called.
 test: $(VENV)/.dev
 ifdef CI
 	@$(MAKE) --no-print-directory $(VENV)/.trl || echo "$(TORCH) is not to be had for this Python: tests by trl are skipped"
+	@$(MAKE) --no-print-directory $(VENV)/.inspect
 endif
 	@$(BIN)/fellowship models get smollm2-135m
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(WORKERS)
 
 trl: $(VENV)/.trl
 	$(BIN)/python -m pytest -m trl
+
+inspect: $(VENV)/.inspect
+	$(BIN)/python -m pytest -m inspect
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -71,6 +80,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/tracing.py
 	$(BIN)/python benchmarks/measures.py
 	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/viewer.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 # A hundred kills; some minutes. SEED=N repeats one.

@@ -101,9 +101,9 @@ class AgentContext:
         conversation.spent.add(completion)
         called = _answered(call, completion, self._round)
         sequence = self._log(called, call)
-        await conversation.log.durable(sequence)
         if where.shows_all:
             tell_call(where, called, sequence)
+        await conversation.log.durable(sequence)
         return completion
 
     def _begun(self) -> CallId:

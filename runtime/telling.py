@@ -1,7 +1,7 @@
 """What the logs tell of messages and of model calls: what they are and took, and no word of what was said."""
 
 from ..protocols.identity import CONDUCTOR
-from ..protocols.lifecycle import AgentFailed, AgentRecused, LetterUndelivered, ModelCalled
+from ..protocols.lifecycle import AgentFailed, AgentRecused, HearingChanged, LetterUndelivered, ModelCalled
 from ..protocols.messages import Command, Message
 from .recording.standing import failure_of
 from .tracing import Scope
@@ -19,6 +19,8 @@ def tell_message(
         facts["cause"] = cause
     if isinstance(message, (AgentFailed, AgentRecused)):
         agent, facts = message.cause.agent, {**facts, "error": message.cause.error, "reason": message.cause.reason}
+    elif isinstance(message, HearingChanged):
+        agent, facts = message.agent, {**facts, "hears": message.hears}
     elif isinstance(message, LetterUndelivered):
         agent, facts = message.to, {**facts, "reason": message.reason}
     elif isinstance(message, Command):

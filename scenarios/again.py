@@ -19,7 +19,7 @@ from ..protocols.lifecycle import ItemOpened, RunStarted
 from ..protocols.registry import Registry
 from ..runtime.log import LogReader, being_written
 from ..runtime.recording import RecordedRun, Sifted
-from ..runtime.tracing import logger
+from ..runtime.tracing import logger, plain
 from .cut import Cut
 from .declared import alias_of, models_of, scope_of, scopes
 from .directory import ABOUT, LOG, PLUGINS, RESULTS, Earlier, compare, look_back, noted, prepare, refused
@@ -170,7 +170,7 @@ async def retry(run: Path, settings: Settings | None = None, *, roles: Registry[
         if not items:
             if being_written(run / LOG):
                 raise DeclarationError(f"{run} is being played by another process")
-            logger().warning("nothing_to_retry", run=str(run))
+            logger().warning("nothing_to_retry", run=reader.run_id(), path=plain(str(run)))
             now = status(reader, str(run), write_results(reader, run / RESULTS))
             if now.state != "broken off":
                 return now

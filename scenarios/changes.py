@@ -11,7 +11,7 @@ from ..protocols.ports import EventLog
 from ..runtime.log import LogReader, NoLog
 from ..runtime.recording import RecordedRun, Sifted
 from ..runtime.system import ActorSystem
-from ..runtime.tracing import logger, unheard
+from ..runtime.tracing import scope, unheard
 from .directory import Earlier, Left
 from .stage import Due, Stage
 from .steps import Playable
@@ -45,7 +45,7 @@ async def take_in_changes(plan: Playable, reader: LogReader, log: EventLog, earl
     earlier.left = {item: replace(left, anew=True) for item, left in earlier.left.items()}
     log.append(RunChanged(changes=earlier.changes), sender=CONDUCTOR)
     kept = len(earlier.ended)
-    logger().warning("changes_accepted", changes=len(earlier.changes), kept=kept, set_aside=before - kept)
+    scope().warning("changes_accepted", changes=len(earlier.changes), kept=kept, set_aside=before - kept)
 
 
 def _outcome_of(sifted: Sifted) -> Event:

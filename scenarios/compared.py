@@ -54,7 +54,7 @@ def _sums(first: Totals, second: Totals) -> RenderableType:
     table.add_column("", style="bold")
     table.add_column(Text(plain(first.run)), overflow="fold")
     table.add_column(Text(plain(second.run)), overflow="fold")
-    for name, left, right in zip(ROWS, _cells(first), _cells(second), strict=True):
+    for name, left, right in zip(ROWS, cells(first), cells(second), strict=True):
         if left or right:
             table.add_row(name, Text(plain(left)), Text(plain(right)))
     return table
@@ -75,7 +75,8 @@ ROWS = (
 )
 
 
-def _cells(run: Totals) -> Iterator[str]:
+def cells(run: Totals) -> Iterator[str]:
+    """Return what a run came to, in words, one for each of ROWS; empty where there is nothing to say."""
     yield run.scenario
     yield run.state
     yield f"{run.items:,}: {run.done:,} done, {run.failed:,} failed" + (f", {run.open:,} open" if run.open else "")

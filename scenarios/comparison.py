@@ -4,7 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..protocols.identity import ConversationId
 from ..protocols.judging import Verdict
+
+State = Literal["done", "failed", "open"]
 
 
 class _Document(BaseModel):
@@ -14,7 +17,7 @@ class _Document(BaseModel):
 class Side(_Document):
     """What became of an item in one run."""
 
-    status: Literal["done", "failed", "open"]
+    status: State
     """`open`: begun, and no outcome so far."""
     verdict: Verdict | None = None
     scores: dict[Literal["a", "b"], float] | None = None
@@ -168,3 +171,30 @@ class Comparison(_Document):
     """Those that diverge or have another verdict: the first of them, or all."""
     not_shown: int
     """Those of them that are not among these."""
+
+
+class ItemLine(_Document):
+    """An item of both runs that differs, in a line."""
+
+    item: str
+    conversations: tuple[ConversationId, ConversationId]
+    """The one that counts, in each run."""
+    states: tuple[State, State]
+    verdicts: tuple[Verdict | None, Verdict | None]
+    diverged: bool
+    """Whether the conversations differ; else the verdict alone does."""
+
+
+class Survey(_Document):
+    """Two runs as a whole, and each item that differs in a line."""
+
+    comparison: Comparison
+    """Without items."""
+    last: tuple[int, int]
+    """The last event of each log that it is sure to cover."""
+    verdicts: tuple[tuple[Verdict, Verdict, int], ...]
+    """How many items have the one verdict in the first run and the other in the second, unread ones among them."""
+    lines: tuple[ItemLine, ...]
+    """In the order of the first run's data."""
+    not_listed: int
+    """Items that differ and are not among the lines: they would be too many."""

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, cast
 
 from ..protocols.errors import DeclarationError, nearest
@@ -16,7 +17,7 @@ from ..protocols.identity import ConversationId
 from ..protocols.judging import Verdict
 from ..protocols.opinions import agreeing
 from ..runtime.log import LogReader
-from .comparison import Agreement, Comparison, ItemComparison, OnlyIn, Totals
+from .comparison import Agreement, Comparison, ItemComparison, ItemLine, OnlyIn, Survey, Totals
 from .course import Course, Said, digest, read, walked
 from .differing import differences
 from .divergence import Talk, divergence
@@ -25,6 +26,8 @@ from .outcomes import Fold, Outcome, Status, status
 
 SHOWN = 20
 """Items that are shown where not all are asked for."""
+LISTED = 10_000
+"""Items of which a survey has a line, at most."""
 BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
 
 
@@ -173,24 +176,59 @@ def compare(first: LogReader, second: LogReader, *, names: tuple[str, str], ever
         everything: Whether to show all items that differ rather than the first 20, which are read message by message.
     """
     one, other = _Run(first, names[0]), _Run(second, names[1])
-    both = sorted((item for item in one.lines if item in other.lines), key=lambda item: one.lines[item].number)
     most = None if everything else SHOWN
+    found, differing = _compared(one, other, most)
+    items = tuple(_item(one, other, item) for item in list(differing)[:most])
+    return found.model_copy(update={"items": items, "not_shown": len(differing) - len(items)})
+
+
+def survey(first: LogReader, second: LogReader, *, names: tuple[str, str], most: int = LISTED) -> Survey:
+    """Return two runs compared as a whole, and every item that differs in a line; see `compare`."""
+    last = first.last(), second.last()
+    one, other = _Run(first, names[0]), _Run(second, names[1])
+    found, differing = _compared(one, other, SHOWN)
+    verdicts: Counter[tuple[Verdict, Verdict]] = Counter()
+    for item in (item for item in one.lines if item in other.lines):
+        left, right = one.verdict(item), other.verdict(item)
+        if left is not None and right is not None:
+            verdicts[left, right] += 1
+    lines = (
+        ItemLine(
+            item=item,
+            conversations=(one.lines[item].conversation, other.lines[item].conversation),
+            states=(one.state(item), other.state(item)),
+            verdicts=(one.verdict(item), other.verdict(item)),
+            diverged=parted,
+        )
+        for item, parted in islice(differing.items(), most)
+    )
+    return Survey(
+        comparison=found,
+        last=last,
+        verdicts=tuple((left, right, n) for (left, right), n in verdicts.items()),
+        lines=tuple(lines),
+        not_listed=max(0, len(differing) - most),
+    )
+
+
+def _compared(one: _Run, other: _Run, most: int | None) -> tuple[Comparison, dict[str, bool]]:
+    """Return two runs as a whole, without items, and those that differ, each with whether its conversations do."""
+    both = sorted((item for item in one.lines if item in other.lines), key=lambda item: one.lines[item].number)
     only = [_only(left, right, most) for left, right in ((one, other), (other, one))]
-    differing: list[str] = []
+    differing: dict[str, bool] = {}
     diverged = changed = 0
     for item in both:
         parted, moved = _parted(one, other, item), _moved(one, other, item)
         diverged += parted
         changed += moved
         if parted or moved:
-            differing.append(item)
+            differing[item] = parted
     restated = sum(one.state(item) != other.state(item) for item in both)
-    shown = differing[:most]
-    return Comparison(
+    found = Comparison(
         first=one.totals(),
         second=other.totals(),
         same=not (differing or restated or only[0].count or only[1].count),
-        played=_played(first, second),
+        played=_played(one.log, other.log),
         both=len(both),
         only_first=only[0],
         only_second=only[1],
@@ -199,9 +237,10 @@ def compare(first: LogReader, second: LogReader, *, names: tuple[str, str], ever
         diverged=diverged,
         status_changed=restated,
         agreement=_between(one, other, both),
-        items=tuple(_item(one, other, item) for item in shown),
-        not_shown=len(differing) - len(shown),
+        items=(),
+        not_shown=len(differing),
     )
+    return found, differing
 
 
 def compare_item(first: LogReader, second: LogReader, item: str, *, names: tuple[str, str]) -> ItemComparison:
@@ -216,6 +255,11 @@ def compare_item(first: LogReader, second: LogReader, item: str, *, names: tuple
         hint = nearest(item, known) if len(known) < 10_000 else ""
         raise DeclarationError(f"neither run has an item {item!r}{hint if 'did you mean' in hint else ''}")
     return _item(one, other, item, whole=True)
+
+
+def counted(log: LogReader, item: str) -> ConversationId | None:
+    """Return the conversation about an item that is compared; none where the run has none that counts."""
+    return _Index(log).chosen.get(item)
 
 
 def _played(first: LogReader, second: LogReader) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from ..protocols.answering import Answers
 from ..protocols.events import Event
 from .measures.opinions import Debate, Opinion, Sort, Wave
+from .placed import placed
 
 VERDICTS = ("a", "b", "tie")
 PAIR = 2
@@ -31,21 +32,8 @@ class Played:
     @classmethod
     def of(cls, scenario: Mapping[str, Any]) -> "Played":
         """Read it from a scenario as it was noted."""
-        used = scenario.get("used", {})
-        blind = frozenset(_blind(scenario["flow"], "", used))
+        blind = frozenset(each.place for each in placed(scenario) if each.said.get("blind"))
         return cls(cast("Answers", scenario.get("answers", "exact")), blind)
-
-
-def _blind(flow: Sequence[Mapping[str, Any]], before: str, used: Mapping[str, Any]) -> Iterator[str]:
-    for number, step in enumerate(flow):
-        place = f"{before}{number}"
-        if step.get("blind"):
-            yield place
-        several = "when" in step
-        yield from _blind(step.get("do", ()), f"{place}.do." if several else f"{place}.", used)
-        yield from _blind(step.get("else", ()), f"{place}.else.", used)
-        if step.get("use") in used:
-            yield from _blind(used[step["use"]]["flow"], f"{place}.", used)
 
 
 @dataclass(slots=True)

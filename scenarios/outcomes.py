@@ -30,8 +30,6 @@ from .spared import Spared, kinds_of
 from .spend import Spend, sum_of, unpriced_call
 
 FOLDED = ("model_called", "decision_made", "match_decided", "item_finished", "item_failed")
-BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
-"""Where an item begins, goes on and ends."""
 State = Literal["running", "broken off", "done", "stopped", "failed"]
 RIGHT: Mapping[bool | None, Answer] = {True: "right", False: "wrong", None: "unknown"}
 
@@ -68,6 +66,9 @@ class Status(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     run: str
+    """Its directory."""
+    run_id: str = ""
+    """The same in the logs, in traces and in spans."""
     scenario: str
     state: State
     """`done`, `stopped` and `failed` are what the last process said when it left; one that says nothing any more has
@@ -271,24 +272,6 @@ def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
         yield heapq.heappop(ahead).outcome
 
 
-def open_items(log: LogReader) -> Iterator[str]:
-    """Return the items that have begun and not ended since, in the order of the data set.
-
-    One whose outcome was set aside is open only where it has gone on.
-    """
-    numbers: dict[str, int] = {}
-    begun: set[str] = set()
-    for _, conversation, _, kind, body, _ in log.bodies(BOUNDS):
-        item = conversation.rpartition("~")[0]
-        if kind == "item_opened":
-            numbers[item] = orjson.loads(body)["number"]
-        if kind in ("item_opened", "item_resumed"):
-            begun.add(item)
-        else:
-            begun.discard(item)
-    return iter(sorted(begun, key=lambda item: numbers.get(item, 0)))
-
-
 def _line(outcome: Outcome) -> bytes:
     facts = {name: value for name in FIELDS if (value := getattr(outcome, name)) is not None}
     return orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
@@ -333,6 +316,7 @@ def status(log: LogReader, run: str, fold: Fold | None = None) -> Status:
     total, with_outcome = fold.total(), fold.verdicts.total() + fold.failures.total()
     return Status(
         run=run,
+        run_id=log.run_id(),
         scenario=log.meta("name") or "",
         state=state,
         why=f"{cause.error}: {cause.reason}" if cause else None,

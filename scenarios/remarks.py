@@ -130,8 +130,8 @@ def rightness(correct: bool | None) -> str:  # noqa: FBT001 - of an outcome
     return "" if correct is None else ", which is right" if correct else ", which is wrong"
 
 
-def scores(vote: VoteCast | DraftsCompared | MatchDecided | DecisionMade) -> str:
-    """Return the scores of a vote or a decision, where it has both."""
+def scores(vote: VoteCast | DraftsCompared | MatchDecided | DecisionMade | ItemFinished) -> str:
+    """Return the scores of a vote, a decision or an outcome, where it has both."""
     if vote.score_a is None or vote.score_b is None:
         return ""
     return f", a {vote.score_a:g} : b {vote.score_b:g}"

@@ -266,7 +266,8 @@ class ModelAccess:
         begun_s = self._clock.monotonic_s()
         if (where := scope()).shows_all:
             waited_s = round(begun_s - course.ready_s, 4)
-            where.debug("call_sent", endpoint=route.endpoint.name, attempt=pending.attempts, waited_s=waited_s)
+            form = {"tier": course.tier} if call.answer is not None else {}
+            where.debug("call_sent", endpoint=route.endpoint.name, attempt=pending.attempts, waited_s=waited_s, **form)
         try:
             reply = await self._once(course)
         except ModelError as error:

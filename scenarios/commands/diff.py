@@ -2,11 +2,18 @@
 
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console import DONE, AsJson, Run, app, log_of, plainly, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from ...runtime.log import LogReader
 
 DIFFERENT = 1
 """Exit code, as of diff(1)."""
@@ -24,6 +31,7 @@ def diff(
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Compare two runs: outcomes, agreement, and where conversations part first. Exit code 1 where they differ."""
+    from rich.console import Group
     from rich.text import Text
 
     from ...runtime.log import LogReader
@@ -38,8 +46,24 @@ def diff(
         else:
             found = compare_item(one, other, item, names=names)
             document, shown, same = found.model_dump(mode="json"), compared.one_item(found, names), found.same
+            if not same and not as_json:
+                shown = Group(shown, *_beside(one, other, item, names))
     if as_json:
         print_json(document)
     else:
         terminal.out().print(shown, soft_wrap=isinstance(shown, Text))
     raise typer.Exit(DONE if same else DIFFERENT)
+
+
+def _beside(one: "LogReader", other: "LogReader", item: str, names: tuple[str, str]) -> "Iterator[RenderableType]":
+    """Return the whole conversations side by side, where both runs have one."""
+    from rich.text import Text
+
+    from ..diff import counted
+    from ..traces.beside import Beside
+    from ..traces.talk import fold
+
+    chosen = counted(one, item), counted(other, item)
+    if chosen[0] is not None and chosen[1] is not None:
+        yield Text()
+        yield Beside(fold(one, chosen[0]), fold(other, chosen[1]), names)

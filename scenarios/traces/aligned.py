@@ -6,13 +6,12 @@ stands beside the first. Who was asked together speaks in an order that is left 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from ...protocols.lifecycle import AgentFailed, ItemResumed, LetterUndelivered, OutcomeSetAside
-from ...protocols.messages import Message
+from ...protocols.lifecycle import AgentFailed, ItemFailed, ItemResumed, LetterUndelivered, OutcomeSetAside
 from ..remarks import remark
 from .talk import Talk, Turn
 from .transcript import did, words
@@ -22,8 +21,14 @@ WORDS = re.compile(r"\s*\S+|\s+\Z")
 MOST_WORDS = 3_000
 """Of a text from where it differs first to where it differs last; of longer ones, that whole part is called changed."""
 
-Place = tuple[str, int | None, str, str, int]
-"""Step, round, speaker, kind, and the how manieth of these."""
+FEWEST_WORDS = 3
+"""That two texts share between two changes for it to be told: a word in common by chance is no help to a reader."""
+
+Asking = tuple[str, int | None, str]
+"""Step, round and speaker."""
+Place = tuple[Asking, str, int]
+"""Asking, kind, and the how manieth of these."""
+ENDED = "item_finished"
 Kept = Literal["same", "gone", "new"]
 
 
@@ -52,7 +57,7 @@ class Part:
 
 def aligned(one: Talk, other: Talk) -> tuple[Row, ...]:
     """Return the rows of two conversations, in the order of the first; what only the second has, where it has it."""
-    left, right = _placed(one), _placed(other)
+    left, right = _placed(one, _kinds(other)), _placed(other, _kinds(one))
     rows: dict[Place, Row] = {place: Row(turn, right.get(place)) for place, turn in left.items()}
     after: dict[Place | None, list[Place]] = {}
     before: Place | None = None
@@ -96,12 +101,15 @@ def _compared(left: Sequence[str], right: Sequence[str]) -> Iterator[Part]:
         yield Part("gone", "".join(left))
         yield Part("new", "".join(right))
         return
+    gone = new = ""
     for tag, i, j, k, m in SequenceMatcher(None, left, right).get_opcodes():
-        if tag == "equal":
-            yield Part("same", "".join(left[i:j]))
+        if tag == "equal" and j - i >= FEWEST_WORDS:
+            yield from (Part("gone", gone), Part("new", new), Part("same", "".join(left[i:j])))
+            gone = new = ""
         else:
-            yield Part("gone", "".join(left[i:j]))
-            yield Part("new", "".join(right[k:m]))
+            gone += "".join(left[i:j])
+            new += "".join(right[k:m])
+    yield from (Part("gone", gone), Part("new", new))
 
 
 def _shared(left: Sequence[str], right: Sequence[str]) -> int:
@@ -110,20 +118,32 @@ def _shared(left: Sequence[str], right: Sequence[str]) -> int:
     return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
 
 
-def _placed(talk: Talk) -> dict[Place, Turn]:
-    """Return what was said by its place, in the order in which it was asked for."""
-    met: Counter[tuple[str, int | None, str, str]] = Counter()
+def _placed(talk: Talk, kinds: Mapping[Asking, str]) -> dict[Place, Turn]:
+    """Return what was said by its place, in the order in which it was asked for.
+
+    A failure stands in the place of what the other conversation has there, and so does the end of an item that failed.
+    """
+    met: Counter[tuple[Asking, str]] = Counter()
     found: dict[Place, Turn] = {}
     for turn in sorted(filter(_counts, talk.turns), key=lambda turn: (turn.command or turn.sequence, turn.sequence)):
-        place = turn.step, turn.round, turn.speaker, turn.message.kind
-        met[place] += 1
-        found[(*place, met[place])] = turn
+        asking, kind = (turn.step, turn.round, turn.speaker), turn.message.kind
+        if isinstance(turn.message, AgentFailed):
+            kind = kinds.get(asking, kind)
+        elif isinstance(turn.message, ItemFailed):
+            kind = ENDED
+        met[asking, kind] += 1
+        found[asking, kind, met[asking, kind]] = turn
     return found
+
+
+def _kinds(talk: Talk) -> dict[Asking, str]:
+    """Return what kind of message answers each asking."""
+    return {(turn.step, turn.round, turn.speaker): turn.message.kind for turn in talk.turns if turn.said}
 
 
 def _counts(turn: Turn) -> bool:
     """Whether it is of the talk, as against how it was carried out: tries, letters lost, starts."""
-    message: Message = turn.message
+    message = turn.message
     if isinstance(message, AgentFailed):
         return message.then != "retry"
     return not isinstance(message, ItemResumed | LetterUndelivered | OutcomeSetAside)

@@ -18,8 +18,10 @@ from ...runtime.log.faults import code_of
 from ..directory import LOG
 from . import queries, searching
 from .indexing import Taking
+from .judged import Judged, judged
+from .kept import UNSOUND, UNWRITABLE, Tables, tidy
 from .listing import Found, Overview, Page, Vote, Wanted
-from .tables import UNSOUND, UNWRITABLE, Tables, tidy
+from .models import models_of
 
 SLICE = 8_000
 """Events that are written at once: less than a second, and some 20 MB, whatever the log holds."""
@@ -165,12 +167,20 @@ class Index:
         return event.conversation or None if event is not None else None
 
     def search(self, text: str, offset: int = 0, limit: int = 20) -> Found:
-        """Return messages in which all these words stand, the best first.
+        """Return messages in which all these words stand, the best first; the newest, where there are very many.
 
         Words in quotes stand together; `-word` excludes; a word that ends in `*` stands for all that begin with it.
         Nothing else has a meaning: no text is a mistake.
         """
         return self._read(lambda db: searching.search(db, self.log, text, max(0, offset), max(0, limit)))
+
+    def judges(self) -> Judged:
+        """Return how those who judged have judged."""
+
+        def found(db: sqlite3.Connection) -> Judged:
+            return judged(queries.votes(db), queries.scored(db), models_of(self.log))
+
+        return self._read(found)
 
     def votes(self) -> Iterator[Vote]:
         """Return the last vote of each voter in conversations that count, in order of the items.

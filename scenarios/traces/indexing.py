@@ -53,15 +53,6 @@ class Taking:
         self._called: set[tuple[str, int]] = set()
         self._calls: dict[tuple[str, str, int], Call] = {}
         self._tallies: Counter[tuple[str, str | int]] = Counter()
-        self._took: dict[str, Callable[[Committed, dict[str, Any], Gathered], None]] = {
-            "item_opened": self._opened,
-            "item_resumed": self._goes_on,
-            "item_finished": self._end,
-            "item_failed": self._end,
-            "decision_made": self._decided,
-            "match_decided": self._decided,
-            "model_called": self._call,
-        }
 
     def take(self, event: Committed) -> None:
         """Take an event in; raises LogError where it is not what it was."""
@@ -80,9 +71,9 @@ class Taking:
             return
         talk = self._talk(conversation, sequence, time_s)
         talk.last_s = time_s
-        took = self._took.get(kind)
+        took = TOOK.get(kind)
         if took is not None:
-            took(event, content, talk)
+            took(self, event, content, talk)
         elif kind in SPOKEN:
             self._said(event, content, talk)
         elif kind == "letter_undelivered":
@@ -117,7 +108,8 @@ class Taking:
 
     # items
 
-    def _opened(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+    def opened(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+        """Take in an item's beginning: the newest conversation about it is the one that counts."""
         item = content["item"]
         talk.item, talk.number, talk.variant = item["id"], content["number"], item.get("variant") or ""
         talk.prompt, talk.began_s = item["prompt"][:START], event[6]
@@ -138,14 +130,16 @@ class Taking:
             if conversation != talk.conversation:
                 yield self._talk(conversation, 0, 0.0)
 
-    def _goes_on(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+    def goes_on(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+        """Take in that a conversation goes on; what came of commands set aside counts no more."""
         talk.gone = False
         self._db.execute("DELETE FROM letters WHERE conversation = ?", (talk.conversation,))  # all are sent again
         if content.get("set_aside"):
             self._resumed.append((talk, event[0]))
             self._voted[talk.conversation] = talk
 
-    def _end(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+    def end(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+        """Take in an outcome."""
         failed = event[4] == "item_failed"
         cause = content.get("cause", {})
         error = f"{cause['error']}: {cause['reason']}" if failed else None
@@ -176,20 +170,22 @@ class Taking:
 
     def _set_aside(self, content: dict[str, Any]) -> None:
         row = self._db.execute(
-            "SELECT conversation, verdict, failure, time_s FROM outcomes WHERE sequence = ? AND NOT aside",
+            "SELECT conversation, verdict, failure, time_s, unread FROM outcomes WHERE sequence = ? AND NOT aside",
             (content["outcome"],),
         ).fetchone()
         if row is None:
             return
-        conversation, verdict, failure, time_s = row
-        self._db.execute("UPDATE outcomes SET aside = 1 WHERE sequence = ?", (content["outcome"],))
+        conversation, verdict, failure, time_s, unread = row
+        self._tallies["unread", ""] -= unread
+        self._db.execute("UPDATE outcomes SET aside = 1, unread = 0 WHERE sequence = ?", (content["outcome"],))
         talk = self._talk(conversation, 0, 0.0)
         take_end(self._db, talk)
         talk.gone = content["reason"] == "not in the data"
         self._ended[_item_of(conversation)] = None
         self._count(verdict, failure, time_s, -1)
 
-    def _decided(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+    def decided(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+        """Take in a decision, or one on two drafts."""
         of_match = event[4] == "match_decided"
         if not of_match:
             talk.decision = content["verdict"]
@@ -252,7 +248,8 @@ class Taking:
 
     # what it takes
 
-    def _call(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+    def call(self, event: Committed, content: dict[str, Any], talk: Gathered) -> None:
+        """Take in a call of a model."""
         if content["source"] == "earlier":
             return  # it was counted where it was made
         usage = content["usage"]
@@ -321,9 +318,21 @@ class Taking:
         events = self._log.events(ConversationId(talk.conversation))
         sifted = sift(event for event in events if event.sequence <= until)
         fallen = [(sequence,) for sequence in sifted.fallen]
-        self._db.executemany("UPDATE votes SET fallen = 1, last = 0 WHERE sequence = ?", fallen)
+        self._db.executemany("UPDATE votes SET fallen = 1, last = 0, moved = 0 WHERE sequence = ?", fallen)
         self._db.executemany("UPDATE scores SET fallen = 1 WHERE sequence = ?", fallen)
 
 
 def _item_of(conversation: str) -> str:
     return conversation.rpartition("~")[0]
+
+
+TOOK: dict[str, Callable[[Taking, Committed, dict[str, Any], Gathered], None]] = {
+    "item_opened": Taking.opened,
+    "item_resumed": Taking.goes_on,
+    "item_finished": Taking.end,
+    "item_failed": Taking.end,
+    "decision_made": Taking.decided,
+    "match_decided": Taking.decided,
+    "model_called": Taking.call,
+}
+"""How a message of each kind is taken in."""

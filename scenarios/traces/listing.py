@@ -39,6 +39,8 @@ class Wanted:
     """Words that stand in what was said in it, its item, its answers or its errors; see `search`."""
     item: str | None = None
     """Part of the item's id."""
+    conversations: tuple[ConversationId, ...] = ()
+    """Any of these; none: all."""
     all_conversations: bool = False
     """Also those that another conversation about the same item has taken the place of."""
     sort: str = "number"
@@ -168,7 +170,7 @@ class Found:
 
     total: int
     hits: tuple[Hit, ...]
-    """Some of them, the best first."""
+    """Some of them, the best first; of more than 20,000 the newest first, and so where words are only excluded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

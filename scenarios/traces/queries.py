@@ -1,16 +1,17 @@
 """What is asked of the tables: the run as a whole, pages of conversations, and what stands beside one."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import orjson
 
 from ...protocols.errors import UnknownName
 from ...protocols.identity import ConversationId
+from .judged import Scored
 from .listing import SORTS, Cast, Listed, Overview, Page, Vote, Wanted
 from .searching import read
-from .tables import KEYS, NULLABLE
+from .tables import KEYS, NULLABLE, order_of
 
 LISTED = (
     "conversation", "number", "item", "variant", "state", "verdict", "score_a", "score_b", "answer", "correct", "text",
@@ -19,13 +20,26 @@ LISTED = (
 )  # fmt: skip
 FIELDS = tuple("cost_usd" if name == "cost" else name for name in LISTED)
 CORRECT = LISTED.index("correct")
+ONE: dict[str, str] = {
+    "failure": "failure = ?",
+    "correct": "correct = ?",
+    "variant": "variant = ?",
+    "disagreement": "disagreement >= ?",
+    "cost": "cost >= ?",
+    "model": "id IN (SELECT talk FROM called WHERE model = ?)",
+    "agent": "id IN (SELECT talk FROM spoke WHERE agent = ?)",
+    "item": "instr(item, ?) > 0",
+}
+"""Conditions of one value each."""
+CHANGES = """(SELECT sum(moved) FROM votes AS own WHERE own.talk = votes.talk AND own.voter = votes.voter
+    AND own.first IS votes.first AND own.second IS votes.second AND NOT own.fallen)"""
 VOTED = (
     "sequence", "conversation", "number", "item", "variant", "state", "voter", "first", "second", "votes.verdict",
     "votes.score_a", "votes.score_b", "scale", "confidence", "ballots",
-    "(SELECT sum(moved) FROM votes AS own WHERE own.talk = votes.talk AND own.voter = votes.voter "
-    "AND own.first IS votes.first AND own.second IS votes.second AND NOT own.fallen)",
+    CHANGES,
     "decision", "human",
 )  # fmt: skip
+DOWN = " DESC"
 MINUTE_S = 60
 MINUTES = 120
 ERRORS = 20
@@ -35,34 +49,29 @@ Spent = dict[str, tuple[int, int, float]]
 
 def condition_of(wanted: Wanted) -> Condition:
     """Return the condition on `talks` that conversations are wanted by."""
-    parts: list[str] = [] if wanted.all_conversations else ["current"]
-    values: list[object] = []
+    parts = list(_conditions(wanted))
+    return " AND ".join(part for part, _ in parts) or "1", [value for _, values in parts for value in values]
 
-    def add(part: str, *more: object) -> None:
-        parts.append(part)
-        values.extend(more)
 
-    for column, names in (("state", wanted.states), ("verdict", wanted.verdicts)):
+def _conditions(wanted: Wanted) -> Iterator[tuple[str, Sequence[object]]]:
+    """Return the parts of the condition, each with its values."""
+    if not wanted.all_conversations:
+        yield "current", ()
+    for column, names in (
+        ("state", wanted.states),
+        ("verdict", wanted.verdicts),
+        ("conversation", wanted.conversations),
+    ):
         if names:
-            add(f"{column} IN ({', '.join('?' * len(names))})", *names)
-    for column, value in (("failure", wanted.failure), ("correct", wanted.correct), ("variant", wanted.variant)):
+            yield f"{column} IN ({', '.join('?' * len(names))})", names
+    for name, query in ONE.items():
+        value = getattr(wanted, name)
         if value is not None:
-            add(f"{column} = ?", value)
-    for column, least in (("disagreement", wanted.disagreement), ("cost", wanted.cost)):
-        if least is not None:
-            add(f"{column} >= ?", least)
-    if wanted.model is not None:
-        add("id IN (SELECT talk FROM called WHERE model = ?)", wanted.model)
-    if wanted.agent is not None:
-        add("id IN (SELECT talk FROM spoke WHERE agent = ?)", wanted.agent)
-    if wanted.item is not None:
-        add("instr(item, ?) > 0", wanted.item)
-    if wanted.text is not None and (search := read(wanted.text)).asked:
-        found = search.where("sequence")
-        add(
-            "id IN (SELECT talk FROM messages WHERE " + (found[0] if found else "0") + ")", *(found[1] if found else ())
-        )
-    return " AND ".join(parts) or "1", values
+            yield query, (value,)
+    search = read(wanted.text or "")
+    if search.asked:
+        where, values = search.where("sequence") or ("0", [])
+        yield f"id IN (SELECT talk FROM messages WHERE {where})", values  # noqa: S608 - own words
 
 
 def key_of(wanted: Wanted) -> str:
@@ -101,12 +110,8 @@ def _count(db: sqlite3.Connection, where: str, values: list[object]) -> int:
 def _ids(
     db: sqlite3.Connection, wanted: Wanted, key: str, where: str, values: list[object], offset: int, limit: int
 ) -> list[int]:
-    query = f"SELECT id FROM talks WHERE {where} ORDER BY {_order(key, down=wanted.descending)} LIMIT ? OFFSET ?"  # noqa: S608 - own words
+    query = f"SELECT id FROM talks WHERE {where} ORDER BY {order_of(key, DOWN * wanted.descending)} LIMIT ? OFFSET ?"  # noqa: S608 - own words
     return [int(row[0]) for row in db.execute(query, (*values, limit, offset))]
-
-
-def _order(key: str, *, down: bool) -> str:
-    return ", ".join(f"{column}{' DESC' if down else ''}" for column in dict.fromkeys((key, "number", "id")))
 
 
 def _listed(db: sqlite3.Connection, ids: list[int]) -> Iterator[Listed]:
@@ -145,7 +150,7 @@ def neighbours(
 
 
 def _first(db: sqlite3.Connection, key: str, where: str, values: list[object], *, down: bool) -> ConversationId | None:
-    query = f"SELECT conversation FROM talks WHERE {where} ORDER BY {_order(key, down=down)} LIMIT 1"  # noqa: S608 - own words
+    query = f"SELECT conversation FROM talks WHERE {where} ORDER BY {order_of(key, DOWN * down)} LIMIT 1"  # noqa: S608 - own words
     row = db.execute(query, values).fetchone()
     return ConversationId(row[0]) if row else None
 
@@ -222,5 +227,14 @@ def votes(db: sqlite3.Connection) -> Iterator[Vote]:
     names = tuple(Vote.__dataclass_fields__)
     for row in db.execute(query):
         facts: dict[str, Any] = dict(zip(names, row, strict=True))
-        ballots = tuple(Cast(**ballot) for ballot in orjson.loads(facts["ballots"]))
-        yield Vote(**{**facts, "ballots": ballots})
+        facts["ballots"] = tuple(Cast(**ballot) for ballot in orjson.loads(facts["ballots"]))
+        yield Vote(**facts)
+
+
+def scored(db: sqlite3.Connection) -> Iterator[Scored]:
+    """Return what judges gave drafts by themselves, in conversations that count and have an outcome."""
+    query = (
+        "SELECT variant, judge, kind, score, scale FROM talks JOIN scores ON scores.talk = talks.id "
+        "WHERE current AND state != 'open' AND NOT fallen ORDER BY number, talks.id, sequence"
+    )
+    yield from db.execute(query)

@@ -60,6 +60,10 @@ class Effort:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = 0.0
     """None where the price of a call is not known."""
+    errors: list[str] = field(default_factory=list[str])
+    """What went wrong with attempts, each in the words of whoever said so, in order."""
+    cached: int = 0
+    """Calls that nobody was asked for: the cache, a recording or an earlier try answered."""
 
     @property
     def calls(self) -> int:
@@ -74,6 +78,8 @@ class Effort:
         self.attempts += len(called.attempts)
         self.seconds += sum(attempt.latency_s for attempt in called.attempts)
         self.usage += usage
+        self.errors += [attempt.error for attempt in called.attempts if attempt.error is not None]
+        self.cached += called.source not in ("endpoint", "batch")
         unpriced = not usage.reported or (called.cost_usd is None and usage.input_tokens > 0)
         known = None if unpriced else called.cost_usd or 0.0
         self.cost_usd = None if self.cost_usd is None or known is None else self.cost_usd + known
@@ -179,29 +185,35 @@ class Talk:
             whole.attempts += part.attempts
             whole.seconds += part.seconds
             whole.usage += part.usage
+            whole.errors += part.errors
+            whole.cached += part.cached
             known = None if whole.cost_usd is None or part.cost_usd is None else whole.cost_usd + part.cost_usd
             whole.cost_usd = known
         return whole
 
 
 def find(log: LogReader, item: str) -> ConversationId:
-    """Return the newest conversation about an item.
+    """Return the newest conversation about an item; raises DeclarationError as `about` does."""
+    return about(log, item)[-1]
+
+
+def about(log: LogReader, item: str) -> tuple[ConversationId, ...]:
+    """Return all conversations about an item, the oldest first.
 
     Raises:
         DeclarationError: the run has not begun such an item.
     """
-    found = None
+    found: list[ConversationId] = []
     known: set[str] = set()
-    for event in log.events(kinds=("item_opened",)):
-        opened = event.message()
-        if isinstance(opened, ItemOpened):
-            known.add(opened.item.id)
-            if opened.item.id == item:
-                found = event.conversation
-    if found is None:
+    for _, conversation, _ in log.landmarks(("item_opened",)):
+        name = conversation.rpartition("~")[0]
+        known.add(name)
+        if name == item:
+            found.append(conversation)
+    if not found:
         hint = nearest(item, known) if len(known) < 10_000 else ""
         raise DeclarationError(f"the run has no item {item!r}{hint if 'did you mean' in hint else ''}")
-    return found
+    return tuple(found)
 
 
 def fold(log: LogReader, conversation: ConversationId) -> Talk:

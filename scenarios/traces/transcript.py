@@ -1,17 +1,19 @@
 """A conversation as a person would read it, on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from string import ascii_uppercase
+from typing import Literal
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from ...protocols.comparing import DraftsCompared, DraftScored
 from ...protocols.generation import DraftWritten
+from ...protocols.items import Item
 from ...protocols.judging import Ballot, Judging
 from ...protocols.jury import VoteCast
-from ...protocols.lifecycle import DecisionMade, ItemFinished
+from ...protocols.lifecycle import DecisionMade, ItemFailed, ItemFinished
 from ...protocols.messages import Message
 from ...protocols.models import EMBEDDED
 from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
@@ -19,39 +21,106 @@ from ...protocols.review import FeedbackGiven
 from ...runtime.tracing import plain
 from ..remarks import on_a_line, remark, rightness, scores
 from ..terminal import TOO_SMALL
-from .talk import SPOKEN, Talk, Turn
+from .amounts import moment, span, took, whole, why
+from .calls import Call
+from .lines import Headed, Indented
+from .talk import IN_A_REPEAT, SPOKEN, Awaited, Effort, Talk, Turn
+from .told import block, prompt
+
+NUMBERED = 6
+"""Columns in front of what is said, in which its number stands."""
+LONGEST_LINE = 500
+"""Characters of what is said in one line, before it is cut to what there is room for."""
+STYLES: Mapping[Literal["done", "failed", "open"], str] = {"done": "green", "failed": "red", "open": "yellow"}
 
 
-def transcript(conversation: Talk, *, models: Sequence[str] = ()) -> RenderableType:
-    """Return a conversation as a person would read it."""
-    item = conversation.item
-    parts: list[RenderableType] = [
-        Text(f"Item {plain(item.id)}", style="bold"),
-        *(_block(f"before: {said.role}", said.content) for said in item.history),
-        _block("request", item.prompt),
-    ]
-    parts.extend(_block(f"answer {candidate.slot}", candidate.text) for candidate in item.candidates)
-    if item.choices:
-        named = zip(ascii_uppercase, item.choices, strict=False)
-        parts.append(_block("choices", "\n".join(f"{letter}. {choice}" for letter, choice in named)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What those know who look at a conversation in its run, and what more they want to see."""
+
+    note: str = ""
+    """Shown above it."""
+    now_s: float | None = None
+    """In seconds since the epoch; none where nobody works at it."""
+    calls: Mapping[int, Sequence[Call]] = field(default_factory=dict[int, Sequence[Call]])
+    """By sequence of a turn or a command: those whose prompts are shown."""
+    heard: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By agent: the last words of an answer on its way."""
+
+
+def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around | None = None) -> RenderableType:
+    """Return a conversation as a person would read it.
+
+    Args:
+        conversation: Which.
+        models: Whom its run has called.
+        around: What is shown beside it.
+    """
+    around = around or Around()
+    parts: list[RenderableType] = [*_head(conversation, around)]
     outcome = _outcome(conversation)
-    if item.reference is not None:
-        what = "reference" if outcome is None else "known answer"
-        parts.append(_block(f"{what} (no model is shown it)", item.reference))
-    shown: int | None = None
+    parts += _item(conversation.item, "reference" if outcome is None else "known answer")
+    shown: tuple[str, int] | None = None
+    before_s = conversation.began_s
     for turn in conversation.turns:
-        if turn.round is not None and turn.round != shown:
+        place = _round(turn)
+        if place is not None and place != shown:
             parts.append(Text(f"\nRound {turn.round}", style="bold cyan"))
-        shown = turn.round
-        parts.append(_turn(turn, outcome))
+        shown = place if turn.said else shown
+        parts += _turn(turn, outcome, turn.time_s - before_s, around)
+        before_s = turn.time_s
+    for awaited in conversation.awaited:
+        parts += _awaited(awaited, around)
+    took = whole(conversation.effort, conversation.last_s - conversation.began_s)
+    parts += [Text(), Indented(Text(took, style="dim"), 0)]
     judged = any(isinstance(turn.message, (VoteCast, DraftsCompared, DraftScored)) for turn in conversation.turns)
     if judged and any(model.startswith(f"{EMBEDDED}/smollm2") for model in models):
         parts.append(Text(f"\n{TOO_SMALL}", style="yellow"))
     return Group(*parts)
 
 
-def _block(title: str, text: str) -> RenderableType:
-    return Group(Text(f"\n{title}", style="dim"), Padding(Text(plain(text.strip())), (0, 0, 0, 2)))
+def _head(conversation: Talk, around: Around) -> Iterator[RenderableType]:
+    name = Text.assemble("Item ", plain(conversation.item.id), style="bold")
+    yield Headed(name, Text(plain(result(conversation)), style=STYLES[conversation.state]), 0)
+    facts = [f"conversation {conversation.conversation}", f"begun {moment(conversation.began_s)}"]
+    if conversation.over is not None:
+        facts.append(f"in place of {conversation.over}")
+    yield Indented(Text(plain(", ".join(facts)), style="dim"), 0)
+    if around.note:
+        yield Indented(Text(plain(around.note), style="yellow"), 0)
+
+
+def _item(item: Item, reference: str) -> Iterator[RenderableType]:
+    """Return what the models are shown of an item, and what they are not."""
+    for said in item.history:
+        yield from block(f"before: {said.role}", said.content)
+    yield from block("request", item.prompt)
+    for candidate in item.candidates:
+        yield from block(
+            f"answer {candidate.slot}" + (f", by {candidate.model}" if candidate.model else ""), candidate.text
+        )
+    if item.choices:
+        named = zip(ascii_uppercase, item.choices, strict=False)
+        yield from block("choices", "\n".join(f"{letter}. {choice}" for letter, choice in named))
+    if item.reference is not None:
+        yield from block(f"{reference} (no model is shown it)", item.reference)
+
+
+def result(conversation: Talk) -> str:
+    """Return what became of it, in short."""
+    outcome = conversation.outcome
+    if isinstance(outcome, ItemFailed):
+        return f"failed: {outcome.cause.error}"
+    if outcome is None:
+        return "open"
+    result = on_a_line(outcome.answer) if outcome.answer is not None else outcome.verdict
+    return f"done: {result}{scores(outcome)}{rightness(outcome.correct)}" if result is not None else "done"
+
+
+def _round(turn: Turn) -> tuple[str, int] | None:
+    """Return which repeat something was said in, and in which round."""
+    found = IN_A_REPEAT.search(turn.step)
+    return (turn.step[: found.start() + 1], turn.round) if found and turn.round is not None else None
 
 
 def _outcome(conversation: Talk) -> ItemFinished | None:
@@ -66,26 +135,66 @@ def _outcome(conversation: Talk) -> ItemFinished | None:
     return found if answered else ItemFinished(number=0) if solved else None
 
 
-def _turn(turn: Turn, outcome: ItemFinished | None) -> RenderableType:
-    message = turn.message
-    number = Text(f"\n{turn.sequence:>5} ", style="dim")
-    if not isinstance(message, SPOKEN):
+def _turn(turn: Turn, outcome: ItemFinished | None, since_s: float, around: Around) -> Iterator[RenderableType]:
+    message, number = turn.message, _number(turn.sequence)
+    after = f"+{span(since_s)}"
+    yield Text()
+    if not turn.said:
         said = remark(turn.speaker, message)
         if isinstance(message, DecisionMade) and message.answer is not None and outcome is not None:
             said += rightness(outcome.correct) if message.answer == outcome.answer else ""
-        return number.append(plain(said), style="bold not dim")
-    head = number.append(plain(turn.speaker), style="bold green not dim")
-    head.append(f" {did(message)}", style="not bold")
-    if turn.heard_by:
-        head.append(f" → {', '.join(turn.heard_by)}", style="not bold")
-    effort = turn.effort
-    requests = f"{effort.calls} calls, " if effort.calls != 1 else ""
-    usage = effort.usage
-    head.append(
-        f"   {requests}{usage.input_tokens}+{usage.output_tokens} tokens, {effort.seconds:.1f} s",
-        style="dim not bold",
-    )
-    return Group(head, Padding(Text(plain(words(message))), (0, 0, 0, 6)))
+        took_it = f"{took(turn.effort)}, {after}" if turn.effort.calls else ""
+        yield Headed(Text(plain(said), style="bold"), Text(took_it, style="dim"), NUMBERED, number)
+    else:
+        took_it = ", ".join(filter(None, (took(turn.effort), after)))
+        yield Headed(_doing(turn), Text(took_it, style="dim"), NUMBERED, number)
+    if turn.said or len(turn.effort.errors) > 1:  # one alone is what the line says
+        yield from _wrong(turn.effort)
+    calls = around.calls.get(turn.sequence, ())
+    for call in calls:
+        yield from prompt(call, NUMBERED)
+    if turn.said:
+        yield from [Text()] if calls else []
+        yield Indented(Text(plain(words(message))), NUMBERED)
+
+
+def line(turn: Turn) -> Text:
+    """Return a turn on one line: what was done, and the beginning of the words."""
+    shown = Text().append_text(_number(turn.sequence)).append(" ")
+    if not turn.said:
+        return shown.append(" ".join(plain(remark(turn.speaker, turn.message)).split()), style="bold")
+    shown.append_text(_doing(turn))
+    said = " ".join(plain(words(turn.message)).split())
+    return shown.append(f": {said[:LONGEST_LINE]}") if said else shown
+
+
+def _doing(turn: Turn) -> Text:
+    """Return who did what, and who heard it."""
+    head = Text.assemble((plain(turn.speaker), "bold green"), f" {plain(did(turn.message))}")
+    return head.append(f" → {plain(', '.join(turn.heard_by))}") if turn.heard_by else head
+
+
+def _awaited(awaited: Awaited, around: Around) -> Iterator[RenderableType]:
+    """Return who has not answered yet, to what, and since when."""
+    since = "" if around.now_s is None else f", for {span(around.now_s - awaited.time_s)} now"
+    asked = awaited.command.kind.replace("_", " ")
+    head = Text.assemble((plain(awaited.agent), "bold yellow"), plain(f" was asked ({asked}): no answer yet{since}"))
+    yield Text()
+    yield Headed(head, Text(took(awaited.effort), style="dim"), NUMBERED, _number(awaited.sequence))
+    yield from _wrong(awaited.effort)
+    for call in around.calls.get(awaited.sequence, ()):
+        yield from prompt(call, NUMBERED)
+    if heard := around.heard.get(awaited.agent):
+        yield Indented(Text(plain(heard), style="dim"), NUMBERED)
+
+
+def _wrong(effort: Effort) -> Iterator[RenderableType]:
+    if effort.errors:
+        yield Indented(Text(plain(f"went wrong: {why(effort.errors)}"), style="red"), NUMBERED)
+
+
+def _number(sequence: int) -> Text:
+    return Text(f"{sequence:>5}", style="dim")
 
 
 def did(message: Message) -> str:  # noqa: PLR0911 - one for each sort

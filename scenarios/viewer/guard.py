@@ -101,8 +101,8 @@ def _shown(request: web.Request, token: str) -> web.Response | None:
     """Return the answer to whoever has not shown the token, or shows it in the address; None where the cookie does."""
     given = request.query.get("token")
     if given is not None and hmac.compare_digest(given.encode(), token.encode()):
-        kept = request.rel_url.without_query_params("token")
-        answer = web.Response(status=303, headers={"Location": str(kept)})
+        kept = str(request.rel_url.without_query_params("token")).lstrip("/")
+        answer = web.Response(status=303, headers={"Location": f"/{kept}"})  # two slashes would lead to another site
         answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/")
         return answer
     if hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), token.encode()):

@@ -35,7 +35,9 @@ TEMPLATES = Environment(
 
 def page(template: str, *, status: int = 200, **facts: Any) -> web.Response:  # noqa: ANN401 - whatever it shows
     """Return a page."""
-    return web.Response(status=status, text=rendered(template, **facts), content_type="text/html", charset="utf-8")
+    return web.Response(
+        status=status, text=rendered(template, status=status, **facts), content_type="text/html", charset="utf-8"
+    )
 
 
 def rendered(template: str, **facts: Any) -> str:  # noqa: ANN401 - whatever it shows
@@ -79,4 +81,4 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-TEMPLATES.globals["address"] = address
+TEMPLATES.globals.update(address=address)

@@ -9,7 +9,8 @@ import anyio
 import anyio.to_thread
 from aiohttp import web
 
-from ...protocols.errors import DeclarationError, UnknownName
+from ...protocols.errors import DeclarationError, FellowshipError, UnknownName
+from ..outcomes import state_of
 from ..traces.index import Index
 
 Parameters = ParamSpec("Parameters")
@@ -31,6 +32,10 @@ class Viewed:
         """Set once all is taken in that was there at the start."""
         self.trouble: str | None = None
         """Why it cannot be kept up with, where it cannot."""
+        self.changes = 0
+        """How often more was taken in, or the state of the run was another one."""
+        self.closed = False
+        """Whether the server is being left."""
         self._changed = anyio.Event()
         self._turn = anyio.Lock()
 
@@ -44,20 +49,43 @@ class Viewed:
         async with self._turn:
             return await anyio.to_thread.run_sync(lambda: function(self.index, *args, **more))
 
-    async def changed(self) -> None:
-        """Wait until more was taken in."""
-        await self._changed.wait()
+    async def changed(self, since: int) -> None:
+        """Wait until there is a further change, or the server is left."""
+        while self.changes == since and not self.closed:
+            await self._changed.wait()
+
+    def leave(self) -> None:
+        """Let all go who wait for changes."""
+        self.closed = True
+        self._changed.set()
+
+    def _tell(self) -> None:
+        self.changes += 1
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def keep_up(self) -> None:
         """Take in what is written to the log, until cancelled."""
+        noted: object = None
         while True:
-            taken = await self.ask(Index.refresh, SLICE)
-            if taken:
-                self._changed.set()
-                self._changed = anyio.Event()
+            taken, now = 0, noted
+            try:
+                taken = await self.ask(Index.refresh, SLICE)
+                now = await self.ask(_standing)
+            except FellowshipError as error:  # the pages say so, and show what was taken in before
+                now = str(error)
+            self.trouble = now if isinstance(now, str) else None
+            if taken or now != noted:
+                noted = now
+                self._tell()
             if taken < SLICE:
                 self.ready.set()
                 await anyio.sleep(LOOKS_EVERY_S)
+
+
+def _standing(index: Index) -> tuple[object, ...]:
+    """Return what may change though nothing is written to the log's events."""
+    return state_of(index.log)[0], index.log.meta("live")
 
 
 class Runs:
@@ -109,10 +137,11 @@ class Runs:
 
     def _name(self, path: Path) -> str:
         """Return a name that no other run has: the directory's, with a number where that is taken."""
-        name, number = path.name or "run", 1
+        called = path.name.encode(errors="replace").decode() or "run"  # names that are no text have no address
+        name, number = called, 1
         while name in self._runs:
             number += 1
-            name = f"{path.name}-{number}"
+            name = f"{called}-{number}"
         return name
 
 

@@ -10,6 +10,7 @@ import anyio
 from aiohttp import web
 
 from ...protocols.errors import DeclarationError
+from .comparisons import COMPARISONS
 from .guard import LOOPBACK, Door, is_loopback
 from .runs import Runs
 from .site import site
@@ -52,17 +53,21 @@ async def serving(
     hosts = frozenset({*LOOPBACK, *(() if local else (shown, host, *names))})
     try:
         with Runs(paths, folder) as runs:
-            runner = web.AppRunner(site(runs, Door(hosts, known)), access_log=None, shutdown_timeout=GOODBYE_S)
+            app = site(runs, Door(hosts, known))
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S)
             await runner.setup()
             try:
                 await web.SockSite(runner, listening).start()
                 async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(app[COMPARISONS].work)
                     for run in runs:
                         tasks.start_soon(run.keep_up)
                     literal = f"[{shown}]" if ":" in shown else shown
                     yield f"http://{literal}:{at}/" + (f"?token={known}" if known else "")
                     tasks.cancel_scope.cancel()
             finally:
+                for run in runs:
+                    run.leave()
                 await runner.cleanup()
     finally:
         listening.close()

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .comparisons import COMPARISONS, Comparisons
 from .guard import Door, guarded, prepare
 from .pages import compare, conversation, items, judges, message, overview, search
 from .rendering import HERE, TEMPLATES
 from .runs import RUNS, Runs
 
 PAGES = (overview, items, conversation, message, search, judges, compare)
+ANY_NAME = "{run:[^/]+}"
+"""A run's name in an address: whatever a directory may be called, braces included."""
 FILES = {path.name: path for path in sorted((HERE / "static").iterdir()) if path.is_file()}
 """What can be asked for under /static/: these, by name, and nothing else."""
 
@@ -20,8 +23,10 @@ def site(runs: Runs, door: Door) -> web.Application:
     """Return the application that shows some runs."""
     app = web.Application(middlewares=[guarded(door)])
     app[RUNS] = runs
+    app[COMPARISONS] = Comparisons()
     for each in PAGES:
-        app.add_routes(each.ROUTES)
+        for route in each.ROUTES:
+            app.router.add_route(route.method, route.path.replace("{run}", ANY_NAME), route.handler)
     app.add_routes([web.get("/static/{version}/{name}", _file)])
     app.on_response_prepare.append(prepare)
     return app
@@ -46,4 +51,4 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
-TEMPLATES.globals["static"] = ADDRESSES.__getitem__
+TEMPLATES.globals.update(static=ADDRESSES.__getitem__)

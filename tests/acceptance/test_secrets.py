@@ -82,10 +82,10 @@ def test_forms_are_found_where_they_are(tmp_path: Path) -> None:
     assert found_under(tmp_path)
 
 
-@pytest.mark.parametrize("log_json", ["--log-json", "--verbose"])
+@pytest.mark.parametrize("log_json", [("--log-json", "-vv"), ("-vv",)], ids=" ".join)
 @pytest.mark.parametrize("way", [("lean",), ("lean", "--stream"), ("sdk",), ("sdk", "--stream")], ids=" ".join)
 def test_a_run_at_an_endpoint_that_repeats_all_it_is_sent_writes_and_prints_no_secret(
-    way: tuple[str, ...], log_json: str, tmp_path: Path, folders: tuple[Path, Path]
+    way: tuple[str, ...], log_json: tuple[str, ...], tmp_path: Path, folders: tuple[Path, Path]
 ) -> None:
     out, cache = folders
     meanwhile: list[tuple[str, bytes]] = []
@@ -102,7 +102,7 @@ def test_a_run_at_an_endpoint_that_repeats_all_it_is_sent_writes_and_prints_no_s
         [Fault(status=401, error={"message": ECHO})],
     )
     data = written(tmp_path / "data.jsonl", 9)
-    options = ("--model", MODEL, "--concurrency", 1, "--cache", "--transport", *way, "--out", out, log_json)
+    options = ("--model", MODEL, "--concurrency", 1, "--cache", "--transport", *way, "--out", out, *log_json)
     with beside(LoopbackEndpoint(echoing, faults=faults)) as server:
         mine = ("run", "feedback-loop", "--data", data, "--base-url", server.base_url, *options)
         first = fellowship(*mine)

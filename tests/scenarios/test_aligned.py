@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playing import items, library
 
+from fellowship.protocols.errors import PromptTooLong
 from fellowship.protocols.models import ModelCall
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.testing import ScriptedModel, as_reply
@@ -53,6 +54,19 @@ async def test_messages_asked_for_together_stand_beside_each_other_in_whatever_o
     assert spoken[-5:-2] == ["public", "psychologist", "critic"]
 
 
+async def test_a_failure_stands_beside_what_the_other_run_has_there(tmp_path: Path) -> None:
+    def fail(call: ModelCall) -> str | Exception:
+        return PromptTooLong("it is too long") if call.answer is not None else as_reply(call)
+
+    await play(library("debate"), items(1), tmp_path / "failed", Settings(client=ScriptedModel(fail)))
+    whole = await talk_of(tmp_path / "whole", "debate", "critic", text="Because it is so.")
+    found = rows(whole, tmp_path / "failed")
+    kinds = [tuple(side and side.message.kind for side in (row.first, row.second)) for row in found]
+    assert kinds[6] == ("vote_cast", "agent_failed")
+    assert kinds[-1] == ("item_finished", "item_failed")
+    assert [row.same for row in found[:6]] == [True] * 6
+
+
 async def test_what_one_run_says_more_stands_alone_where_it_was_said(tmp_path: Path) -> None:
     longer = await talk_of(tmp_path / "one", "debate", "critic")
     shorter = await talk_of(tmp_path / "other", "debate", "critic", "flow.0.repeat=1", text="Not so.")
@@ -77,6 +91,11 @@ def test_of_two_texts_the_words_that_differ_are_marked_and_of_very_long_ones_all
         ("gone", " blue"),
         ("new", " red"),
         ("same", " now."),
+    ]
+    scattered = worded("so one two word six end", "so three four word nine end")
+    assert [(part.kept, part.text) for part in scattered[1:-1]] == [
+        ("gone", " one two word six"),
+        ("new", " three four word nine"),
     ]
     words = ["x", *map(str, range(MOST_WORDS + 1)), "z"]
     parts = worded(" ".join(words), " ".join([words[0], *reversed(words[1:-1]), words[-1]]))

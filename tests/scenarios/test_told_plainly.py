@@ -28,13 +28,18 @@ async def broken_off(out: Path, count: int) -> None:
     assert scope.cancelled_caught
 
 
+def listed(run: Path) -> list[str]:
+    """Return the lines of a list, without its head and what is said below it."""
+    return fellowship("trace", run).stdout.partition("\n\n")[0].splitlines()[1:]
+
+
 async def test_trace_lists_the_items_that_have_begun_and_not_ended(tmp_path: Path) -> None:
     await play(library("judge"), items(2), tmp_path / "run", Settings(client=ScriptedModel()))
     await broken_off(tmp_path / "run", 3)
-    rows = [line.split()[:2] for line in fellowship("trace", tmp_path / "run").stdout.splitlines()[1:]]
+    rows = [line.split()[:2] for line in listed(tmp_path / "run")]
     assert rows == [["i0", "done"], ["i1", "done"], ["i2", "open"]]
     await play(library("judge"), items(3), tmp_path / "run", Settings(client=ScriptedModel()))
-    rows = [line.split()[:2] for line in fellowship("trace", tmp_path / "run").stdout.splitlines()[1:]]
+    rows = [line.split()[:2] for line in listed(tmp_path / "run")]
     assert rows == [["i0", "done"], ["i1", "done"], ["i2", "done"]]
 
 
@@ -42,7 +47,7 @@ async def test_trace_lists_no_item_that_has_left_the_data(tmp_path: Path) -> Non
     out = tmp_path / "run"
     await play(library("judge"), items(3), out, Settings(client=ScriptedModel()))
     await play(library("judge"), items(1), out, Settings(client=ScriptedModel(), accept_changes=True))
-    assert [line.split()[0] for line in fellowship("trace", out).stdout.splitlines()[1:]] == ["i0"]
+    assert [line.split()[0] for line in listed(out)] == ["i0"]
 
 
 async def test_a_cassette_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""What the overview says of a run, put together from its index, its notes and its log's end."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..directory import ABOUT
+from ..live import Live
+from ..measures.exact import wilson
+from ..outcomes import State, state_of
+from ..sharing.members import Cast, casts
+from ..traces.index import Index
+from ..traces.listing import Overview
+
+RECENT = 10
+"""Minutes over which the present rate is taken."""
+SHOWN = 60
+"""Minutes that are drawn."""
+MINUTE_S = 60.0
+VERDICTS = ("a", "b", "tie", "unread")
+Spent = Mapping[str, tuple[int, int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many items came to something, of all that came to anything of the sort."""
+
+    name: str
+    count: int
+    share: float
+    interval: tuple[float, float]
+    """95 %, Wilson's score interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A run at a glance."""
+
+    scenario: str
+    about: str
+    run_id: str
+    path: str
+    data: str | None
+    seed: int | None
+    casts: dict[str | None, Cast]
+    """Who takes part: by variant of a sweep, or under None."""
+    state: State
+    why: str | None
+    """What stopped it."""
+    live: Live | None
+    overview: Overview
+    taken_in: int
+    last: int
+    """Sequence of the last event of the log; the index may not have taken in all of them yet."""
+
+    @property
+    def ended(self) -> int:
+        """Items that have an outcome."""
+        return self.overview.done + self.overview.failed
+
+    @property
+    def verdicts(self) -> tuple[Share, ...]:
+        """Verdicts of items that are done."""
+        found = {name: self.overview.verdicts[name] for name in VERDICTS if self.overview.verdicts.get(name)}
+        n = sum(found.values())
+        return tuple(Share(name, count, count / n, wilson(count, n) or (0, 1)) for name, count in found.items())
+
+    @property
+    def minutes(self) -> tuple[int, ...]:
+        """Items that got an outcome in each of the last minutes, up to the last in which one did."""
+        found = {round(start / MINUTE_S): count for start, count in self.overview.ended_per_minute}
+        if not found:
+            return ()
+        last = max(found)
+        first = max(min(found), last - SHOWN + 1)
+        return tuple(found.get(minute, 0) for minute in range(first, last + 1))
+
+    @property
+    def per_minute(self) -> float | None:
+        """Items a minute over the last minutes; while the first of them is going on, none."""
+        overview = self.overview
+        recent = self.minutes[-RECENT:]
+        if not recent or overview.began_s is None or overview.last_s is None:
+            return None
+        seconds = min(overview.last_s - overview.began_s, len(recent) * MINUTE_S)
+        return sum(recent) * MINUTE_S / seconds if seconds > 1 else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until all items have an outcome, at that rate; none where the run does not go on."""
+        rate = self.per_minute
+        missing = self.overview.items - self.ended
+        return missing * MINUTE_S / rate if rate and missing > 0 and self.state == "running" else None
+
+
+def glance(index: Index) -> Glance:
+    """Return a run at a glance."""
+    log = index.log
+    record: dict[str, Any] = json.loads(log.meta("played") or "{}")
+    said: dict[str, str] = json.loads(log.meta(ABOUT) or "{}")
+    state, cause = state_of(log)
+    noted = log.meta("live") if state == "running" else None
+    return Glance(
+        scenario=log.meta("name") or "",
+        about=record.get("scenario", {}).get("about") or "",
+        run_id=log.run_id(),
+        path=str(index.run),
+        data=said.get("data"),
+        seed=record.get("seed"),
+        casts=casts(log),
+        state=state,
+        why=f"{cause.error}: {cause.reason}" if cause else None,
+        live=Live.model_validate_json(noted) if noted is not None else None,
+        overview=index.overview(),
+        taken_in=index.taken_in,
+        last=log.last(),
+    )
+
+
+def state(index: Index) -> tuple[State, Overview]:
+    """Return how a run stands, in short."""
+    return state_of(index.log)[0], index.overview()
+
+
+def spent_by(overview: Overview) -> tuple[tuple[str, Spent], ...]:
+    """Return what was spent, by each thing that it is told by."""
+    return (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
