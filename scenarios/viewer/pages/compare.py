@@ -23,6 +23,8 @@ from ..matrices import Matrix, matrix
 from ..rendering import page
 from ..runs import RUNS, Runs, Viewed, number_in
 
+HERE = "Compare"
+"""What the page is called in the navigation."""
 A_PAGE = 50
 """Items shown at once."""
 VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
@@ -77,7 +79,7 @@ async def compare(request: web.Request) -> web.Response:
     runs = request.app[RUNS]
     one, other = _chosen(runs, request.query.get("a"), request.query.get("b"))
     if one is None or other is None:
-        return page("compare.html", run=one, runs=list(runs), one=one, other=None, made=None)
+        return page("compare.html", here=HERE, run=one, runs=list(runs), one=one, other=None, made=None)
     item = request.query.get("item")
     return await (_item(one, other, item) if item else _whole(request, one, other))
 
@@ -89,11 +91,12 @@ async def _whole(request: web.Request, one: Viewed, other: Viewed) -> web.Respon
     wanted, offset = _wanted(request), number_in(request, "offset", 0)
     made = await request.app[COMPARISONS].of(one, other)
     if made is None or made.survey is None:
-        return page("compare.html", run=one, runs=runs, one=one, other=other, made=made)
+        return page("compare.html", here=HERE, run=one, runs=runs, one=one, other=other, made=made)
     survey, at = made.survey, partial(_at, one, other)
     lines = [line for line in survey.lines if _fits(line, *wanted)]
     return page(
         "compare.html",
+        here=HERE,
         run=one,
         runs=runs,
         one=one,
@@ -119,6 +122,7 @@ async def _item(one: Viewed, other: Viewed, item: str) -> web.Response:
         raise DeclarationError(f"neither run has an item {item!r}")
     return page(
         "compared_item.html",
+        here=HERE,
         run=one,
         one=one,
         other=other,

@@ -79,6 +79,7 @@ async def judges(request: web.Request) -> web.Response:
     return page(
         "judges.html",
         run=run,
+        here="Judges",
         parts=[
             (name, title, voters, rows, tuple(_shown(run, voters[:MOST])))
             for name, title, voters, rows in parts
