@@ -13,9 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common import Server, arguments, fellowship, items, judging, loop_name, middle, run, serving
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -35,6 +34,9 @@ from fellowship.runtime.telemetry.records import Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
 from fellowship.scenarios.followed import followed
 from fellowship.scenarios.traced import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IN_FLIGHT = 256
 GOAL = 1.10

@@ -110,7 +110,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         known = ""
         if number == NAMED - 1:
             first = connection.execute("SELECT body, time_s FROM events ORDER BY sequence LIMIT 1").fetchone()
-            known = f"INSERT OR IGNORE INTO meta VALUES ('{RUN}', '{id_before(first)}');" if first else ""
+            known = f"INSERT OR IGNORE INTO meta VALUES ('{RUN}', '{id_before(first)}');" if first else ""  # noqa: S608 - digits
         connection.executescript(
             f"BEGIN IMMEDIATE;{known}{MIGRATIONS[number]}"
             f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number + 1};COMMIT;"

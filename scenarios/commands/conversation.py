@@ -23,7 +23,7 @@ READING_WIDTH = 100
 
 
 def show(
-    run: Path, item: str, number: int | None, message: int | None, *, prompts: bool, follow: bool, as_json: bool
+    run: Path, item: str, number: int | None, message: str | None, *, prompts: bool, follow: bool, as_json: bool
 ) -> None:
     """Print one conversation, or a message of it."""
     from rich.text import Text
@@ -39,7 +39,7 @@ def show(
         names = about(log, item)
         chosen = _chosen(item, names, number)
         if message is not None:
-            _message(log, item, names, message, as_json=as_json)
+            _message(log, item, names, _sequence(message), as_json=as_json)
             return
         if follow:
             _listen(log, chosen, as_json=as_json)
@@ -65,6 +65,16 @@ def _chosen(item: str, names: "tuple[ConversationId, ...]", number: int | None) 
     if str(number) not in known:
         raise DeclarationError(f"there is no conversation {number} about {item!r}; there is {', '.join(known)}")
     return known[str(number)]
+
+
+def _sequence(words: str) -> int:
+    """Read the number of an event, or the id of a call, which begins with one; raises DeclarationError."""
+    from ...protocols.errors import DeclarationError
+
+    number, dot, call = words.partition(".")
+    if not number.isdecimal() or (dot and not call.isdecimal()):
+        raise DeclarationError(f"--message takes a message's number or a call's id, as in 17 or 17.2, not {words!r}")
+    return int(number)
 
 
 def _message(log: "LogReader", item: str, names: "tuple[ConversationId, ...]", sequence: int, *, as_json: bool) -> None:
@@ -150,8 +160,9 @@ def print_line(document: dict[str, Any]) -> None:
     import json
 
     from ...runtime.secrecy import hidden
+    from ...runtime.tracing import escaped
 
-    print(json.dumps(hidden(document), ensure_ascii=False), flush=True)  # noqa: T201 - what was asked for
+    print(escaped(json.dumps(hidden(document), ensure_ascii=False)), flush=True)  # noqa: T201 - what was asked for
 
 
 @contextmanager

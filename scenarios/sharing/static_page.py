@@ -1,4 +1,4 @@
-"""Conversations of a run as one file of HTML: everything is in it, nothing is asked of elsewhere, and no script runs."""
+"""Conversations of a run as one file of HTML: everything is in it, nothing is loaded, no script runs."""
 
 import json
 import sys

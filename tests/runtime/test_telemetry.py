@@ -24,12 +24,13 @@ from fellowship.protocols.identity import ConversationId
 from fellowship.protocols.lifecycle import ModelCalled
 from fellowship.protocols.models import Attempt, ModelCall
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.models import endpoints
 from fellowship.runtime.recording import RecordedRun
-from fellowship.runtime.telemetry import otlp, wire
+from fellowship.runtime.telemetry import mapping, otlp, wire
 from fellowship.runtime.telemetry.mapping import GenAI, OpenInference
 from fellowship.runtime.telemetry.records import Common, Happening, Place, Record, Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
-from fellowship.scenarios import Plan, Settings, play
+from fellowship.scenarios import Plan, Settings, directory, play, traced
 from fellowship.scenarios.again import retry
 
 SCENARIOS = (*LIBRARY, "recused", "both orders")
@@ -395,6 +396,10 @@ def test_what_is_wrong_in_the_environment_is_told_by_its_name(variable: str, tex
         otlp.address("traces", {variable: text})
     assert variable in str(caught.value)
     assert "secret-of-mine" not in str(caught.value)
+
+
+def test_names_that_are_kept_twice_are_the_same() -> None:
+    assert (mapping.ALSO_CALLED, traced.LOG) == (endpoints.ALSO_CALLED, directory.LOG)
 
 
 def test_a_parent_that_is_none_is_refused() -> None:

@@ -95,14 +95,14 @@ def agrees(found: Overview, run: Path) -> None:
 # the folds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(logs)
 def test_the_overview_says_of_any_run_what_status_says(said: list[Said]) -> None:
     with written(said) as run, indexed(run) as index:
         agrees(index.overview(), run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(logs)
 def test_an_items_conversations_have_its_outcome_and_together_what_it_took(said: list[Said]) -> None:
     with written(said) as run, indexed(run) as index:
@@ -127,7 +127,7 @@ def test_an_items_conversations_have_its_outcome_and_together_what_it_took(said:
             assert (one.correct, one.text) == (outcome.correct, outcome.text and outcome.text[:200])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs, st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(0, 999))
 def test_slices_of_a_growing_log_make_the_same_tables_as_the_whole_at_once(
     said: list[Said], sizes: list[int], seed: int
@@ -314,7 +314,7 @@ queries = st.lists(st.tuples(st.sampled_from(["", "", "-"]), words), min_size=1,
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs, st.lists(queries, min_size=1, max_size=8))
 def test_search_finds_the_messages_in_which_all_words_stand_and_no_other(said: list[Said], asked: list[str]) -> None:
     with written(said) as run, indexed(run) as index:

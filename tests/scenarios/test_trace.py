@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -160,9 +161,12 @@ def test_conversations_are_found_by_what_became_of_them_what_they_took_and_what_
         (("--message", 3), "--message wants an item"),
         (("i0", "--cost", 1), "--cost is for the list"),
         (("i0", "--follow", "--prompts"), "--prompts does not go with it"),
+        (("--follow", "--sort", "cost"), "--sort does not go with it"),
+        (("i0", "--limit", 3), "--limit is for the list"),
         (("i0", "--conversation", 2), "there is no conversation 2 about 'i0'; there is 1"),
         (("i5",), "the run has no item 'i5'; did you mean 'i"),
         (("i0", "--message", 10_000), "the run has no event 10000"),
+        (("i0", "--message", "17.x"), "--message takes a message's number or a call's id, as in 17 or 17.2, not '17.x'"),
         (("i0", "--message", 1), "event 1 (run_started) is of the whole run"),
     ],
 )  # fmt: skip
@@ -225,6 +229,7 @@ def test_a_message_is_shown_whole_with_the_exact_prompt_and_every_attempt(run: P
     ):
         assert line in shown.splitlines()
     assert "reasoning\n  Let me think.\n" in traced(run, "i0", "--message", event_of(run, "i0", "vote_cast", "first"))
+    assert document(run, "i3", "--message", call["id"]) == found
     other = refused(run, "i0", "--message", number)
     assert f"event {number} is not of 'i0' but of 'i3': `fellowship trace RUN i3 --message {number}`" in other
 
@@ -376,3 +381,32 @@ def test_a_run_that_has_ended_is_told_from_its_beginning_and_filters_hold(run: P
     assert re.fullmatch(r" +\d+ first votes a, a 8 : b 3 \(combined of 10, shown ab\): Because first thinks…", said[0])
     with LogReader(run / "run.db") as log:
         assert said[-1].split()[0] == str(max(log.positions(["i1~1"])["i1~1"]))  # type: ignore[list-item,index]
+
+
+def test_the_page_shows_what_the_commands_print(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/jury").symlink_to(run)
+    monkeypatch.chdir(tmp_path)
+    page = (
+        (Path(__file__).parents[2] / "docs/tracing.md")
+        .read_text()
+        .partition("## In a terminal\n")[2]
+        .partition("\n## ")[0]
+    )
+    seen = 0
+    for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
+        for command, printed in re.findall(r"^\$ fellowship (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+            rest = " ".join(fellowship(*shlex.split(command), env={"COLUMNS": "100"}).stdout.split())
+            for part in filter(None, (" ".join(part.split()) for part in re.split("…|\n", printed))):
+                _, found, rest = rest.partition(part)
+                assert found, f"{command}: {part}"
+                seen += 1
+    assert seen > 20
+    rows = re.findall(r"^\| .* \| (`.*) \|$", page, re.MULTILINE)
+    keys = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    talk = document(run, "i3", "--prompts")
+    of_one = document(run, "i3", "--message", talk["turns"][0]["sequence"])
+    conversations = document(run)
+    for document_ in (talk, talk["turns"][0], talk["effort"], of_one, of_one["calls"][0]):
+        assert set(document_) in keys
+    assert {*conversations, *conversations["conversations"][0]} in keys

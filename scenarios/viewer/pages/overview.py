@@ -1,12 +1,14 @@
 """A run at a glance: how far it is, what it came to, what it cost, what went wrong; and the stream that tells of more."""
 
+from contextlib import suppress
+
 import anyio
 import orjson
 from aiohttp import web
 
 from ..glance import glance, spent_by, state
 from ..rendering import address, page
-from ..runs import RUNS, viewed
+from ..runs import RUNS, Viewed, viewed
 
 QUIET_S = 15.0
 """After which a comment is sent where nothing has happened, so that nobody in between gives the connection up."""
@@ -34,6 +36,12 @@ async def events(request: web.Request) -> web.StreamResponse:
     run = viewed(request)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
+    with suppress(ConnectionResetError):  # the reader has gone: to another page, as a rule
+        await _tell(response, run)
+    return response
+
+
+async def _tell(response: web.StreamResponse, run: Viewed) -> None:
     told = -1
     while not run.closed:
         changed = run.changes
@@ -44,7 +52,6 @@ async def events(request: web.Request) -> web.StreamResponse:
             await response.write(b": still here\n\n")
         with anyio.move_on_after(QUIET_S):
             await run.changed(since=told)
-    return response
 
 
 ROUTES = (web.get("/", front), web.get("/r/{run}/", overview), web.get("/r/{run}/events", events))
