@@ -81,4 +81,5 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-TEMPLATES.globals.update(address=address)
+GLOBALS: dict[str, Any] = {"address": address}
+TEMPLATES.globals |= GLOBALS

@@ -3,6 +3,7 @@
 from hashlib import blake2b
 from mimetypes import guess_type
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -51,4 +52,5 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
-TEMPLATES.globals.update(static=ADDRESSES.__getitem__)
+GLOBALS: dict[str, Any] = {"static": ADDRESSES.__getitem__}
+TEMPLATES.globals |= GLOBALS

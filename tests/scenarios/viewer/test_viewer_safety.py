@@ -22,6 +22,7 @@ from fellowship.protocols.errors import PromptTooLong
 from fellowship.protocols.items import Candidate, HumanVote, Item
 from fellowship.protocols.lifecycle import AgentRecused, Failure, LetterUndelivered, RunChanged
 from fellowship.protocols.models import Attempt, Completion, ModelCall, Usage
+from fellowship.runtime.secrecy import hiding, secrets_of
 from fellowship.runtime.testing import ScriptedModel, as_reply
 from fellowship.scenarios import Settings, load, plan, play
 from fellowship.scenarios.viewer import comparisons
@@ -29,6 +30,8 @@ from fellowship.scenarios.viewer.guard import COOKIE, HEADERS
 from fellowship.scenarios.viewer.serving import serving
 
 IDS = ('"', "'>", "<b>", "..", "~", "a/b?c#d&e=%2f", "☃\u202eü", "new\nline")
+SECRET = "sk-Quaver7Tn0Bdw5Lp2Xhz"  # noqa: S105 - made up
+"""That whoever looks at the runs has in the environment, and the run had not."""
 SENT = ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy")
 TAGS = frozenset(
     re.findall(
@@ -101,7 +104,7 @@ def say(call: ModelCall) -> Completion | Exception | str:
         return PromptTooLong("the endpoint says: too long")
     if call.answer is not None and "unreadable" in asked:
         return "I would rather not say."
-    reply = as_reply(call, f"said because of {len(asked)}", len(asked) % 10)
+    reply = as_reply(call, f"said because of {len(asked)} and {SECRET}", len(asked) % 10)
     usage, attempt = Usage(input_tokens=7, output_tokens=3), Attempt(latency_s=0.1, error="the first try was cut off")
     return Completion(
         text=reply,
@@ -118,7 +121,10 @@ def about(ids: Iterable[str]) -> list[Item]:
         Item(
             id=name,
             prompt=f"unreadable {name}" if name == "~" else f"Prompt of {name}?",
-            candidates=(Candidate(slot="a", text="one", model="acme/writer"), Candidate(slot="b", text="two")),
+            candidates=(
+                Candidate(slot="a", text=f"one {SECRET} more", model="acme/writer"),
+                Candidate(slot="b", text=f"{'two ' * 200}{SECRET}"),
+            ),
             human=(HumanVote(rater="some person", verdict="a"),),
             metadata={"any column": ["of", {"the": "row"}]},
         )
@@ -229,15 +235,19 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
     asked += [f"{names[0]}/{place}?{field}={quote(words[0])}" for place in PLACES for field in FIELDS]
     asked += [f"/{quote(words[0])}", f"/r/{quote(words[2], safe='')}/", f"{names[0]}/{quote(words[0])}"]
     asked += [f"/compare?a={quote(words[0])}", f"/compare?item={quote(words[2])}", "/compare?show=%3Cimg%3E"]
-    async with visiting(runs, tmp_path) as (url, session):
-        found = await crawled(url, session, *asked)
+    asked += [f"{name}/search?q={SECRET[3:12]}*" for name in names]
+    with hiding(secrets_of({"ACME_API_KEY": SECRET})):
+        async with visiting(runs, tmp_path) as (url, session):
+            found = await crawled(url, session, *asked)
     met = "\n".join(text for status, text in found.values() if status == 200)
     for at, (status, text) in found.items():
         assert not text.startswith("<!doctype") or Read(text).wrong == [], at
         assert status < 500, (at, text)
         assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e")), at
         assert "54439" not in text, at
+        assert SECRET[3:] not in text, at
     assert "&lt;img src=x onerror" in met
+    assert "[secret ACME_API_KEY]" in met
     sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
     assert any("/m/" in at for at in found)
