@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -81,5 +81,11 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
+<<<<<<< HEAD
 GLOBALS: dict[str, Any] = {"address": address}
 TEMPLATES.globals |= GLOBALS
+=======
+GLOBALS = cast("dict[str, Any]", TEMPLATES.globals)
+"""Names that every template has."""
+GLOBALS["address"] = address
+>>>>>>> a996d5a205ef08b7f000dc1499ecc940d4c6d548

@@ -10,7 +10,7 @@ from aiohttp import web
 from .comparisons import COMPARISONS, Comparisons
 from .guard import Door, guarded, prepare
 from .pages import compare, conversation, items, judges, message, overview, search
-from .rendering import HERE, TEMPLATES
+from .rendering import GLOBALS, HERE
 from .runs import RUNS, Runs
 
 PAGES = (overview, items, conversation, message, search, judges, compare)
@@ -52,5 +52,9 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
+<<<<<<< HEAD
 GLOBALS: dict[str, Any] = {"static": ADDRESSES.__getitem__}
 TEMPLATES.globals |= GLOBALS
+=======
+GLOBALS["static"] = ADDRESSES.__getitem__
+>>>>>>> a996d5a205ef08b7f000dc1499ecc940d4c6d548

@@ -187,7 +187,7 @@ def _outcome(talk: Talk) -> Outcome:
         conversation=talk.conversation,
         state=talk.state,
         verdict=finished.verdict if finished else None,
-        scores=f"{finished.score_a:g} : {finished.score_b:g}" if finished and scored else "",
+        scores=f"{finished.score_a:.3g} : {finished.score_b:.3g}" if finished and scored else "",
         words=remark(CONDUCTOR, end) if end is not None else "",
         calls=effort.calls,
         tokens=effort.usage.input_tokens + effort.usage.output_tokens,

@@ -1,6 +1,7 @@
 """The conversations of a run as a table: filtered, sorted and paged by SQL, with all of it in the address."""
 
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -48,14 +49,19 @@ async def items(request: web.Request) -> web.Response:
         variants=[name for name in known if name],
         questions=any(row.correct is not None for row in shown.rows) or wanted.correct is not None,
         words=urlencode(query_of(wanted)),
-        at=lambda offset: address(run.name, "items", **query_of(wanted), offset=offset or None),
-        sorted_by=lambda name: address(run.name, "items", **query_of(_sorted(wanted, name))),
+        at=partial(_at, run.name, wanted),
+        sorted_by=partial(_sorted_by, run.name, wanted),
     )
 
 
-def _sorted(wanted: Wanted, name: str) -> Wanted:
-    """Return what is wanted, sorted by a column; the other way round where it is so already."""
-    return replace(wanted, sort=name, descending=wanted.sort == name and not wanted.descending)
+def _at(run: str, wanted: Wanted, offset: int = 0) -> str:
+    return address(run, "items", **query_of(wanted), offset=offset or None)
+
+
+def _sorted_by(run: str, wanted: Wanted, name: str) -> str:
+    """Return the address of the table sorted by a column; the other way round where it is so already."""
+    turned = wanted.sort == name and not wanted.descending
+    return _at(run, replace(wanted, sort=name, descending=turned))
 
 
 ROUTES = (web.get("/r/{run}/items", items),)

@@ -5,8 +5,9 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
@@ -189,8 +190,26 @@ def route(url: str) -> tuple[str, ...]:
     return parts.path, parts.query
 
 
-async def crawled(url: str, session: aiohttp.ClientSession, *more: str) -> dict[str, tuple[int, str]]:
-    """Follow every link from the front page, and from some more places; returns status and text by address."""
+def sort(url: str) -> tuple[str, ...]:
+    """Return what sort of page it is, of whichever run, item and message."""
+    parts = urlsplit(url)
+    places = parts.path.split("/")
+    return (places[1], re.sub(r"\d+", "0", places[-1]), *sorted(dict(parse_qsl(parts.query))))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found at an address."""
+
+    status: int
+    text: str
+    wrong: list[str]
+
+
+async def crawled(
+    url: str, session: aiohttp.ClientSession, *more: str, same: Callable[[str], tuple[str, ...]] = route
+) -> dict[str, Found]:
+    """Follow every link from the front page, and from some more places; returns what was found by address."""
     site, found, seen = urlsplit(url).netloc, {}, set()
     waiting = [url, *(urljoin(url, place) for place in more)]
     while waiting:
@@ -204,13 +223,14 @@ async def crawled(url: str, session: aiohttp.ClientSession, *more: str) -> dict[
                 continue
             else:
                 text = await answer.text()
-                found[at] = (answer.status, text)
-                links = Read(text).links if answer.content_type == "text/html" else []
+                read = Read(text) if answer.content_type == "text/html" else Read("")
+                found[at] = Found(answer.status, text, read.wrong)
+                links = read.links
         for link in links:
             target = urljoin(at, link).partition("#")[0]
             assert urlsplit(target)[:2] == ("http", site), (at, link)
-            if route(target) not in seen:
-                seen.add(route(target))
+            if same(target) not in seen:
+                seen.add(same(target))
                 waiting.append(target)
     return found
 
@@ -239,19 +259,17 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
     with hiding(secrets_of({"ACME_API_KEY": SECRET})):
         async with visiting(runs, tmp_path) as (url, session):
             found = await crawled(url, session, *asked)
-    met = "\n".join(text for status, text in found.values() if status == 200)
-    for at, (status, text) in found.items():
-        assert not text.startswith("<!doctype") or Read(text).wrong == [], at
-        assert status < 500, (at, text)
-        assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e")), at
-        assert "54439" not in text, at
-        assert SECRET[3:] not in text, at
+    met = "\n".join(page.text for page in found.values() if page.status == 200)
+    for at, page in found.items():
+        assert page.wrong == [], at
+        assert page.status < 500, (at, page.text)
+        assert not any(mark in page.text for mark in ("\x1b", "\x00", "\u202e", "54439", SECRET[3:])), at
     assert "&lt;img src=x onerror" in met
     assert "[secret ACME_API_KEY]" in met
-    sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
+    sorts = {urlsplit(at).path.rpartition("/")[2] for at, page in found.items() if page.status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
     assert any("/m/" in at for at in found)
-    assert any("Words of the first alone" in text for _, text in found.values())
+    assert "Words of the first alone" in met
     assert {run: content(run) for run in runs} == before
 
 
@@ -278,15 +296,11 @@ MADE = "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onloa
 @in_a_browser
 async def test_in_a_browser_nothing_of_a_run_is_carried_out(runs: list[Path], tmp_path: Path) -> None:
     async with visiting(runs, tmp_path) as (url, session), browsing(viewport=PHONE) as visitor:
-        found = await crawled(url, session)
-        sorts: dict[tuple[str, ...], str] = {}
-        for at, (status, text) in found.items():
-            if status == 200 and text.startswith("<!doctype"):
-                parts = urlsplit(at)
-                sort = (*parts.path.split("/")[3:4], *sorted(name for name, _ in parse_qsl(parts.query)))
-                sorts.setdefault((parts.path.split("/")[1], *sort), at)
+        found = await crawled(url, session, same=sort)
         page = await visitor.open(url)
-        for at in sorts.values():
+        shown = [at for at, each in found.items() if each.status == 200 and each.text.startswith("<!doctype")]
+        assert len({sort(at)[1] for at in shown}) > 6
+        for at in shown:
             await page.goto(at)
             assert await page.evaluate(f"{MADE}.length") == 0, at
             assert MARK in await page.evaluate("document.documentElement.textContent"), at
@@ -412,9 +426,9 @@ async def test_beyond_this_machine_a_token_is_asked_for_once_and_then_kept_where
         session.cookie_jar.clear()
         kept = {COOKIE: "the-token-itself"}
         async with aiohttp.ClientSession(cookies=kept, cookie_jar=aiohttp.CookieJar(unsafe=True)) as visitor:
-            for path, (status, text) in (await crawled(f"{at}/compare", visitor)).items():
-                assert status == 200, path
-                assert "the-token" not in unquote(text) + path
+            for path, page in (await crawled(f"{at}/compare", visitor, same=sort)).items():
+                assert page.status == 200, path
+                assert "the-token" not in unquote(page.text) + path
             async with visitor.get(at, headers={"Host": f"allowed.example:{port}"}) as answer:
                 assert answer.status == 200
             async with visitor.get(at, headers={"Host": f"evil.example:{port}"}) as answer:
