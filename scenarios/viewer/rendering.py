@@ -81,11 +81,6 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-<<<<<<< HEAD
-GLOBALS: dict[str, Any] = {"address": address}
-TEMPLATES.globals |= GLOBALS
-=======
 GLOBALS = cast("dict[str, Any]", TEMPLATES.globals)
 """Names that every template has."""
 GLOBALS["address"] = address
->>>>>>> a996d5a205ef08b7f000dc1499ecc940d4c6d548

@@ -3,7 +3,6 @@
 from hashlib import blake2b
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -52,9 +51,4 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
-<<<<<<< HEAD
-GLOBALS: dict[str, Any] = {"static": ADDRESSES.__getitem__}
-TEMPLATES.globals |= GLOBALS
-=======
 GLOBALS["static"] = ADDRESSES.__getitem__
->>>>>>> a996d5a205ef08b7f000dc1499ecc940d4c6d548
