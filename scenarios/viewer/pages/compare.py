@@ -196,7 +196,7 @@ def _outcome(talk: Talk) -> Outcome:
 
 
 def _matrix(survey: Survey, at: "partial[str]") -> Matrix | None:
-    counts = {(left, right): n for left, right, n in survey.verdicts}
+    counts: dict[tuple[str, str], int] = {(left, right): n for left, right, n in survey.verdicts}
     if not counts:
         return None
     return matrix(counts, lambda left, right: at(first=left, second=right) if left != right else None)
