@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..directory import ABOUT
+from ..directory import ABOUT, RECORD
 from ..live import Live
 from ..measures.exact import wilson
 from ..outcomes import State, state_of
 from ..sharing.members import Cast, casts
 from ..traces.index import Index
-from ..traces.listing import Overview
+from ..traces.listing import Overview, Wanted
 
 RECENT = 10
 """Minutes over which the present rate is taken."""
@@ -50,6 +50,8 @@ class Glance:
     """What stopped it."""
     live: Live | None
     overview: Overview
+    answers: tuple[int, int]
+    """Right and wrong ones, of questions with a known answer."""
     taken_in: int
     last: int
     """Sequence of the last event of the log; the index may not have taken in all of them yet."""
@@ -62,9 +64,18 @@ class Glance:
     @property
     def verdicts(self) -> tuple[Share, ...]:
         """Verdicts of items that are done."""
-        found = {name: self.overview.verdicts[name] for name in VERDICTS if self.overview.verdicts.get(name)}
-        n = sum(found.values())
-        return tuple(Share(name, count, count / n, wilson(count, n) or (0, 1)) for name, count in found.items())
+        return _shares({name: self.overview.verdicts.get(name, 0) for name in VERDICTS})
+
+    @property
+    def rightness(self) -> tuple[Share, ...]:
+        """Answers to questions whose right one is known."""
+        return _shares(dict(zip(("right", "wrong"), self.answers, strict=True)))
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from the first event to the last."""
+        began, last = self.overview.began_s, self.overview.last_s
+        return None if began is None or last is None else last - began
 
     @property
     def minutes(self) -> tuple[int, ...]:
@@ -94,6 +105,11 @@ class Glance:
         return missing * MINUTE_S / rate if rate and missing > 0 and self.state == "running" else None
 
 
+def _shares(counts: Mapping[str, int]) -> tuple[Share, ...]:
+    n = sum(counts.values())
+    return tuple(Share(name, count, count / n, wilson(count, n) or (0, 1)) for name, count in counts.items() if count)
+
+
 def glance(index: Index) -> Glance:
     """Return a run at a glance."""
     log = index.log
@@ -113,6 +129,7 @@ def glance(index: Index) -> Glance:
         why=f"{cause.error}: {cause.reason}" if cause else None,
         live=Live.model_validate_json(noted) if noted is not None else None,
         overview=index.overview(),
+        answers=(_right(index, correct=True), _right(index, correct=False)),
         taken_in=index.taken_in,
         last=log.last(),
     )
@@ -123,6 +140,20 @@ def state(index: Index) -> tuple[State, Overview]:
     return state_of(index.log)[0], index.overview()
 
 
-def spent_by(overview: Overview) -> tuple[tuple[str, Spent], ...]:
-    """Return what was spent, by each thing that it is told by."""
-    return (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
+def record(index: Index) -> str | None:
+    """Return the record of what was played, as it lies in the run's directory; none where it cannot be read."""
+    try:
+        return (index.run / RECORD).read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def spent_by(seen: Glance) -> tuple[tuple[str, Spent], ...]:
+    """Return what was spent, by each thing that tells more than the sum does."""
+    overview = seen.overview
+    parts = (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
+    return tuple((name, spent) for name, spent in parts if len(spent) > 1 or name == "model")
+
+
+def _right(index: Index, *, correct: bool) -> int:
+    return index.page(Wanted(states=("done",), correct=correct), limit=0).total
