@@ -77,8 +77,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/log.py --uvloop
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/tracing.py
 	$(BIN)/python benchmarks/measures.py
 	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/viewer.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 # A hundred kills; some minutes. SEED=N repeats one.

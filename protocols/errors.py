@@ -296,5 +296,6 @@ def model_error(name: str, reason: str) -> ModelError:
         if kind.__name__ == name:
             return kind(reason)
         known += kind.__subclasses__()
-    unknown: type[ModelError] = type(name, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})
+    named = name.replace("\0", "")  # a damaged log may say anything
+    unknown: type[ModelError] = type(named, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})
     return unknown(reason)

@@ -99,8 +99,9 @@ def main() -> None:
         import traceback
 
         from ..runtime.secrecy import secrets_of
+        from ..runtime.tracing import obeyed_by_none
 
-        print(secrets_of(os.environ).hide(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201 - see above
+        print(obeyed_by_none(secrets_of(os.environ).hide(traceback.format_exc())), end="", file=sys.stderr)  # noqa: T201 - see above
         sys.exit(WITH_FAILURES)
 
 

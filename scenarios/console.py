@@ -129,8 +129,9 @@ def tell_broken() -> None:
 def print_json(document: object) -> None:
     """Print the one document of a command that was asked for it."""
     from ..runtime.secrecy import hidden
+    from ..runtime.tracing import escaped
 
-    print(json.dumps(hidden(document), ensure_ascii=False, indent=2))  # noqa: T201 - the one document on stdout
+    print(escaped(json.dumps(hidden(document), ensure_ascii=False, indent=2)))  # noqa: T201 - the one document on stdout
 
 
 def log_of(run: Path) -> Path:

@@ -187,8 +187,11 @@ def survey(first: LogReader, second: LogReader, *, names: tuple[str, str], most:
     last = first.last(), second.last()
     one, other = _Run(first, names[0]), _Run(second, names[1])
     found, differing = _compared(one, other, SHOWN)
-    both = (item for item in one.lines if item in other.lines)
-    verdicts = Counter((one.verdict(item), other.verdict(item)) for item in both)
+    verdicts: Counter[tuple[Verdict, Verdict]] = Counter()
+    for item in (item for item in one.lines if item in other.lines):
+        left, right = one.verdict(item), other.verdict(item)
+        if left is not None and right is not None:
+            verdicts[left, right] += 1
     lines = (
         ItemLine(
             item=item,
@@ -202,7 +205,7 @@ def survey(first: LogReader, second: LogReader, *, names: tuple[str, str], most:
     return Survey(
         comparison=found,
         last=last,
-        verdicts=tuple((left, right, n) for (left, right), n in verdicts.items() if left and right),
+        verdicts=tuple((left, right, n) for (left, right), n in verdicts.items()),
         lines=tuple(lines),
         not_listed=max(0, len(differing) - most),
     )

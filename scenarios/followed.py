@@ -1,6 +1,5 @@
 """A process that sends a run by OTLP while it is being played; the run has it started, and ended, and pays nothing."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -15,7 +14,7 @@ from ..runtime.telemetry.exporting import PATIENCE_AFTER_S
 from ..runtime.tracing import plain
 from . import terminal
 from .directory import LOG
-from .traced import Tracing, newest_event
+from .traced import SentRun, Tracing, newest_event
 
 MORE_S = 10.0
 """How much longer than its own patience a follower is waited for: a slow machine may only just have started it."""
@@ -78,10 +77,10 @@ def _ended(follower: subprocess.Popen[bytes]) -> tuple[bytes, str | None]:
 def _tell(outcome: tuple[bytes, str | None], words: Sequence[str]) -> None:
     said, why = outcome
     if why is None:
-        found = json.loads(said)
-        why = "; ".join(f"{lost['count']:,} {lost['what']} were not taken: {lost['reason']}" for lost in found["lost"])
+        found = SentRun.model_validate_json(said)
+        why = "; ".join(found.losses())
         if not why:
-            what = f"{found['spans']:,} spans and {found['events']:,} events sent to {', '.join(found['to'])}"
+            what = f"{found.spans:,} spans and {found.events:,} events sent to {', '.join(found.to)}"
             terminal.err().print(Text(plain(f"fellowship: {what}"), style="dim"), soft_wrap=True)
             return
     again = " ".join(shlex.quote(word) for word in ("fellowship", *words))

@@ -30,8 +30,6 @@ from .spared import Spared, kinds_of
 from .spend import Spend, sum_of, unpriced_call
 
 FOLDED = ("model_called", "decision_made", "match_decided", "item_finished", "item_failed")
-BOUNDS = ("item_opened", "item_resumed", "item_finished", "item_failed", "outcome_set_aside")
-"""Where an item begins, goes on and ends."""
 State = Literal["running", "broken off", "done", "stopped", "failed"]
 RIGHT: Mapping[bool | None, Answer] = {True: "right", False: "wrong", None: "unknown"}
 
@@ -272,24 +270,6 @@ def in_order(found: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
             yield placed.outcome
     while ahead:
         yield heapq.heappop(ahead).outcome
-
-
-def open_items(log: LogReader) -> Iterator[str]:
-    """Return the items that have begun and not ended since, in the order of the data set.
-
-    One whose outcome was set aside is open only where it has gone on.
-    """
-    numbers: dict[str, int] = {}
-    begun: set[str] = set()
-    for _, conversation, _, kind, body, _ in log.bodies(BOUNDS):
-        item = conversation.rpartition("~")[0]
-        if kind == "item_opened":
-            numbers[item] = orjson.loads(body)["number"]
-        if kind in ("item_opened", "item_resumed"):
-            begun.add(item)
-        else:
-            begun.discard(item)
-    return iter(sorted(begun, key=lambda item: numbers.get(item, 0)))
 
 
 def _line(outcome: Outcome) -> bytes:

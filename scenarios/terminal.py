@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from ..protocols.errors import FellowshipError
 from ..protocols.models import EMBEDDED
-from ..runtime.tracing import plain
+from ..runtime.tracing import obeyed_by_none, plain
 from .answered import Answered
 from .live import Live, Stall
 from .outcomes import Outcome, Status
@@ -38,6 +39,16 @@ POINT_ELSEWHERE = (
 )
 
 
+class PlainConsole(Console):
+    """A console that lets through no control character but its own, whoever has forgotten to make a text plain."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Return the segments of what is shown."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else obeyed_by_none(segment.text)
+            yield segment if text == segment.text else segment._replace(text=text)
+
+
 def out() -> Console:
     """Return the console for results."""
     return _console(stderr=False)
@@ -50,7 +61,7 @@ def err() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     # Nothing that is shown is markup: not an item's id, not a path, not a word of a model.
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     return console
@@ -270,20 +281,3 @@ def measured(found: "Mapping[str, Measured]") -> RenderableType:
         if not test.equal:
             remarks.append(f"{name}: our accounts are not the endpoint's")
     return Group(table, *[Text(remark) for remark in remarks])
-
-
-def items(outcomes: Iterable[Outcome], still_open: Iterable[str] = ()) -> RenderableType:
-    """Return a table of a run's items: those that have an outcome, then those that have begun and have none."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("item", "status", "outcome", "calls", "tokens"):
-        table.add_column(title, justify="right" if title in ("calls", "tokens") else "left")
-    for outcome in outcomes:
-        result = _result(outcome)
-        if outcome.scores:
-            result += f" ({outcome.scores['a']:g} : {outcome.scores['b']:g})"
-        shown = plain(" ".join(result.split()))
-        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
-        table.add_row(plain(outcome.item), outcome.status, Text(shown), str(outcome.calls), f"{outcome.tokens:,}")
-    for item in still_open:
-        table.add_row(plain(item), "open")
-    return table

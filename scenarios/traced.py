@@ -17,7 +17,15 @@ from ..protocols.errors import LogError, UnknownName
 from ..protocols.identity import ConversationId
 from ..runtime.log import LogReader
 from ..runtime.secrecy import known
-from ..runtime.telemetry.exporting import AsItIs, Until, WhileOpen, WhileWritten, export, opened
+from ..runtime.telemetry.exporting import (
+    AsItIs,
+    Until,
+    WhileOpen,
+    WhileWritten,
+    collector_at_rest,
+    export,
+    opened,
+)
 from ..runtime.telemetry.mapping import LATEST, OPT_IN, GenAI, OpenInference, resource
 from ..runtime.telemetry.otlp import Address, Collector, Signal, above, address, resource_of
 from ..runtime.telemetry.records import Place, Sender
@@ -26,6 +34,8 @@ from .outcomes import roles_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LOG = "run.db"
+"""As `directory` has it, which takes a while to load."""
 ENVIRONMENT = "env"
 """In place of an address: as OTEL_EXPORTER_OTLP_… says."""
 SIGNALS: tuple[Signal, ...] = ("traces", "logs")
@@ -39,6 +49,12 @@ class Lost(BaseModel):
     what: Literal["spans", "events"]
     count: int
     reason: str
+
+    @property
+    def told(self) -> str:
+        """Return it for people."""
+        what = f"1 {self.what[:-1]} was" if self.count == 1 else f"{self.count:,} {self.what} were"
+        return f"{what} not taken: {self.reason}"
 
 
 class SentRun(BaseModel):
@@ -70,7 +86,7 @@ class SentRun(BaseModel):
     def losses(self) -> Iterator[str]:
         """Return what was not, for people."""
         for lost in self.lost:
-            yield f"{lost.count:,} {lost.what} were not taken: {lost.reason}"
+            yield lost.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +172,7 @@ def send_run(
     log = opened(path, after, until)
     if log is None:
         return SentRun(to=to, spans=0, events=0, calls=0, unfinished=0, up_to=after)
-    with log:
+    with log, collector_at_rest():
         sender, names = tracing.sender(log), tracing.names()
         release = version("llm-fellowship")
         said = resource_of(tracing.environ, resource(sender, release))

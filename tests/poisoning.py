@@ -20,7 +20,7 @@ MARK = "<img src=x onerror=alert(1)>"
 ENDINGS = (
     f"\"'>{MARK}<script>alert(1)</script>",
     f"</title></style></textarea></script>{MARK}<svg onload=alert(1)>",
-    f"{{{{7*7}}}}{{% raw %}}{MARK}]]><!--",
+    f"{{{{7777*7}}}}{{% raw %}}{MARK}]]><!--",
     f"\x1b[31m\x00\u202e\u2028{MARK}\r\n\r\n<base href=//evil.example>",
     f"&lt;script&gt;&#60;script&#62;{MARK}' onmouseover='alert(1)' style='color:red",
     f"#?&=%2F%00/../..//{MARK}<a href=javascript:alert(1)>",
@@ -65,7 +65,7 @@ def poison(run: Path) -> Path:
             content = _changed(json.loads(value), lambda text: hostile(text) if " " in text or "/" in text else text)
             database.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(content), key))
         database.commit()
-    hidden = run.with_name(f"{run.name}\"'><img src=x onerror=alert(1)>{{{{7*7}}}}&#60;%2e%2e ~")
+    hidden = run.with_name(f"{run.name}\"'><img src=x onerror=alert(1)>{{{{7777*7}}}}&#60;%2e%2e ~")
     return run.rename(hidden)
 
 

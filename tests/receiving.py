@@ -1,6 +1,5 @@
 """An OTLP receiver on this machine: what tests of telemetry send to, and what it was sent, read by opentelemetry-proto."""
 
-import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -158,7 +157,3 @@ def receiving(*answers: web.Response, rejecting: bool = False) -> Iterator[Recei
             yield receiver
         finally:
             portal.call(runner.cleanup)
-
-
-def unzipped(body: bytes) -> bytes:
-    return gzip.decompress(body)

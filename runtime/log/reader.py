@@ -296,8 +296,7 @@ class LogReader:
         """Return the run's id, 16 hexadecimal digits; of a log from before version 4, made from its first event."""
         noted = self.meta(schema.RUN)
         if noted is None:
-            first = self._row("SELECT body, time_s FROM events ORDER BY sequence LIMIT 1")
-            noted = blake2b(repr(first).encode(), digest_size=8).hexdigest()
+            noted = schema.id_before(self._row("SELECT body, time_s FROM events ORDER BY sequence LIMIT 1"))
         return RunId(noted)
 
     def meta(self, key: str) -> str | None:

@@ -1,6 +1,7 @@
 """The tables of a log, and how older ones become the present ones."""
 
 import sqlite3
+from hashlib import blake2b
 from pathlib import Path
 
 from ...protocols.errors import LogError
@@ -74,6 +75,15 @@ APART = 3
 """The version from which on an event's long text may lie apart, under its `text_digest`."""
 
 
+NAMED = 4
+"""The version from which on a run has its id noted."""
+
+
+def id_before(first: tuple[object, ...]) -> str:
+    """Return the id of a run whose log is from before version 4: made from body and time of its first event."""
+    return blake2b(repr(first).encode(), digest_size=8).hexdigest()
+
+
 def check(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of a log; 0 for an empty file.
 
@@ -97,7 +107,11 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a log to the present version, each step whole or not at all; raises LogError as `check` does."""
     for number in range(check(connection, path), VERSION):
+        known = ""
+        if number == NAMED - 1:
+            first = connection.execute("SELECT body, time_s FROM events ORDER BY sequence LIMIT 1").fetchone()
+            known = f"INSERT OR IGNORE INTO meta VALUES ('{RUN}', '{id_before(first)}');" if first else ""  # noqa: S608 - digits
         connection.executescript(
-            f"BEGIN IMMEDIATE;{MIGRATIONS[number]}"
+            f"BEGIN IMMEDIATE;{known}{MIGRATIONS[number]}"
             f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number + 1};COMMIT;"
         )

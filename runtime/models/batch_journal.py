@@ -62,7 +62,7 @@ class LogJournal:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._scope = scope()
+        self._around = scope()
 
     async def prepared(self, batch: BatchPrepared) -> None:
         """Write down what is about to be asked for; raises LogError."""
@@ -78,7 +78,7 @@ class LogJournal:
 
     async def _write(self, fact: BatchPrepared | BatchSubmitted | BatchEnded) -> None:
         await self._log.durable(self._log.append(fact, sender=BATCHES))
-        self._scope.info(fact.kind, **fact.model_dump(exclude={"kind", "nonce", "input_file_id", "custom_ids"}))
+        self._around.info(fact.kind, **fact.model_dump(exclude={"kind", "nonce", "input_file_id", "custom_ids"}))
 
 
 def submitted(log: EventsIn) -> tuple[EarlierBatch, ...]:

@@ -4,10 +4,11 @@ Whoever follows a run is a process of its own, so that the run pays nothing; the
 yet is not read yet.
 """
 
+import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -31,6 +32,8 @@ LOOK_EVERY_S = 0.5
 """How often somebody who follows looks for more."""
 SEND_EVERY_S = 1.0
 """How long something that is ready is kept at the most, for more to go with it."""
+COLLECT_EVERY = 50_000
+"""Objects made, less those gone, after which the garbage collector looks at them."""
 PATIENCE_S = 30.0
 """How long sending is tried again after the fact."""
 PATIENCE_AFTER_S = 10.0
@@ -262,6 +265,19 @@ def export(
             for reason, count in collector.lost.items()
         ],
     )
+
+
+@contextmanager
+def collector_at_rest() -> Generator[None, None, None]:
+    """Let the garbage collector pass over what is there, and look seldom: spans make no cycles, and are many."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _all(

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 
 from ...protocols.models import EMBEDDED
-from ..models.endpoints import ALSO_CALLED
 from .evaluations import UNREAD_ERROR, Evaluation
 from .records import Attributes, Common, Sender, Value
 
@@ -38,6 +37,8 @@ PROVIDERS = {
     "xai": "x_ai",
 }
 """Ours, by which the conventions have a well-known value; any other is told by its own name."""
+ALSO_CALLED = {"together_ai": "together", "hosted_vllm": "vllm", "fireworks_ai": "fireworks"}
+"""As runtime.models.endpoints has them, which takes half a second to load; whoever follows a run should not wait."""
 NEWER_PROVIDERS = {"moonshot": "moonshot_ai"}
 REQUEST = {
     "max_tokens": "gen_ai.request.max_tokens",

@@ -1,5 +1,6 @@
 """A run's log as spans and events: a fold that is fed what comes, and holds the conversations that are open."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -28,6 +29,8 @@ NOTHING = frozenset(
     }
 )
 """Kinds of which no span or event tells."""
+TOLD_AT_FIRST = re.compile(r'"(?:over|variant)":')
+"""What is told of the opening of an item, where its words are not."""
 BEGUN_ANEW = "begun anew"
 BROKEN_OFF = "unfinished"
 
@@ -137,6 +140,8 @@ class Spans:
     def _told(self, talk: Talk, entry: Entry, *, count: bool = True) -> list[Record]:
         sequence, _, cause, speaker, recipients, kind, text, time_s = entry
         try:
+            if kind == "item_opened" and not self._names.content and TOLD_AT_FIRST.search(text) is None:
+                return []  # what an item says is long, and of no use here
             body = orjson.loads(hide_json(text))
             if is_command(kind):
                 talk.asked_for(sequence, recipients, kind, body, time_s)

@@ -71,6 +71,21 @@ def _commands() -> Mapping[str, bool]:
 
 def answers(fact: str, command: str) -> bool:
     """Whether a fact of a kind answers a command of a kind."""
+    return (fact, command) in _answering() or (not (_commands().keys() >= {fact, command}) and _answers(fact, command))
+
+
+@cache
+def _answering() -> frozenset[tuple[str, str]]:
+    """Return the package's own kinds of facts and of commands that they answer."""
+    return frozenset(
+        (fact, command)
+        for command, it_is in _commands().items()
+        for fact in known_classes()
+        if it_is and _answers(fact, command)
+    )
+
+
+def _answers(fact: str, command: str) -> bool:
     said, asked = class_of(fact), class_of(command)
     return said is not None and asked is not None and issubclass(asked, Command) and issubclass(said, asked.wants)
 

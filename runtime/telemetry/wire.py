@@ -9,26 +9,25 @@ import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from .records import Attributes, Common, Happening, Span, Value
+from .records import Attributes, Common, Happening, Kind, Span, Value
 
-KINDS = {"internal": 1, "client": 3}
-INFO = 9
-"""The severity of an event that nobody need worry about."""
-WARN = 13
-"""Of one that tells of something that could not be read."""
+KINDS: dict[Kind, int] = {"internal": 1, "client": 3}
+_NOT_GRAVE, _GRAVE = b"\x10\x09\x1a\x04INFO", b"\x10\x0d\x1a\x04WARN"
+"""The severities 9, of what nobody need worry about, and 13, of what tells that something could not be read."""
 MOST_REMEMBERED = 80
 """Characters of a text that may come again, as names do."""
 MOST_COUNTED = 1_000
 """Numbers below may come again, as those of rounds do."""
 MOST_KEPT = 16_384
 """Attributes that are remembered at once."""
-_fixed64 = struct.Struct("<Q").pack
+_span_times = struct.Struct("<BQBQ").pack
+_happening_time = struct.Struct("<BQ").pack
 _double = struct.Struct("<d").pack
 
 
 def span(one: Span, state: str = "") -> bytes:
     """Return a span as field `spans` of ScopeSpans."""
-    place, name = one.place, one.name.encode("utf-8", "replace")
+    place = one.place
     parts = [
         b"\x0a\x10",
         place.trace,
@@ -36,15 +35,8 @@ def span(one: Span, state: str = "") -> bytes:
         place.span,
         _field(b"\x1a", state.encode("utf-8", "replace")) if state else b"",
         b"\x22\x08" + one.parent if one.parent is not None else b"",
-        b"\x2a",
-        _varint(len(name)),
-        name,
-        b"\x30",
-        _varint(KINDS[one.kind]),
-        b"\x39",
-        _fixed64(one.start_ns),
-        b"\x41",
-        _fixed64(one.end_ns),
+        _called(one.name, one.kind),
+        _span_times(0x39, one.start_ns, 0x41, one.end_ns),
         _common(b"\x4a", one.common),
         *_attributes(b"\x4a", one.own),
     ]
@@ -58,24 +50,17 @@ def span(one: Span, state: str = "") -> bytes:
 
 def happening(one: Happening) -> bytes:
     """Return an event as field `log_records` of ScopeLogs."""
-    severity, words = (WARN, b"WARN") if one.grave else (INFO, b"INFO")
-    time = _fixed64(one.time_ns)
     parts = [
-        b"\x09",
-        time,
-        b"\x10",
-        _varint(severity),
-        _field(b"\x1a", words),
+        _happening_time(0x09, one.time_ns),
+        _GRAVE if one.grave else _NOT_GRAVE,
         _common(b"\x32", one.common),
         *_attributes(b"\x32", one.own),
-        b"\x45\x01\x00\x00\x00",
-        b"\x4a\x10",
+        b"\x45\x01\x00\x00\x00\x4a\x10",
         one.place.trace,
         b"\x52\x08",
         one.place.span,
-        b"\x59",
-        time,
-        _field(b"\x62", one.name.encode("utf-8", "replace")),
+        _happening_time(0x59, one.time_ns),
+        _name(b"\x62", one.name),
     ]
     return _field(b"\x12", b"".join(parts))
 
@@ -164,7 +149,7 @@ def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
     for item in attributes.items():
         value = item[1]
         sort = value.__class__
-        if sort is float or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
+        if sort is float or sort is bool or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
             found.append(_attribute(tag, *item))
             continue
         known = remembered.get(item)
@@ -179,24 +164,36 @@ def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
 
 
 _REMEMBERED: dict[bytes, dict[tuple[str, Value], bytes]] = {}
-"""By tag. Floats are not among it, so that 1 and 1.0 are told apart."""
+"""By tag. Floats and truth are not among it, so that 1, 1.0 and true are told apart."""
 
 
 def _attribute(tag: bytes, key: str, value: Value) -> bytes:
-    name, told = _name(key), _any(value)
-    size = len(told)
-    if size < 0x80:
-        inner = name + b"\x12" + _SHORT[size] + told
-        size = len(inner)
-        if size < 0x80:
-            return tag + _SHORT[size] + inner
-        return tag + _varint(size) + inner
-    return _field(tag, name + _field(b"\x12", told))
+    """Return an attribute as a field; of the sorts that are most, without a call for each part."""
+    sort, name = value.__class__, _name(b"\x0a", key)
+    if sort is float:
+        inner = b"".join((name, b"\x12\x09\x21", _double(value)))
+    elif sort is str:
+        text = value.encode("utf-8", "replace")  # type: ignore[union-attr]  # a str
+        size = len(text)
+        if size >= MOST_REMEMBERED:
+            return _field(tag, name + _field(b"\x12", _field(b"\x0a", text)))
+        inner = b"".join((name, b"\x12", _SHORT[size + 2], b"\x0a", _SHORT[size], text))
+    else:
+        told = _any(value)
+        inner = b"".join((name, b"\x12", _varint(len(told)), told))
+    size = len(inner)
+    return b"".join((tag, _SHORT[size] if size < 0x80 else _varint(size), inner))
 
 
-@lru_cache(maxsize=1024)
-def _name(key: str) -> bytes:
-    return _field(b"\x0a", key.encode())
+@lru_cache(maxsize=4_096)
+def _name(tag: bytes, name: str) -> bytes:
+    return _field(tag, name.encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=4_096)
+def _called(name: str, kind: Kind) -> bytes:
+    """Return the name and kind of a span."""
+    return _name(b"\x2a", name) + b"\x30" + _varint(KINDS[kind])
 
 
 def _any(value: Value) -> bytes:

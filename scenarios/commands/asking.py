@@ -69,6 +69,7 @@ def ask_first(plan: "Playable", items: "Items", settings: "Settings", out: Path,
     import anyio
 
     from ...runtime.loop import BACKEND
+    from ...runtime.tracing import plain
     from ..forecasting.ahead import forecast
     from ..forecasting.reckoning import Circumstances
 
@@ -77,7 +78,7 @@ def ask_first(plan: "Playable", items: "Items", settings: "Settings", out: Path,
     found = anyio.run(play, backend_options=BACKEND)
     if not threshold.exceeded(found):
         return
-    typer.echo(f"fellowship: {told(found)}", err=True)
+    typer.echo(plain(f"fellowship: {told(found)}"), err=True)
     if not typer.confirm("Begin?", err=True):
         raise typer.Exit(STOPPED)
 

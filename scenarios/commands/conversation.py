@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from ..traces.talk import Talk
     from ..traces.transcript import Around
 
+HINT = "--message N shows a message whole, by its number; --prompts shows what all were sent"
 READING_WIDTH = 100
 """Columns of a conversation where nobody is looking."""
 
 
 def show(
-    run: Path, item: str, number: int | None, message: int | None, *, prompts: bool, follow: bool, as_json: bool
+    run: Path, item: str, number: int | None, message: str | None, *, prompts: bool, follow: bool, as_json: bool
 ) -> None:
     """Print one conversation, or a message of it."""
+    from rich.text import Text
+
     from ...runtime.log import LogReader
     from ..traces.document import TalkDocument
     from ..traces.talk import about, fold
@@ -36,7 +39,7 @@ def show(
         names = about(log, item)
         chosen = _chosen(item, names, number)
         if message is not None:
-            _message(log, item, names, message, as_json=as_json)
+            _message(log, item, names, _sequence(message), as_json=as_json)
             return
         if follow:
             _listen(log, chosen, as_json=as_json)
@@ -49,7 +52,7 @@ def show(
         models = tuple(log.count("model_called", "$.model"))
         shown = transcript(talk, models=models, around=_around(log, talk, names, calls or {}))
     _reading().print(shown)
-    _reading().print(_hint(run, item))
+    _reading().print(Text(f"\n{HINT}", style="dim"))
 
 
 def _chosen(item: str, names: "tuple[ConversationId, ...]", number: int | None) -> "ConversationId":
@@ -62,6 +65,16 @@ def _chosen(item: str, names: "tuple[ConversationId, ...]", number: int | None) 
     if str(number) not in known:
         raise DeclarationError(f"there is no conversation {number} about {item!r}; there is {', '.join(known)}")
     return known[str(number)]
+
+
+def _sequence(words: str) -> int:
+    """Read the number of an event, or the id of a call, which begins with one; raises DeclarationError."""
+    from ...protocols.errors import DeclarationError
+
+    number, dot, call = words.partition(".")
+    if not number.isdecimal() or (dot and not call.isdecimal()):
+        raise DeclarationError(f"--message takes a message's number or a call's id, as in 17 or 17.2, not {words!r}")
+    return int(number)
 
 
 def _message(log: "LogReader", item: str, names: "tuple[ConversationId, ...]", sequence: int, *, as_json: bool) -> None:
@@ -130,17 +143,6 @@ def _around(
     return Around(note="; ".join(notes), now_s=now_s, calls=calls, heard=heard)
 
 
-def _hint(run: Path, item: str) -> Any:  # noqa: ANN401 - rich is loaded late
-    import shlex
-
-    from rich.text import Text
-
-    from ...runtime.tracing import plain
-
-    command = f"fellowship trace {shlex.join([str(run), item])} --message N"
-    return Text(plain(f"\nThe number of a message is that of its event: `{command}` shows it whole."), style="dim")
-
-
 def _reading() -> "Console":
     """Return the console for what is read rather than looked up: not as wide where nobody is looking."""
     import os
@@ -158,8 +160,9 @@ def print_line(document: dict[str, Any]) -> None:
     import json
 
     from ...runtime.secrecy import hidden
+    from ...runtime.tracing import escaped
 
-    print(json.dumps(hidden(document), ensure_ascii=False), flush=True)  # noqa: T201 - what was asked for
+    print(escaped(json.dumps(hidden(document), ensure_ascii=False)), flush=True)  # noqa: T201 - what was asked for
 
 
 @contextmanager

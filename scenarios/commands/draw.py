@@ -56,11 +56,11 @@ def draw(
     change: Changes = None,
 ) -> None:
     """Draw a scenario's flow: who is asked for what, and who hears whom. Nothing is called."""
-    from ...runtime.secrecy import hide
+    from ...runtime.tracing import plain
     from ..drawing.chart import pictures
 
     writer = _writer(to, written_as)
-    drawn = hide(writer(pictures(plan_of(scenario, model, change)), theme))
+    drawn = plain(writer(pictures(plan_of(scenario, model, change)), theme))
     if to is None:
         print(drawn, end="")  # noqa: T201 - what was asked for
     else:

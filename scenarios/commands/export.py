@@ -61,7 +61,8 @@ def export(
         str | None,
         typer.Option(
             metavar="DIR|FILE",
-            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet.",
+            help="A folder: new, empty or of an earlier export. Of ratings also a .jsonl, .csv or .parquet; of inspect "
+            "a .eval or .json; of mermaid a file, or - for stdout.",
             show_default=False,
         ),
     ] = None,
@@ -70,8 +71,8 @@ def export(
         typer.Option(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
-            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's. Not needed to push what is in "
-            "DIR already.",
+            help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's, inspect (a log for Inspect), "
+            "mermaid (one conversation). Not needed to push what is in DIR already.",
             show_default=False,
         ),
     ] = None,
@@ -79,6 +80,12 @@ def export(
         list[str] | None,
         typer.Option(help="Of what is no data set: only this item, one or several.", show_default=False),
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Of html: the most conversations.", min=1, show_default=False)
+    ] = None,
+    prompts: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--prompts", help="Of html: under each message its prompts, raw answers and attempts.")
+    ] = False,
     files: Annotated[Files | None, typer.Option(help="How rows are written; as jsonl unless said otherwise.")] = None,
     data: Annotated[Data | None, typer.Option(help="One data set, where a run has both.")] = None,
     implicit: Annotated[  # noqa: FBT002 - typer's way
@@ -156,6 +163,8 @@ def export(
     """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
     given = {
         "item": item or None,
+        "limit": limit,
+        "prompts": prompts or None,
         "files": files,
         "data": data,
         "implicit": implicit or None,
@@ -280,8 +289,9 @@ def _wanted(given: Mapping[str, Any], formats: "Sequence[Format]") -> "Wanted":
     from ...protocols.errors import DeclarationError
     from ..preferences.exporting import Wanted
 
-    if given["item"]:
-        raise DeclarationError("--item means nothing for a data set, which is of the whole run")
+    for name in ("item", "limit", "prompts"):
+        if given[name]:
+            raise DeclarationError(f"--{name} means nothing for a data set, which is of the whole run")
     licence: str | None = given["license"]
     if licence is not None and not LICENSE.fullmatch(licence):
         raise DeclarationError(f"--license {licence}: write it as the hub names it, as in cc-by-4.0")

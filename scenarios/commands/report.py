@@ -69,9 +69,10 @@ def _show(found: "Report") -> None:
 
 
 def _markdown(found: "Report", to: str) -> None:
+    from ...runtime.tracing import obeyed_by_none
     from ..report.document import document
 
-    text = document(found)
+    text = obeyed_by_none(document(found))
     if to == STDOUT:
         print(text, end="")  # noqa: T201 - what was asked for
     else:

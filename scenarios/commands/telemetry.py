@@ -3,11 +3,14 @@
 # ruff: noqa: PLC0415 - heavy modules are loaded by the command that needs them
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from ..console import DONE, WITH_FAILURES, log_of, print_json
+
+if TYPE_CHECKING:
+    from ..traced import SentRun
 
 OTLP = "otlp"
 Endpoint = Annotated[
@@ -63,12 +66,8 @@ def send(
     as_json: bool,
 ) -> NoReturn:
     """Send a run, and tell what became of it; exit code 1 where something was not taken."""
-    from rich.text import Text
-
     from ...protocols.errors import DeclarationError
-    from .. import terminal
-    from ..directory import LOG
-    from ..traced import Tracing, send_run
+    from ..traced import LOG, Tracing, send_run
 
     if after and items:
         raise DeclarationError("--item and --after exclude each other")
@@ -77,9 +76,17 @@ def send(
     sent = send_run(log, tracing, items=tuple(dict.fromkeys(items or ())), follow=follow, owned=owned, after=after)
     if as_json:
         print_json(sent.model_dump(mode="json"))
-    else:
-        for line in sent.lines():
-            terminal.out().print(Text(line), soft_wrap=True)
+    if not as_json or sent.lost:
+        _tell(sent, as_json=as_json)
+    raise typer.Exit(WITH_FAILURES if sent.lost else DONE)
+
+
+def _tell(sent: "SentRun", *, as_json: bool) -> None:
+    from rich.text import Text
+
+    from .. import terminal
+
+    for line in () if as_json else sent.lines():
+        terminal.out().print(Text(line), soft_wrap=True)
     for line in sent.losses():
         terminal.err().print(Text(f"fellowship: {line}", style="yellow"), soft_wrap=True)
-    raise typer.Exit(WITH_FAILURES if sent.lost else DONE)

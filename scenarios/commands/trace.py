@@ -15,6 +15,28 @@ if TYPE_CHECKING:
 
 FITS = 50
 """Conversations that are listed where nobody says how many."""
+WHOLE = {"message": "--message", "prompts": "--prompts"}
+OF_ONE = {"conversation": "--conversation", **WHOLE}
+OF_PAGE = {"sort": "--sort", "limit": "--limit", "offset": "--offset"}
+OF_LIST = {
+    "right": "--right/--wrong",
+    **{
+        name: f"--{name}"
+        for name in (
+            "state",
+            "verdict",
+            "failed",
+            "failure",
+            "disagreement",
+            "cost",
+            "text",
+            "agent",
+            "model",
+            "variant",
+        )
+    },
+}
+"""Options of one conversation, of a list that has an end, and of any list."""
 COMPLETED = 200
 """Ids that a shell is offered."""
 
@@ -45,6 +67,7 @@ Item = Annotated[str | None, typer.Argument(help="An item's id, to see what was 
 @plainly
 @plugged
 def trace(
+    context: typer.Context,
     run: Run,
     item: Item = None,
     state: Annotated[list[str] | None, typer.Option(help="done, failed or open.", show_default=False)] = None,
@@ -76,7 +99,8 @@ def trace(
         int | None, typer.Option(min=1, help="Which of several about the item: its number behind ~. [the newest]")
     ] = None,
     message: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="One message whole, by the number in front of it.")
+        str | None,
+        typer.Option(metavar="N", help="One message whole, by the number in front of it, or by the id of a call."),
     ] = None,
     prompts: Annotated[bool, typer.Option("--prompts", help="With the exact prompt of each.")] = False,  # noqa: FBT002 - typer's way
     follow: Annotated[  # noqa: FBT002 - typer's way
@@ -88,13 +112,7 @@ def trace(
     from ..traces import choosing
     from ..traces.listing import Wanted
 
-    given = {
-        "--state": state, "--verdict": verdict, "--failed": failed or None, "--failure": failure,
-        "--right/--wrong": right, "--disagreement": disagreement, "--cost": cost, "--text": text, "--agent": agent,
-        "--model": model, "--variant": variant,
-    }  # fmt: skip
-    of_one = {"--conversation": conversation, "--message": message, "--prompts": prompts or None}
-    _prove(item, given, of_one, follow=follow)
+    _prove(context, item, follow=follow)
     if item is not None:
         show(run, item, conversation, message, prompts=prompts, follow=follow, as_json=as_json)
         return
@@ -120,17 +138,22 @@ def trace(
         _list(run, wanted, offset, limit, as_json=as_json)
 
 
-def _prove(item: str | None, given: Mapping[str, object], of_one: Mapping[str, object], *, follow: bool) -> None:
+def _prove(context: typer.Context, item: str | None, *, follow: bool) -> None:
     """Raise DeclarationError where options do not go together."""
     from ...protocols.errors import DeclarationError
 
-    wrong = [name for name, value in (of_one if item is None else given).items() if value is not None]
-    if wrong and item is None:
-        raise DeclarationError(f"{wrong[0]} wants an item: `fellowship trace RUN ITEM {wrong[0]} …`")
-    if wrong:
-        raise DeclarationError(f"{wrong[0]} is for the list of conversations, not for one of them ({item!r})")
-    if follow and (clash := [name for name in ("--message", "--prompts") if of_one[name] is not None]):
-        raise DeclarationError(f"--follow shows a line a message: {clash[0]} does not go with it")
+    def given(names: Mapping[str, str]) -> str | None:
+        """Return the first of these options that stands in the command."""
+        sources = {name: context.get_parameter_source(name) for name in names}
+        found = (names[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+        return next(found, None)
+
+    if item is None and (wrong := given(OF_ONE)):
+        raise DeclarationError(f"{wrong} wants an item: `fellowship trace RUN ITEM {wrong} …`")
+    if item is not None and (wrong := given({**OF_LIST, **OF_PAGE})):
+        raise DeclarationError(f"{wrong} is for the list of conversations, not for one of them ({item!r})")
+    if follow and (wrong := given({**WHOLE, **OF_PAGE})):
+        raise DeclarationError(f"--follow shows a line for what comes, as it comes: {wrong} does not go with it")
 
 
 def _list(run: Path, wanted: "Wanted", offset: int, limit: int, *, as_json: bool) -> None:

@@ -37,7 +37,7 @@ def write(wish: Wish) -> Shared:
         raise DeclarationError("--format mermaid draws one conversation: say which by one --item ID")
     with LogReader(wish.log) as log:
         talk = fold(log, find(log, wish.items[0]))
-        drawn = diagram(talk, casts(log).get(talk.item.variant, {}))
+        drawn = plain(diagram(talk, casts(log).get(talk.item.variant, {})))
     if wish.to == STDOUT:
         sys.stdout.write(drawn)
     else:

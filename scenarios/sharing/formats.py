@@ -17,6 +17,12 @@ class Form:
     """Options of `export` that mean something to it, beside --to, --item and --json."""
 
 
+def _html(wish: Wish) -> Shared:
+    from .static_page import write
+
+    return write(wish)
+
+
 def _inspect(wish: Wish) -> Shared:
     from .inspect_log import write
 
@@ -29,5 +35,9 @@ def _mermaid(wish: Wish) -> Shared:
     return write(wish)
 
 
-FORMS: Mapping[str, Form] = {"inspect": Form(_inspect), "mermaid": Form(_mermaid)}
+FORMS: Mapping[str, Form] = {
+    "html": Form(_html, frozenset({"limit", "prompts"})),
+    "inspect": Form(_inspect),
+    "mermaid": Form(_mermaid),
+}
 """Names as `--format` takes them, each with a function here that loads the module it calls."""

@@ -113,7 +113,7 @@ class Transcript:
                 if group not in begun:
                     begun.add(group)
                     yield self._begin(event, group, TALK, *found.titles[group])
-                yield self._begin(event, found.name[event.sequence], group, "agent", event.recipients[0])
+                yield self._begin(event, found.name[event.sequence], group, "agent", next(iter(event.recipients), "?"))
             yield from self._of(event, message)
             for name in sorted(ends.get(event.sequence, ()), key=lambda name: name in found.titles):  # groups last
                 yield self._end(event, name)

@@ -1,7 +1,8 @@
 """A conversation, and one message of it whole, as data: the JSON documents of `fellowship trace RUN ITEM`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -144,7 +145,7 @@ class TurnDocument(_Document):
     """With `--prompts`: the calls it took."""
 
     @classmethod
-    def of(cls, turn: Turn, calls: Sequence[Call] | None = None) -> Self:
+    def of(cls, turn: Turn, calls: tuple[CallDocument, ...] | None = None) -> Self:
         """Return a turn."""
         return cls(
             sequence=turn.sequence,
@@ -158,7 +159,7 @@ class TurnDocument(_Document):
             round=turn.round,
             heard_by=tuple(turn.heard_by),
             effort=EffortDocument.of(turn.effort),
-            calls=_calls(calls),
+            calls=calls,
         )
 
 
@@ -175,7 +176,7 @@ class AwaitedDocument(_Document):
     calls: tuple[CallDocument, ...] | None = None
 
     @classmethod
-    def of(cls, awaited: Awaited, calls: Sequence[Call] | None = None) -> Self:
+    def of(cls, awaited: Awaited, calls: tuple[CallDocument, ...] | None = None) -> Self:
         """Return a command that nobody has answered."""
         return cls(
             sequence=awaited.sequence,
@@ -184,7 +185,7 @@ class AwaitedDocument(_Document):
             command=_body(awaited.command),
             time_s=awaited.time_s,
             effort=EffortDocument.of(awaited.effort),
-            calls=_calls(calls),
+            calls=calls,
         )
 
 
@@ -216,6 +217,11 @@ class TalkDocument(_Document):
     def of(cls, talk: Talk, run: str, about: Sequence[str], calls: Mapping[int, Sequence[Call]] | None = None) -> Self:
         """Return a conversation; `calls` are those of its turns, by sequence, where they are wanted."""
         outcome = talk.outcome
+        met: Counter[int | None] = Counter()
+
+        def of(sequence: int) -> tuple[CallDocument, ...] | None:
+            return None if calls is None else tuple(_named(calls.get(sequence, ()), met))
+
         return cls(
             run=run,
             conversation=talk.conversation,
@@ -228,13 +234,8 @@ class TalkDocument(_Document):
             agents=talk.agents,
             began_s=talk.began_s,
             last_s=talk.last_s,
-            turns=tuple(
-                TurnDocument.of(turn, None if calls is None else calls.get(turn.sequence, ())) for turn in talk.turns
-            ),
-            awaited=tuple(
-                AwaitedDocument.of(each, None if calls is None else calls.get(each.sequence, ()))
-                for each in talk.awaited
-            ),
+            turns=tuple(TurnDocument.of(turn, of(turn.sequence)) for turn in talk.turns),
+            awaited=tuple(AwaitedDocument.of(each, of(each.sequence)) for each in talk.awaited),
             effort=EffortDocument.of(talk.effort),
         )
 
@@ -270,13 +271,16 @@ class MessageDocument(_Document):
             time_s=asked.time_s,
             heard_by=asked.heard_by,
             command=_body(asked.command) if asked.command is not None else None,
-            calls=_calls(asked.calls) or (),
+            calls=tuple(_named(asked.calls, Counter())),
             message=_body(asked.message),
         )
 
 
-def _calls(calls: Sequence[Call] | None) -> tuple[CallDocument, ...] | None:
-    return None if calls is None else tuple(CallDocument.of(call, number) for number, call in enumerate(calls, 1))
+def _named(calls: Sequence[Call], met: Counter[int | None]) -> Iterator[CallDocument]:
+    """Return calls, each with which of its command's it is."""
+    for call in calls:
+        met[call.command] += 1
+        yield CallDocument.of(call, met[call.command])
 
 
 def _body(message: Message) -> dict[str, JsonValue]:

@@ -167,7 +167,7 @@ class Index:
         return event.conversation or None if event is not None else None
 
     def search(self, text: str, offset: int = 0, limit: int = 20) -> Found:
-        """Return messages in which all these words stand, the best first.
+        """Return messages in which all these words stand, the best first; the newest, where there are very many.
 
         Words in quotes stand together; `-word` excludes; a word that ends in `*` stands for all that begin with it.
         Nothing else has a meaning: no text is a mistake.

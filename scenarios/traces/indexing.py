@@ -170,13 +170,14 @@ class Taking:
 
     def _set_aside(self, content: dict[str, Any]) -> None:
         row = self._db.execute(
-            "SELECT conversation, verdict, failure, time_s FROM outcomes WHERE sequence = ? AND NOT aside",
+            "SELECT conversation, verdict, failure, time_s, unread FROM outcomes WHERE sequence = ? AND NOT aside",
             (content["outcome"],),
         ).fetchone()
         if row is None:
             return
-        conversation, verdict, failure, time_s = row
-        self._db.execute("UPDATE outcomes SET aside = 1 WHERE sequence = ?", (content["outcome"],))
+        conversation, verdict, failure, time_s, unread = row
+        self._tallies["unread", ""] -= unread
+        self._db.execute("UPDATE outcomes SET aside = 1, unread = 0 WHERE sequence = ?", (content["outcome"],))
         talk = self._talk(conversation, 0, 0.0)
         take_end(self._db, talk)
         talk.gone = content["reason"] == "not in the data"
@@ -317,7 +318,7 @@ class Taking:
         events = self._log.events(ConversationId(talk.conversation))
         sifted = sift(event for event in events if event.sequence <= until)
         fallen = [(sequence,) for sequence in sifted.fallen]
-        self._db.executemany("UPDATE votes SET fallen = 1, last = 0 WHERE sequence = ?", fallen)
+        self._db.executemany("UPDATE votes SET fallen = 1, last = 0, moved = 0 WHERE sequence = ?", fallen)
         self._db.executemany("UPDATE scores SET fallen = 1 WHERE sequence = ?", fallen)
 
 

@@ -141,7 +141,7 @@ class Voter:
     flips: Share
     """Votes cast in both orders whose two verdicts differ, of those of which both could be read."""
     half_unread: int
-    """Votes cast in both orders of which one could not be read."""
+    """Votes cast in both orders of which one verdict, or both, could not be read."""
     first_won: Share
     """Ballots for the candidate that was shown first, of those for either; ties are not among them."""
     ballots_tied: int
@@ -274,7 +274,7 @@ class _Counts:
         if len(orders) > 1:
             one, other = (_of_order(cast) for cast in orders.values())
             if "unread" in (one, other):
-                self.half_unread += one != other
+                self.half_unread += 1
             else:
                 self.twice += 1
                 self.flipped += one != other

@@ -29,7 +29,7 @@ class Indented:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         before = self.first
         for line in lines(self.text, console, options.max_width - self.columns):
-            start = before.copy() if before is not None else Text()
+            start = Text().append_text(before) if before is not None else Text()
             start.pad_right(max(0, self.columns - start.cell_len))
             yield start.append_text(line) if line.plain else Text()
             before = None

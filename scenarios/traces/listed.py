@@ -30,6 +30,8 @@ class Column:
     title: str
     cell: Callable[[Listed], str]
     sort: str
+    least: int = 0
+    """Columns of a terminal that it has in any case."""
 
 
 def _share(row: Listed) -> str:
@@ -53,7 +55,7 @@ FIGURES = (
     Column("attempts", _attempts, "attempts"),
     Column("tokens", lambda row: f"{row.tokens:,}", "tokens"),
     Column("usd", _cost, "cost"),
-    Column("time", lambda row: span(row.seconds), "seconds"),
+    Column("time", lambda row: span(row.seconds), "seconds", least=len("12.3 s")),
 )
 IN_NEED = ("disagree", "said", "usd", "time", "tokens", "calls", "moved", "attempts", "rounds")
 """Figures in the order in which they are given room."""
@@ -121,7 +123,7 @@ class Conversations:
 
 
 def _width(column: Column, rows: Sequence[Listed]) -> int:
-    return _most(column.title, [column.cell(row) for row in rows])
+    return max(column.least, _most(column.title, [column.cell(row) for row in rows]))
 
 
 def _most(title: str, cells: Sequence[str]) -> int:

@@ -170,7 +170,7 @@ class Found:
 
     total: int
     hits: tuple[Hit, ...]
-    """Some of them, the best first."""
+    """Some of them, the best first; of more than 20,000 the newest first, and so where words are only excluded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from ...protocols.identity import ConversationId
 from .judged import Scored
 from .listing import SORTS, Cast, Listed, Overview, Page, Vote, Wanted
 from .searching import read
-from .tables import KEYS, NULLABLE
+from .tables import KEYS, NULLABLE, order_of
 
 LISTED = (
     "conversation", "number", "item", "variant", "state", "verdict", "score_a", "score_b", "answer", "correct", "text",
@@ -39,6 +39,7 @@ VOTED = (
     CHANGES,
     "decision", "human",
 )  # fmt: skip
+DOWN = " DESC"
 MINUTE_S = 60
 MINUTES = 120
 ERRORS = 20
@@ -109,12 +110,8 @@ def _count(db: sqlite3.Connection, where: str, values: list[object]) -> int:
 def _ids(
     db: sqlite3.Connection, wanted: Wanted, key: str, where: str, values: list[object], offset: int, limit: int
 ) -> list[int]:
-    query = f"SELECT id FROM talks WHERE {where} ORDER BY {_order(key, down=wanted.descending)} LIMIT ? OFFSET ?"  # noqa: S608 - own words
+    query = f"SELECT id FROM talks WHERE {where} ORDER BY {order_of(key, DOWN * wanted.descending)} LIMIT ? OFFSET ?"  # noqa: S608 - own words
     return [int(row[0]) for row in db.execute(query, (*values, limit, offset))]
-
-
-def _order(key: str, *, down: bool) -> str:
-    return ", ".join(f"{column}{' DESC' if down else ''}" for column in dict.fromkeys((key, "number", "id")))
 
 
 def _listed(db: sqlite3.Connection, ids: list[int]) -> Iterator[Listed]:
@@ -153,7 +150,7 @@ def neighbours(
 
 
 def _first(db: sqlite3.Connection, key: str, where: str, values: list[object], *, down: bool) -> ConversationId | None:
-    query = f"SELECT conversation FROM talks WHERE {where} ORDER BY {_order(key, down=down)} LIMIT 1"  # noqa: S608 - own words
+    query = f"SELECT conversation FROM talks WHERE {where} ORDER BY {order_of(key, DOWN * down)} LIMIT 1"  # noqa: S608 - own words
     row = db.execute(query, values).fetchone()
     return ConversationId(row[0]) if row else None
 

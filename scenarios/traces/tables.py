@@ -23,13 +23,19 @@ KEYS: dict[str, str] = {
 NULLABLE = frozenset({"verdict", "margin", "disagreement", "cost"})
 """Columns that may be empty; what is empty comes last in either direction."""
 
+
+def order_of(key: str, end: str = "") -> str:
+    """Return what conversations are put in order by: the key, then the item's number, then which was begun first."""
+    return ", ".join(f"{column}{end}" for column in dict.fromkeys((key, "number", "id")))
+
+
 TABLES = f"""
 CREATE TABLE mark (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER, time_s REAL, digest TEXT);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value REAL) WITHOUT ROWID;
 CREATE TABLE talks (id INTEGER PRIMARY KEY, conversation TEXT UNIQUE, {", ".join(TALK[2:])});
 CREATE INDEX talks_of_item ON talks (item);
 CREATE INDEX talks_by_current ON talks (current, state);
-{"".join(f"CREATE INDEX talks_by_{name} ON talks ({key}, number, id, current);" for name, key in KEYS.items())}
+{"".join(f"CREATE INDEX talks_by_{name} ON talks ({order_of(key)}, current);" for name, key in KEYS.items())}
 CREATE TABLE spoke (agent TEXT, talk INTEGER, PRIMARY KEY (agent, talk)) WITHOUT ROWID;
 CREATE TABLE called (model TEXT, talk INTEGER, PRIMARY KEY (model, talk)) WITHOUT ROWID;
 CREATE TABLE messages (sequence INTEGER PRIMARY KEY, talk INTEGER, speaker TEXT, kind TEXT, round INTEGER);

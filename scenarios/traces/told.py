@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ...protocols.identity import call_id
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ...protocols.models import Attempt, Usage
@@ -42,8 +43,8 @@ def told(asked: Asked, run: str) -> RenderableType:
 
 
 def name(call: Call, number: int) -> str:
-    """Return the name of a call: the command it was made for, and which of its calls it is, from 1."""
-    return f"{call.command if call.command is not None else call.sequence}.{number}"
+    """Return the name of a call, which is that of its command's calls, from 1."""
+    return call_id(call.command if call.command is not None else call.sequence, number)
 
 
 def document(message: Message) -> str:

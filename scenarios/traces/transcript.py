@@ -160,18 +160,18 @@ def _turn(turn: Turn, outcome: ItemFinished | None, since_s: float, around: Arou
 
 def line(turn: Turn) -> Text:
     """Return a turn on one line: what was done, and the beginning of the words."""
-    number = _number(turn.sequence).append(" ")
+    shown = Text().append_text(_number(turn.sequence)).append(" ")
     if not turn.said:
-        return number.append(" ".join(plain(remark(turn.speaker, turn.message)).split()), style="bold not dim")
-    number.append_text(_doing(turn))
+        return shown.append(" ".join(plain(remark(turn.speaker, turn.message)).split()), style="bold")
+    shown.append_text(_doing(turn))
     said = " ".join(plain(words(turn.message)).split())
-    return number.append(f": {said[:LONGEST_LINE]}") if said else number
+    return shown.append(f": {said[:LONGEST_LINE]}") if said else shown
 
 
 def _doing(turn: Turn) -> Text:
     """Return who did what, and who heard it."""
-    head = Text.assemble((plain(turn.speaker), "bold green not dim"), (f" {plain(did(turn.message))}", "not dim"))
-    return head.append(f" → {plain(', '.join(turn.heard_by))}", style="not dim") if turn.heard_by else head
+    head = Text.assemble((plain(turn.speaker), "bold green"), f" {plain(did(turn.message))}")
+    return head.append(f" → {plain(', '.join(turn.heard_by))}") if turn.heard_by else head
 
 
 def _awaited(awaited: Awaited, around: Around) -> Iterator[RenderableType]:

@@ -8,7 +8,7 @@ from ...protocols.identity import ConversationId
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.models import TokenLogprob
 from ...runtime.log import LogReader
-from ..traces.calls import Asked, Call, asked_at
+from ..traces.calls import Asked, Call, asked_at, call_at
 from ..traces.talk import Talk, fold
 
 Digests = tuple[tuple[str, str], ...]
@@ -73,6 +73,21 @@ def inspected(log: LogReader, asked: Asked) -> tuple[Inspected, ...]:
         if isinstance(called, ModelCalled) and event.sender in agents:
             earlier.append((event.sequence, called.messages))
     return tuple(_inspected(number, call, earlier) for number, call in enumerate(asked.calls, 1))
+
+
+def whole(log: LogReader, talk: Talk) -> dict[int, tuple[Inspected, ...]]:
+    """Return the calls of every message of a conversation, by its sequence."""
+    made: dict[int, list[Inspected]] = {}
+    earlier: dict[str, list[tuple[int, Digests]]] = {}
+    for event in log.events(talk.conversation, ("model_called",)):
+        if event.cause is None:
+            continue
+        call = call_at(log, event.sequence)
+        prompts = earlier.setdefault(call.agent, [])
+        of_command = made.setdefault(event.cause, [])
+        of_command.append(_inspected(len(of_command) + 1, call, prompts))
+        prompts.append((call.sequence, call.called.messages))
+    return {turn.sequence: tuple(made.get(turn.command or 0, ())) for turn in talk.turns if turn.said}
 
 
 def _inspected(number: int, call: Call, prompts: list[tuple[int, Digests]]) -> Inspected:

@@ -316,7 +316,7 @@ def _words(step: Placed) -> tuple[str, ...]:
     """Return what readers are to know of a step: who heard whom depends on it."""
     said = step.said
     order = str(said.get("order", "together")).replace("-", " ")
-    several = len(said["ask"]) > 1 if isinstance(said["ask"], list) else False
+    several = not isinstance(said["ask"], str) and len(said["ask"]) > 1
     return (
         *(f"of {name}" for name in step.used),
         *([f"for {said['for']}"] if "for" in said else []),

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...protocols.judging import Verdict
-
 HEATS = 10
 """Shades, from 0 for nothing to 9 for all of a row."""
-ORDER: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
+ORDER = ("a", "b", "tie", "unread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +25,15 @@ class Cell:
 class Matrix:
     """Rows for what the one said, columns for what the other did."""
 
-    columns: tuple[Verdict, ...]
-    rows: tuple[tuple[Verdict, tuple[Cell, ...], int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...], int], ...]
     """Verdict, cells, and their sum."""
     sums: tuple[int, ...]
     """Of each column."""
     n: int
 
 
-def matrix(counts: Mapping[tuple[Verdict, Verdict], int], link: Callable[[Verdict, Verdict], str | None]) -> Matrix:
+def matrix(counts: Mapping[tuple[str, str], int], link: Callable[[str, str], str | None]) -> Matrix:
     """Return the table of some counts, with the verdicts that occur; `unread` comes last.
 
     Args:
@@ -53,16 +51,16 @@ def heat(part: float, whole: float) -> int:
     return min(HEATS - 1, 1 + int((HEATS - 1) * part / whole)) if whole and part else 0
 
 
-def _with(verdict: Verdict) -> Sequence[tuple[Verdict, Verdict]]:
+def _with(verdict: str) -> Sequence[tuple[str, str]]:
     return [pair for each in ORDER for pair in ((verdict, each), (each, verdict))]
 
 
 def _row(
-    row: Verdict,
-    columns: Sequence[Verdict],
-    counts: Mapping[tuple[Verdict, Verdict], int],
-    link: Callable[[Verdict, Verdict], str | None],
-) -> tuple[Verdict, tuple[Cell, ...], int]:
+    row: str,
+    columns: Sequence[str],
+    counts: Mapping[tuple[str, str], int],
+    link: Callable[[str, str], str | None],
+) -> tuple[str, tuple[Cell, ...], int]:
     whole = sum(counts.get((row, column), 0) for column in columns)
     cells = [
         Cell(n, heat(n, whole), row == column, link(row, column) if n else None)

@@ -52,49 +52,45 @@ class Matrix:
     """Sequence of the decision."""
 
 
-def matrices(talk: Talk) -> tuple[Matrix, ...]:
-    """Return the votes of a conversation, its answers to a question, and its comparisons of drafts, as far as it has any."""
-    votes: list[Turn] = []
-    answers: list[Turn] = []
-    matches: list[Turn] = []
-    decided: dict[tuple[str, str], MatchDecided] = {}
-    decision: DecisionMade | None = None
-    decided_at: int | None = None
-    for turn in talk.turns:
-        match turn.message:
-            case VoteCast():
-                votes.append(turn)
-            case DraftsCompared():
-                matches.append(turn)
-            case DraftWritten() as draft if opinion(draft) is not None:
-                answers.append(turn)
-            case MatchDecided() as made:
-                decided[made.first, made.second] = made
-            case DecisionMade() as made:
-                decision, decided_at = made, turn.sequence
-            case _:
-                pass
+def matrices(talk: Talk, order: Sequence[str] = ()) -> tuple[Matrix, ...]:
+    """Return votes, answers to a question, and comparisons of drafts: what a conversation has of them.
+
+    Args:
+        talk: The conversation.
+        order: Names of agents, in the order in which voters are to stand.
+    """
+    turns = talk.turns
+    votes = [turn for turn in turns if isinstance(turn.message, VoteCast)]
+    answers = [turn for turn in turns if isinstance(turn.message, DraftWritten) and opinion(turn.message) is not None]
+    matches = [turn for turn in turns if isinstance(turn.message, DraftsCompared)]
+    decided = {_drafts(turn.message): turn.message for turn in turns if isinstance(turn.message, MatchDecided)}
+    decisions = [(turn.message, turn.sequence) for turn in turns if isinstance(turn.message, DecisionMade)]
+    last = decisions[-1] if decisions else (None, None)
     found: list[Matrix] = []
     if votes:
-        found.append(_matrix("Votes", votes, decision, decided_at))
+        found.append(_matrix("Votes", votes, order, last))
     if answers:
-        found.append(_matrix("Answers", answers, None if votes else decision, None if votes else decided_at))
+        found.append(_matrix("Answers", answers, order, (None, None) if votes else last))
     if matches:
-        compared = _matrix("Comparisons of drafts", matches, None, None)
-        for poll in compared.polls:
-            first, _, second = poll.label.partition(" : ")
-            poll.decided = decided.get((first, second))
-        found.append(compared)
+        found.append(_matrix("Comparisons of drafts", matches, order, (None, None)))
+        for poll in found[-1].polls:
+            poll.decided = decided.get(poll.label)
     return tuple(found)
 
 
-def _matrix(title: str, turns: Sequence[Turn], decision: DecisionMade | None, decided_at: int | None) -> Matrix:
+def _drafts(message: DraftsCompared | MatchDecided) -> str:
+    return f"{message.first} : {message.second}"
+
+
+def _matrix(
+    title: str, turns: Sequence[Turn], order: Sequence[str], decided: tuple[DecisionMade | None, int | None]
+) -> Matrix:
     polls: dict[Key, list[Poll]] = {}
     ordered: list[Poll] = []
     before: dict[tuple[str, str], str] = {}
     for turn in turns:
         message = turn.message
-        drafts = f"{message.first} : {message.second}" if isinstance(message, DraftsCompared) else ""
+        drafts = _drafts(message) if isinstance(message, DraftsCompared) else ""
         several = polls.setdefault((turn.step, turn.round, drafts), [])
         poll = next((each for each in several if turn.speaker not in each.votes), None)
         if poll is None:
@@ -104,16 +100,16 @@ def _matrix(title: str, turns: Sequence[Turn], decision: DecisionMade | None, de
         vote = _vote(turn, before.get((turn.speaker, drafts)))
         before[turn.speaker, drafts] = vote.says
         poll.votes[turn.speaker] = vote
-    voters = tuple(dict.fromkeys(turn.speaker for turn in turns))
-    return Matrix(title, voters, tuple(ordered), decision, decided_at)
+    places = {name: place for place, name in enumerate(order)}
+    voters = sorted(dict.fromkeys(turn.speaker for turn in turns), key=lambda name: places.get(name, len(places)))
+    return Matrix(title, tuple(voters), tuple(ordered), *decided)
 
 
 def _vote(turn: Turn, before: str | None) -> Vote:
     message = turn.message
-    if isinstance(message, (VoteCast, DraftsCompared)):
-        says, score_a, score_b = message.verdict, message.score_a, message.score_b
-    else:
-        says, score_a, score_b = on_a_line(opinion(message) or ""), None, None
+    judged = message if isinstance(message, (VoteCast, DraftsCompared)) else None
+    says: str = judged.verdict if judged else on_a_line(opinion(message) or "")
+    score_a, score_b = (judged.score_a, judged.score_b) if judged else (None, None)
     return Vote(turn.sequence, says, score_a, score_b, before if before != says else None)
 
 

@@ -1,7 +1,7 @@
 """A conversation made ready for a page, and the words that its template puts together."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -10,13 +10,13 @@ from typing import Any
 from ...protocols.identity import ConversationId
 from ...runtime.log import LogReader
 from ..placed import placed
-from ..remarks import remark, scores
+from ..remarks import remark
 from ..sharing.members import casts
 from ..traces.talk import Effort, Talk, fold
 from ..traces.transcript import did, words
 from .lanes import COLOURS, Cell, Sheet, laid_out, opinion, spots
 from .polls import Matrix, matrices
-from .rendering import TEMPLATES
+from .rendering import TEMPLATES, duration, money
 
 FOLDED_AFTER = 12
 """Lines of a message that are shown; the rest is unfolded on request."""
@@ -37,6 +37,7 @@ class Reading:
     matrices: tuple[Matrix, ...]
     effort: Effort
     messages: int
+    agents: frozenset[str]
 
     @property
     def short(self) -> bool:
@@ -48,10 +49,10 @@ class Reading:
     def heard(self, cell: Cell) -> str:
         """Return who listens to a message, in words."""
         names = dict.fromkeys(cell.turn.heard_by if cell.turn else ())
-        others = set(self.talk.agents) - {cell.agent}
+        others = self.agents - {cell.agent}
         if not names:
             return "nobody hears it"
-        if len(others) > 1 and set(names) == others:
+        if len(others) > 1 and frozenset(names) == others:
             return "→ all others" if len(others) > 2 else "→ both others"
         return f"→ {', '.join(names)}"
 
@@ -60,22 +61,24 @@ def read(log: LogReader, conversation: ConversationId) -> Reading:
     """Return a conversation for a page; raises DeclarationError where the log has none of that name."""
     talk = fold(log, conversation)
     noted = log.meta("played")
-    record: Mapping[str, Any] = {} if noted is None else json.loads(noted)
+    record: dict[str, Any] = {} if noted is None else json.loads(noted)
     variant = talk.item.variant
     record = record.get("variants", {}).get(variant, {}) if "variants" in record else record
     known = casts(log)
     steps = placed(record["scenario"]) if "scenario" in record else ()
+    sheet = laid_out(talk, known.get(variant) or known.get(None), steps)
     return Reading(
         talk=talk,
-        sheet=laid_out(talk, known.get(variant) or known.get(None), steps),
-        matrices=matrices(talk),
+        sheet=sheet,
+        matrices=matrices(talk, [each.name for lane in sheet.lanes for each in lane.members]),
         effort=talk.effort,
         messages=sum(turn.said for turn in talk.turns),
+        agents=frozenset(talk.agents),
     )
 
 
 def folded(text: str) -> tuple[str, str, int]:
-    """Return what is shown of a text, what is folded away, and about how many lines these are; whole where it is short."""
+    """Return what is shown of a text, what is folded away, and about how many lines that is."""
     lines = 0
     end = 0
     for line in text.splitlines(keepends=True):
@@ -100,10 +103,8 @@ def effort(took: Effort) -> str:
     usage = took.usage
     calls = f"{took.calls} calls" if took.calls != 1 else ""
     tries = f"{took.attempts} attempts" if took.attempts != took.calls else ""
-    money: Callable[[float | None], str] = TEMPLATES.filters["money"]
-    seconds: Callable[[float], str] = TEMPLATES.filters["duration"]
     cost = money(took.cost_usd) if took.cost_usd else ""
-    parts = (calls, tries, f"{usage.input_tokens:,}+{usage.output_tokens:,} tokens", seconds(took.seconds), cost)
+    parts = (calls, tries, f"{usage.input_tokens:,}+{usage.output_tokens:,} tokens", duration(took.seconds), cost)
     return " · ".join(part for part in parts if part)
 
 
@@ -113,7 +114,7 @@ def pretty(document: object) -> str:
 
 
 def heat_classes(cell: Cell) -> str:
-    """Return the classes of a message by what it took: `hc3` is the fourth step of cost, `ht` is tokens, `hs` seconds."""
+    """Return the classes of a message by what it took: `hc3` is the fourth step of cost, `ht` tokens, `hs` seconds."""
     return " ".join(f"h{what[0]}{heat}" for what, heat in cell.heats)
 
 
@@ -122,15 +123,17 @@ def iso(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
 
 
-TEMPLATES.filters.update(
-    iso=iso,
-    did=did,
-    words=words,
-    folded=folded,
-    effort=effort,
-    pretty=pretty,
-    scored=scores,
-    heat=heat_classes,
-    opinion=opinion,
-)
-TEMPLATES.globals.update(remark=remark, spots=spots, colours=COLOURS)
+FILTERS: dict[str, Callable[..., Any]] = {
+    "iso": iso,
+    "did": did,
+    "words": words,
+    "folded": folded,
+    "effort": effort,
+    "pretty": pretty,
+    "heat": heat_classes,
+    "opinion": opinion,
+}
+"""What the templates of conversations and messages call by `|`."""
+GLOBALS: dict[str, Any] = {"remark": remark, "spots": spots, "colours": COLOURS}
+TEMPLATES.filters |= FILTERS
+TEMPLATES.globals |= GLOBALS

@@ -81,4 +81,4 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-TEMPLATES.globals["address"] = address
+TEMPLATES.globals.update(address=address)

@@ -51,4 +51,4 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
-TEMPLATES.globals["static"] = ADDRESSES.__getitem__
+TEMPLATES.globals.update(static=ADDRESSES.__getitem__)

@@ -6,6 +6,7 @@ from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
+from anyio import to_thread
 
 from ....protocols.errors import DeclarationError, UnknownName
 from ....protocols.identity import CONDUCTOR, ConversationId
@@ -22,6 +23,8 @@ from ..matrices import Matrix, matrix
 from ..rendering import page
 from ..runs import RUNS, Runs, Viewed, number_in
 
+HERE = "Compare"
+"""What the page is called in the navigation."""
 A_PAGE = 50
 """Items shown at once."""
 VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
@@ -76,35 +79,59 @@ async def compare(request: web.Request) -> web.Response:
     runs = request.app[RUNS]
     one, other = _chosen(runs, request.query.get("a"), request.query.get("b"))
     if one is None or other is None:
-        return page("compare.html", run=one, runs=list(runs), one=one, other=other, at=None, made=None)
-    at = partial(_at, one, other)
-    if item := request.query.get("item", ""):
-        talks = [await run.ask(_talk, item) for run in (one, other)]
-        if talks[0] is None and talks[1] is None:
-            raise DeclarationError(f"neither run has an item {item!r}")
-        facts = {"run": one, "one": one, "other": other, "at": at, "item": item, "talks": talks}
-        lines = await one.ask(_lines, *talks) if talks[0] and talks[1] else ()
-        outcomes = [_outcome(talk) if talk is not None else None for talk in talks]
-        return page("compared_item.html", **facts, lines=lines, outcomes=outcomes, asked=_asked(talks))
+        return page("compare.html", here=HERE, run=one, runs=list(runs), one=one, other=None, made=None)
+    item = request.query.get("item")
+    return await (_item(one, other, item) if item else _whole(request, one, other))
+
+
+async def _whole(request: web.Request, one: Viewed, other: Viewed) -> web.Response:
+    """Return two runs, and the items that differ."""
+    opened = request.app[RUNS]
+    runs = list(opened)
+    wanted, offset = _wanted(request), number_in(request, "offset", 0)
     made = await request.app[COMPARISONS].of(one, other)
-    facts = {"run": one, "runs": list(runs), "one": one, "other": other, "at": at, "made": made}
     if made is None or made.survey is None:
-        return page("compare.html", **facts)
-    wanted = _wanted(request)
-    lines = [line for line in made.survey.lines if _fits(line, *wanted)]
-    offset = number_in(request, "offset", 0)
+        return page("compare.html", here=HERE, run=one, runs=runs, one=one, other=other, made=made)
+    survey, at = made.survey, partial(_at, one, other)
+    lines = [line for line in survey.lines if _fits(line, *wanted)]
     return page(
         "compare.html",
-        **facts,
+        here=HERE,
+        run=one,
+        runs=runs,
+        one=one,
+        other=other,
+        made=made,
+        at=at,
         last=tuple([await run.ask(lambda index: index.log.last()) for run in (one, other)]),
-        sums=_sums(made.survey.comparison),
-        matrix=_matrix(made.survey, at),
+        sums=_sums(survey.comparison),
+        matrix=_matrix(survey, at),
         lines=lines[offset : offset + A_PAGE],
         total=len(lines),
         offset=offset,
         size=A_PAGE,
         shows=SHOWS,
         wanted=dict(zip(("show", "first", "second"), wanted, strict=True)),
+    )
+
+
+async def _item(one: Viewed, other: Viewed, item: str) -> web.Response:
+    """Return an item of two runs; raises DeclarationError where neither has it."""
+    talks = [await run.ask(_talk, item) for run in (one, other)]
+    if talks[0] is None and talks[1] is None:
+        raise DeclarationError(f"neither run has an item {item!r}")
+    return page(
+        "compared_item.html",
+        here=HERE,
+        run=one,
+        one=one,
+        other=other,
+        at=partial(_at, one, other),
+        item=item,
+        talks=talks,
+        lines=await to_thread.run_sync(_lines, talks[0], talks[1]),
+        outcomes=[_outcome(talk) if talk is not None else None for talk in talks],
+        asked=_asked(talks),
     )
 
 
@@ -182,8 +209,10 @@ def _talk(index: Index, item: str) -> Talk | None:
     return next((talk for talk in talks if talk.state != "open"), newest)
 
 
-def _lines(index: Index, one: Talk, other: Talk) -> tuple[Line, ...]:
-    del index  # it is only that this takes a while, and a thread is there for it
+def _lines(one: Talk | None, other: Talk | None) -> tuple[Line, ...]:
+    """Return what was said in both; where texts are long, to find the words that differ takes a while."""
+    if one is None or other is None:
+        return ()
     found: list[Line] = []
     for row in aligned(one, other):
         turn = row.first or row.second

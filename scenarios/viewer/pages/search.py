@@ -1,5 +1,7 @@
 """What was said, by its words."""
 
+from functools import partial
+
 from aiohttp import web
 from markupsafe import Markup, escape
 
@@ -45,7 +47,7 @@ async def search(request: web.Request) -> web.Response:
         size=A_PAGE,
         kinds=KINDS,
         excerpt=excerpt,
-        at=lambda offset: address(run.name, "search", q=query, offset=offset or None),
+        at=partial(address, run.name, "search", q=query),
     )
 
 

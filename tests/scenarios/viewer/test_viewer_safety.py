@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, closing
@@ -29,112 +30,16 @@ from fellowship.scenarios.viewer.serving import serving
 IDS = ('"', "'>", "<b>", "..", "~", "a/b?c#d&e=%2f", "☃\u202eü", "new\nline")
 SENT = ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy")
 TAGS = frozenset(
-    [
-        "html",
-        "head",
-        "meta",
-        "title",
-        "link",
-        "script",
-        "body",
-        "a",
-        "header",
-        "nav",
-        "form",
-        "input",
-        "label",
-        "select",
-        "option",
-        "button",
-        "main",
-        "section",
-        "article",
-        "aside",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "p",
-        "div",
-        "span",
-        "ul",
-        "ol",
-        "li",
-        "dl",
-        "dt",
-        "dd",
-        "table",
-        "caption",
-        "thead",
-        "tbody",
-        "tfoot",
-        "tr",
-        "th",
-        "td",
-        "small",
-        "strong",
-        "em",
-        "b",
-        "i",
-        "q",
-        "code",
-        "pre",
-        "mark",
-        "ins",
-        "del",
-        "time",
-        "abbr",
-        "kbd",
-        "samp",
-        "details",
-        "summary",
-        "dialog",
-        "template",
-        "figure",
-        "figcaption",
-        "footer",
-        "hr",
-        "br",
-        "output",
-        "progress",
-        "svg",
-        "g",
-        "line",
-        "path",
-        "rect",
-        "circle",
-        "polyline",
-        "polygon",
-        "text",
-        "tspan",
-        "title",
-        "desc",
-        "defs",
-        "marker",
-        "use",
-        "symbol",
-        "fieldset",
-        "legend",
-        "colgroup",
-        "col",
-        "blockquote",
-        "bdi",
-        "bdo",
-        "wbr",
-        "sub",
-        "sup",
-        "textarea",
-        "meter",
-        "var",
-        "cite",
-        "data",
-        "datalist",
-        "optgroup",
-    ]
+    re.findall(
+        r"\w+",
+        """html head meta title link script body a header nav form input label select option button main section article
+        aside h1 h2 h3 h4 p div span ul ol li dl dt dd table caption colgroup col thead tbody tfoot tr th td small
+        strong em b i q code pre mark ins del time abbr kbd samp details summary dialog figure figcaption footer hr br
+        output progress meter svg g line path rect circle polyline polygon text tspan desc defs marker use symbol
+        fieldset legend blockquote bdi wbr sub sup datalist""",
+    )
 )
-NOWHERE = ("data:image/", "#")
+"""Elements that pages are made of."""
 
 
 class Read(HTMLParser):
@@ -239,8 +144,8 @@ async def hostile(folder: Path) -> list[Path]:
     with closing(sqlite3.connect(folder / "votes" / "run.db")) as database:
         body = json.dumps({"kind": "of_a_plugin", "text": "said by a plugin", "more": ["parts"]})
         sent = ('"~1', "first", "", "of_a_plugin", body)
-        order = "(conversation, cause, sender, recipients, kind, body, time_s) VALUES (?, 2, ?, ?, ?, ?, 1e9)"
-        database.execute(f"INSERT INTO events {order}", sent)
+        fields = "(conversation, cause, sender, recipients, kind, body, time_s)"
+        database.execute(f"INSERT INTO events {fields} VALUES (?, 2, ?, ?, ?, ?, 1e9)", sent)  # noqa: S608 - constants
         database.commit()
     return [poison(folder / name) for name in runs]
 
@@ -299,7 +204,17 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
     runs: list[Path], tmp_path: Path
 ) -> None:
     before = {run: content(run) for run in runs}
-    words = (MARK, BEGINNING, '"><script>alert(1)</script>', "{{7*7}}", "said", "]]>", "\x00", "%0d%0aX: y", "plugin")
+    words = (
+        MARK,
+        BEGINNING,
+        '"><script>alert(1)</script>',
+        "{{7777*7}}",
+        "said",
+        "]]>",
+        "\x00",
+        "%0d%0aX: y",
+        "plugin",
+    )
     names = [f"/r/{quote(run.name, safe='')}" for run in runs]
     asked = [f"{name}/search?q={quote(word)}" for name in names for word in words]
     asked += [f"{names[0]}/{place}?{field}={quote(words[0])}" for place in PLACES for field in FIELDS]
@@ -309,11 +224,10 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
         found = await crawled(url, session, *asked)
     met = "\n".join(text for status, text in found.values() if status == 200)
     for at, (status, text) in found.items():
-        page = Read(text) if text.startswith("<!doctype") else None
-        assert page is None or page.wrong == [], at
+        assert not text.startswith("<!doctype") or Read(text).wrong == [], at
         assert status < 500, (at, text)
         assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e")), at
-        assert page is None or "49" not in "".join(page.words).split(), at
+        assert "54439" not in text, at
     assert "&lt;img src=x onerror" in met
     sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
@@ -436,10 +350,8 @@ async def test_beyond_this_machine_a_token_is_asked_for_once_and_then_kept_where
     runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with visiting(runs, tmp_path, host="0.0.0.0", token="the-token-itself", names=("allowed.example",)) as (
-        url,
-        session,
-    ):
+    beyond = {"host": "0.0.0.0", "token": "the-token-itself", "names": ("allowed.example",)}  # noqa: S104 - it is told
+    async with visiting(runs, tmp_path, **beyond) as (url, session):
         port = urlsplit(url).port
         at = f"http://127.0.0.1:{port}"
         assert url.endswith("?token=the-token-itself")
