@@ -98,6 +98,11 @@ class Glance:
         return sum(recent) * MINUTE_S / seconds if seconds > 1 else None
 
     @property
+    def calls_per_minute(self) -> float | None:
+        """Calls a minute, over all of the run."""
+        return self.overview.calls * MINUTE_S / self.took_s if self.took_s and self.took_s > 1 else None
+
+    @property
     def left_s(self) -> float | None:
         """Seconds until all items have an outcome, at that rate; none where the run does not go on."""
         rate = self.per_minute
@@ -149,10 +154,10 @@ def record(index: Index) -> str | None:
 
 
 def spent_by(seen: Glance) -> tuple[tuple[str, Spent], ...]:
-    """Return what was spent, by each thing that tells more than the sum does."""
+    """Return what was spent, by each thing that it is told by; by rounds where there are several."""
     overview = seen.overview
     parts = (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
-    return tuple((name, spent) for name, spent in parts if len(spent) > 1 or name == "model")
+    return tuple((name, spent) for name, spent in parts if len(spent) > 1 or name != "round")
 
 
 def _right(index: Index, *, correct: bool) -> int:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from browsing import browsing, in_a_browser
 from hypothesis import given
 from hypothesis import strategies as st
 from playing import fellowship
+from playwright.async_api import expect
 from viewing import gallery
 
 from fellowship.runtime.log import LogReader
@@ -85,7 +87,7 @@ async def visiting(folder: Path, *names: str) -> AsyncGenerator[Visitor, None]:
         for name in names:
             async with session.get(f"{visitor.url}/r/{name}/events") as stream:
                 async for line in stream.content:
-                    if line.startswith(b"data:") and "Reading the log" not in await visitor.html(f"/r/{name}/"):
+                    if line.startswith(b"data:") and "The log is being read" not in await visitor.html(f"/r/{name}/"):
                         break
         yield visitor
 
@@ -108,7 +110,7 @@ async def test_the_overview_has_the_figures_of_status(name: str, tmp_path: Path)
     cells = {row[0]: row[1:] for row in page.rows if row}
     for verdict, count in found.verdicts.items():
         assert cells[verdict][0] == str(count)
-        assert re.fullmatch(r"\[\d+\.\d, \d+\.\d\]", cells[verdict][2])
+        assert re.fullmatch(r"\d+\.\d to \d+\.\d", cells[verdict][2])
     for error, count in found.failures.items():
         assert cells[error] == [str(count)]
     for agent, spend in found.spend["agent"].items():
@@ -134,12 +136,14 @@ async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path:
         page = await visitor.page("/r/judge/items")
         assert "1 to 50 of 60" in page.words
         rest = await visitor.page(page.links["Next"])
-        assert [row[1] for row in (*page.rows[1:], *rest.rows[1:])] == [f"i{number}" for number in range(60)]
+        assert [row[1] for row in (*page.rows[1:], *rest.rows[1:])] == [
+            f"i{number} Question {number}?" for number in range(60)
+        ]
         assert "51 to 60 of 60" in rest.words
         assert page.sorted == {"# ↑": "ascending"}
 
         only = await visitor.page("/r/judge/items?state=failed")
-        assert {row[1] for row in only.rows[1:]} == failed
+        assert {row[1].split()[0] for row in only.rows[1:]} == failed
         assert len(failed) > 3
         assert all("PromptTooLong" in row[3] for row in only.rows[1:])
 
@@ -178,6 +182,66 @@ async def test_what_is_not_there_is_said_with_the_nearest_that_is(
         page = await visitor.page(place, status_)
     assert said in page.words
     assert "Traceback" not in page.words
+
+
+async def test_what_is_played_is_told_with_its_record(tmp_path: Path) -> None:
+    async with visiting(tmp_path, "debate") as visitor:
+        page = await visitor.page("/r/debate/")
+        assert ["scholar", "debater", "acme/m"] in page.rows
+        assert str(gallery()["debate"]) in page.words
+        record = await visitor.page(page.links["scenario, prompts and versions"])
+    assert "scenario: two-rounds" in record.words
+    assert "llm-fellowship: " in record.words
+
+
+@in_a_browser
+async def test_all_of_it_is_reached_by_keys(tmp_path: Path) -> None:
+    async with visiting(tmp_path, "judge", "loop") as found, browsing() as visitor:
+        page = await visitor.open(f"{found.url}/r/judge/")
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+        await page.keyboard.press("g")
+        await page.keyboard.press("i")
+        await expect(page).to_have_url(re.compile("/items$"))
+        await page.keyboard.press("n")
+        await expect(page).to_have_url(re.compile("offset=50$"))
+        for key in "jjjk":
+            await page.keyboard.press(key)
+        await expect(page.locator(":focus")).to_have_text("i51")
+        await page.keyboard.press("o")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("i51")
+        await page.keyboard.press("p")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("i50")
+        await page.keyboard.press("/")
+        await page.keyboard.type("jo t?")
+        await expect(page.get_by_role("searchbox")).to_have_value("jo t?")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("g")
+        await page.keyboard.press("r")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile("/r/loop/$"))
+
+
+@in_a_browser
+async def test_a_theme_that_was_chosen_stays_and_no_page_scrolls_sideways_on_a_phone(tmp_path: Path) -> None:
+    phone = {"width": 360, "height": 740}
+    async with visiting(tmp_path, "judge", "debate") as found, browsing(viewport=phone, color_scheme="dark") as visitor:
+        page = await visitor.open(f"{found.url}/")
+        paper = "getComputedStyle(document.body).backgroundColor"
+        dark = await page.evaluate(paper)
+        await page.get_by_role("button", name="Light or dark").click()
+        light = await page.evaluate(paper)
+        assert dark != light
+        for place in ("", "r/judge/", "r/judge/items?cost=0", "r/judge/played"):
+            await page.goto(f"{found.url}/{place}")
+            assert await page.evaluate(paper) == light
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 360, place
 
 
 names = st.text(min_size=1, max_size=8)
