@@ -80,22 +80,27 @@ class Glance:
     @property
     def minutes(self) -> tuple[int, ...]:
         """Items that got an outcome in each of the last minutes, up to the last in which one did."""
-        found = {round(start / MINUTE_S): count for start, count in self.overview.ended_per_minute}
+        found = self._ended
         if not found:
             return ()
         last = max(found)
-        first = max(min(found), last - SHOWN + 1)
-        return tuple(found.get(minute, 0) for minute in range(first, last + 1))
+        return tuple(found.get(minute, 0) for minute in range(max(min(found), last - SHOWN + 1), last + 1))
 
     @property
     def per_minute(self) -> float | None:
-        """Items a minute over the last minutes; while the first of them is going on, none."""
-        overview = self.overview
-        recent = self.minutes[-RECENT:]
-        if not recent or overview.began_s is None or overview.last_s is None:
+        """Items a minute over the last minutes in which one got an outcome; none while it is too early to say."""
+        found, began, last = self._ended, self.overview.began_s, self.overview.last_s
+        if not found or began is None or last is None:
             return None
-        seconds = min(overview.last_s - overview.began_s, len(recent) * MINUTE_S)
-        return sum(recent) * MINUTE_S / seconds if seconds > 1 else None
+        first = max(found) - RECENT + 1
+        seconds = last - max(began, first * MINUTE_S)
+        ended = sum(count for minute, count in found.items() if minute >= first)
+        return ended * MINUTE_S / seconds if seconds > 1 else None
+
+    @property
+    def _ended(self) -> dict[int, int]:
+        """Items that got an outcome, by minutes since the epoch."""
+        return {round(start / MINUTE_S): count for start, count in self.overview.ended_per_minute}
 
     @property
     def calls_per_minute(self) -> float | None:
