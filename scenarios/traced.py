@@ -27,7 +27,7 @@ from ..runtime.telemetry.exporting import (
     opened,
 )
 from ..runtime.telemetry.mapping import LATEST, OPT_IN, GenAI, OpenInference, resource
-from ..runtime.telemetry.otlp import Address, Collector, Signal, above, address, resource_of
+from ..runtime.telemetry.otlp import SIGNALS, Address, Collector, Signal, above, address, resource_of
 from ..runtime.telemetry.records import Place, Sender
 from .outcomes import roles_of
 
@@ -38,7 +38,6 @@ LOG = "run.db"
 """As `directory` has it, which takes a while to load."""
 ENVIRONMENT = "env"
 """In place of an address: as OTEL_EXPORTER_OTLP_… says."""
-SIGNALS: tuple[Signal, ...] = ("traces", "logs")
 
 
 class Lost(BaseModel):

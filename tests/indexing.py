@@ -69,7 +69,7 @@ class Said:
     sequence: int
     conversation: str
     sender: str
-    message: Message
+    message: Message = field(repr=False)
     cause: int | None = None
     recipients: tuple[str, ...] = ()
     time_s: float = 0.0

@@ -19,7 +19,7 @@ from ..log import LogReader, being_written
 from ..log.reader import Entry
 from ..log.schema import NO_END
 from .mapping import GenAI
-from .otlp import WHAT, Collector, Signal
+from .otlp import SIGNALS, WHAT, Collector, Signal
 from .records import Record, Sender, Span
 from .spans import Spans
 from .wire import happening, span
@@ -32,7 +32,7 @@ LOOK_EVERY_S = 0.5
 """How often somebody who follows looks for more."""
 SEND_EVERY_S = 1.0
 """How long something that is ready is kept at the most, for more to go with it."""
-COLLECT_EVERY = 50_000
+COLLECT_EVERY = 500_000
 """Objects made, less those gone, after which the garbage collector looks at them."""
 PATIENCE_S = 30.0
 """How long sending is tried again after the fact."""
@@ -151,45 +151,59 @@ class Sent:
     """What was not taken: spans or events, how many, and why."""
 
 
+class _Batch:
+    """What goes to one receiver with the next request."""
+
+    __slots__ = ("collector", "ready", "size")
+
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
+        self.ready: list[bytes] = []
+        self.size = 0
+
+    def add(self, encoded: bytes, until: Until) -> None:
+        """Take a record; send before what would be too much, and after what is many."""
+        if self.size + len(encoded) > MOST_BYTES:
+            self.send(until)
+        self.ready.append(encoded)
+        self.size += len(encoded)
+        if len(self.ready) >= MOST_RECORDS:
+            self.send(until)
+
+    def send(self, until: Until) -> None:
+        """Send what there is."""
+        ready, self.ready, self.size = self.ready, [], 0
+        if ready:
+            self.collector.send(ready, until)
+
+
 class Exporter:
     """Sends what a fold makes of a log."""
 
     def __init__(self, collectors: dict[Signal, Collector], until: Until, state: str) -> None:
-        self._collectors = collectors
+        self._spans, self._events = (_Batch(collectors[signal]) if signal in collectors else None for signal in SIGNALS)
         self._until = until
         self._state = state
-        self._ready: dict[Signal, list[bytes]] = {"traces": [], "logs": []}
-        self._sizes: dict[Signal, int] = {"traces": 0, "logs": 0}
         self._sent_s = time.monotonic()
 
     def add(self, records: list[Record]) -> None:
         """Take records; send them where there are enough."""
         for record in records:
-            signal: Signal = "traces" if isinstance(record, Span) else "logs"
-            if signal not in self._collectors:
-                continue
-            encoded = span(record, self._state) if isinstance(record, Span) else happening(record)
-            ready = self._ready[signal]
-            if ready and self._sizes[signal] + len(encoded) > MOST_BYTES:
-                self._send(signal)
-            ready.append(encoded)
-            self._sizes[signal] += len(encoded)
-            if len(ready) >= MOST_RECORDS:
-                self._send(signal)
+            if isinstance(record, Span):
+                signal, encoded = self._spans, span(record, self._state)
+            else:
+                signal, encoded = self._events, happening(record)
+            if signal is not None:
+                signal.add(encoded, self._until)
 
     def send(self, *, now: bool = True) -> None:
         """Send all that is ready; not now, if the last time was just before."""
         if now or time.monotonic() - self._sent_s >= SEND_EVERY_S:
-            for signal in self._collectors:
-                self._send(signal)
+            for batch in (self._spans, self._events):
+                if batch is not None:
+                    batch.send(self._until)
             self._sent_s = time.monotonic()
-
-    def _send(self, signal: Signal) -> None:
-        if self._ready[signal]:
-            ready = self._ready[signal][:]
-            self._ready[signal].clear()
-            self._sizes[signal] = 0
-            self._collectors[signal].send(ready, self._until)
+            gc.collect(0)  # nobody else does, within `collector_at_rest`, but after very many
 
 
 def opened(path: Path, after: int, until: Until) -> LogReader | None:

@@ -121,7 +121,8 @@ class GenAI:
 
     def chat_name(self, called: Called) -> str:
         """Return the name of a model call's span."""
-        return f"chat {_split(called['model'])[1]}"
+        model: str = called["model"]
+        return f"chat {model.partition('/')[2] or model}"
 
     # their attributes
 

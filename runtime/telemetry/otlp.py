@@ -25,6 +25,7 @@ from .records import Attributes, Place
 from .wire import refused, request, status_words
 
 Signal = Literal["traces", "logs"]
+SIGNALS: tuple[Signal, Signal] = ("traces", "logs")
 WHAT: Mapping[Signal, str] = {"traces": "spans", "logs": "events"}
 DEFAULT = "http://localhost:4318"
 TIMEOUT_S = 10.0

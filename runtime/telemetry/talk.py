@@ -205,9 +205,10 @@ class Talk:
         waiting = self._going(cause)
         if waiting is not None:
             waiting.calls += 1
-        took_s = sum(attempt["latency_s"] + attempt["waited_s"] for attempt in body["attempts"])
-        if body["source"] in ("recording", "earlier"):
-            took_s = 0.0  # that was then
+        took_s = 0.0
+        if body["source"] not in ("recording", "earlier"):  # that was then
+            for attempt in body["attempts"]:
+                took_s += attempt["latency_s"] + attempt["waited_s"]
         first_ns = self._top.start_ns if waiting is None else waiting.start_ns
         common, own = self._names.chat(self._held, speaker, body)
         own["fellowship.event"] = sequence
@@ -236,7 +237,7 @@ class Talk:
         found = self._evaluated(sequence, cause, speaker, own_kind(kind), body)
         if waiting is not None and cause is not None and answers(kind, waiting.wants):
             del self._pending[cause]
-            found.append(self._done(waiting, {"fellowship.answer": sequence}))
+            found.append(self._done(waiting, {}))
         return found
 
     def _evaluated(

@@ -6,7 +6,7 @@ read all of it back by opentelemetry-proto. Numbers of fields are those of opent
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from .records import Attributes, Common, Happening, Kind, Span, Value
@@ -65,7 +65,7 @@ def happening(one: Happening) -> bytes:
     return _field(b"\x12", b"".join(parts))
 
 
-def request(records: Iterable[bytes], *, resource: Attributes, scope: tuple[str, str], schema_url: str) -> bytes:
+def request(records: Sequence[bytes], *, resource: Attributes, scope: tuple[str, str], schema_url: str) -> bytes:
     """Return an ExportTraceServiceRequest, or ExportLogsServiceRequest: both have the same form around their records.
 
     Args:
@@ -77,8 +77,11 @@ def request(records: Iterable[bytes], *, resource: Attributes, scope: tuple[str,
     schema = _field(b"\x1a", schema_url.encode()) if schema_url else b""
     name, version = (part.encode() for part in scope)
     by = _field(b"\x0a", _field(b"\x0a", name) + _field(b"\x12", version))
-    within = _field(b"\x12", b"".join((by, *records, schema)))
-    return _field(b"\x0a", _field(b"\x0a", b"".join(_attributes(b"\x0a", resource))) + within + schema)
+    who = _field(b"\x0a", b"".join(_attributes(b"\x0a", resource)))
+    size = len(by) + sum(map(len, records)) + len(schema)
+    within = b"\x12" + _varint(size)
+    size += len(who) + len(within) + len(schema)
+    return b"".join((b"\x0a", _varint(size), who, within, by, *records, schema, schema))
 
 
 def refused(answer: bytes) -> tuple[int, str]:
@@ -144,36 +147,35 @@ def _common(tag: bytes, common: Common) -> bytes:
 
 def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
     """Return attributes as fields; what may come again is encoded once."""
-    remembered = _REMEMBERED.setdefault(tag, {})
     found: list[bytes] = []
     for item in attributes.items():
         value = item[1]
         sort = value.__class__
-        if sort is float or sort is bool or (sort is int and value >= MOST_COUNTED):  # type: ignore[operator]  # an int
+        if sort is int and value >= MOST_COUNTED:  # type: ignore[operator]  # an int
             found.append(_attribute(tag, *item))
             continue
-        known = remembered.get(item)
+        known = _REMEMBERED.get((tag, sort, item))
         if known is None:
             known = _attribute(tag, *item)
             if sort is not str or len(value) <= MOST_REMEMBERED:  # type: ignore[arg-type]  # a str
-                if len(remembered) >= MOST_KEPT:
-                    remembered.clear()
-                remembered[item] = known
+                if len(_REMEMBERED) >= MOST_KEPT:
+                    _REMEMBERED.clear()
+                _REMEMBERED[tag, sort, item] = known
         found.append(known)
     return found
 
 
-_REMEMBERED: dict[bytes, dict[tuple[str, Value], bytes]] = {}
-"""By tag. Floats and truth are not among it, so that 1, 1.0 and true are told apart."""
+_REMEMBERED: dict[tuple[bytes, type[Value], tuple[str, Value]], bytes] = {}
+"""By sort, too: 1, 1.0 and true are equal, and not the same; so are 0.0 and -0.0, which nobody minds."""
 
 
 def _attribute(tag: bytes, key: str, value: Value) -> bytes:
     """Return an attribute as a field; of the sorts that are most, without a call for each part."""
-    sort, name = value.__class__, _name(b"\x0a", key)
-    if sort is float:
+    name = _name(b"\x0a", key)
+    if isinstance(value, float):
         inner = b"".join((name, b"\x12\x09\x21", _double(value)))
-    elif sort is str:
-        text = value.encode("utf-8", "replace")  # type: ignore[union-attr]  # a str
+    elif isinstance(value, str):
+        text = value.encode("utf-8", "replace")
         size = len(text)
         if size >= MOST_REMEMBERED:
             return _field(tag, name + _field(b"\x12", _field(b"\x0a", text)))

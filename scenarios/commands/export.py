@@ -72,7 +72,7 @@ def export(
             "--format",
             envvar="FELLOWSHIP_EXPORT_FORMAT",
             help="dpo, kto, reward, sft, one or several; or ratings, otlp, a plugin's, inspect (a log for Inspect), "
-            "mermaid (one conversation). Not needed to push what is in DIR already.",
+            "mermaid (one conversation), html (one page). Not needed to push what is in DIR already.",
             show_default=False,
         ),
     ] = None,

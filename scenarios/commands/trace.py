@@ -18,24 +18,8 @@ FITS = 50
 WHOLE = {"message": "--message", "prompts": "--prompts"}
 OF_ONE = {"conversation": "--conversation", **WHOLE}
 OF_PAGE = {"sort": "--sort", "limit": "--limit", "offset": "--offset"}
-OF_LIST = {
-    "right": "--right/--wrong",
-    **{
-        name: f"--{name}"
-        for name in (
-            "state",
-            "verdict",
-            "failed",
-            "failure",
-            "disagreement",
-            "cost",
-            "text",
-            "agent",
-            "model",
-            "variant",
-        )
-    },
-}
+FILTERS = ("state", "verdict", "failed", "failure", "disagreement", "cost", "text", "agent", "model", "variant")
+OF_LIST = {"right": "--right/--wrong", **{name: f"--{name}" for name in FILTERS}}
 """Options of one conversation, of a list that has an end, and of any list."""
 COMPLETED = 200
 """Ids that a shell is offered."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from ...protocols.errors import DeclarationError
 from ...protocols.events import Event
@@ -66,7 +67,7 @@ def call_at(log: LogReader, sequence: int) -> Call:
 
 
 def asked_at(log: LogReader, sequence: int) -> Asked:
-    """Return a message with its command and calls; of a call, the message that was made of it, where there is one.
+    """Return a message with its command and calls; of a command or a call, the message that came of it, if one has.
 
     Raises:
         DeclarationError: there is no such event, or it is of the run as a whole.
@@ -77,20 +78,20 @@ def asked_at(log: LogReader, sequence: int) -> Asked:
     message = event.message()
     cause = event.sequence if isinstance(message, Command) else event.cause
     if cause is None:
-        return _asked(event, message, None, ())
+        return _asked(event, event.message(), None, ())
     calls: list[Call] = []
     command: Command[Fact] | None = None
-    wanted = event
+    wanted, of_all = event, isinstance(message, Command | ModelCalled)
     for found in log.events(event.conversation):
         if found.sequence == cause:
             asking = found.message()
-            command = asking if isinstance(asking, Command) else None
+            command = cast("Command[Fact]", asking) if isinstance(asking, Command) else None
         elif found.cause == cause:
             said = found.message()
             if isinstance(said, ModelCalled):
-                if not isinstance(message, SPOKEN) or found.sequence < event.sequence:
+                if of_all or found.sequence < event.sequence:
                     calls.append(_call(log, found, said))
-            elif isinstance(said, SPOKEN) and not isinstance(message, SPOKEN):
+            elif isinstance(said, SPOKEN) and of_all:
                 wanted = found
     return _asked(wanted, wanted.message(), command, tuple(calls))
 

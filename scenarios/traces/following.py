@@ -23,7 +23,10 @@ def ended(index: Index, wanted: Wanted) -> Iterator[Listed]:
     """
     seen = 0
     for last in growth(index.log):
-        found = [event.conversation for event in index.log.at(range(seen + 1, last + 1)) if event.kind in ENDS]
+        if seen:
+            found = [event.conversation for event in index.log.at(range(seen + 1, last + 1)) if event.kind in ENDS]
+        else:
+            found = [name for sequence, name, _ in index.log.landmarks(ENDS) if sequence <= last]
         seen = last
         while index.refresh():
             pass

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from ...protocols.comparing import DraftsCompared, DraftScored
 from ...protocols.debate import ArgumentMade
@@ -264,9 +264,9 @@ class _Fold:
             self._opened = message
             self._began_s = event.time_s
         elif isinstance(message, Command):
-            self._commands[event.sequence] = message
+            command = self._commands[event.sequence] = cast("Command[Fact]", message)
             to = event.recipients[0] if event.recipients else ""
-            self._asked[event.sequence] = Awaited(event.sequence, to, message, event.time_s, Effort())
+            self._asked[event.sequence] = Awaited(event.sequence, to, command, event.time_s, Effort())
         elif isinstance(message, ModelCalled):
             if event.cause is not None:
                 self._efforts.setdefault(event.cause, Effort()).add(event.sequence, message)

@@ -19,12 +19,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from indexing import WORDS, Said, chatter, put
+from logs import as_version
 from playing import items, library
 
 from fellowship.protocols.errors import DeclarationError, PromptTooLong
 from fellowship.protocols.events import known_kinds
 from fellowship.protocols.identity import CONDUCTOR, ConversationId
-from fellowship.protocols.lifecycle import ItemOpened, ModelCalled
+from fellowship.protocols.lifecycle import ItemFailed, ItemFinished, ItemOpened, ModelCalled, OutcomeSetAside
 from fellowship.protocols.models import ModelCall
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.session import Limits
@@ -109,12 +110,14 @@ def test_an_items_conversations_have_its_outcome_and_together_what_it_took(said:
         with LogReader(run / "run.db") as log:
             outcomes = [outcome for _, outcome in Fold(log).outcomes()]
         listed = rows(index)
+        aside = {one.message.outcome for one in said if isinstance(one.message, OutcomeSetAside)}
         of_item = Counter(outcome.item for outcome in outcomes)
         for outcome in outcomes:
             mine = [row for row in listed if row.conversation.rpartition("~")[0] == outcome.item]
             calls = [one for one in said if one.conversation.rpartition("~")[0] == outcome.item]
-            ends = [at for at, one in enumerate(calls) if one.message.kind in ("item_finished", "item_failed")]
-            later = [one for one in calls[ends[-1] :] if isinstance(one.message, ModelCalled)]
+            ends = [one.sequence for one in calls if isinstance(one.message, ItemFinished | ItemFailed)]
+            end = max(set(ends) - aside)
+            later = [one for one in calls if isinstance(one.message, ModelCalled) and one.sequence > end]
             if of_item[outcome.item] > 1 or later:
                 continue  # its calls are divided among several outcomes, or go on
             assert sum(row.calls for row in mine) == outcome.calls
@@ -533,3 +536,26 @@ async def test_a_run_that_is_broken_off_gone_on_with_and_retried_is_indexed_as_i
         with Index(run, tmp_path / "anew") as anew:
             anew.refresh()
             assert tables(anew) == tables(index)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_log_of_an_earlier_version_is_indexed_as_the_present_one(version: int, tmp_path: Path) -> None:
+    run = put(tmp_path / "run" / "run.db", chatter(12, 80))
+    with indexed(run) as index:
+        known = (index.overview(), rows(index), index.search("sky waves"))
+    as_version(version, run / "run.db")
+    with Index(run, tmp_path / "old") as index:
+        index.refresh()
+        assert (index.overview(), rows(index), index.search("sky waves")) == known
+
+
+def test_a_log_with_gaps_is_indexed_as_far_as_it_goes(tmp_path: Path) -> None:
+    said = chatter(13, 120)
+    lost = random.Random(13).sample(said, 60)
+    begun_there = [one for one in said if isinstance(one.message, ItemOpened)]
+    left = [one for one in said if one not in (*lost, *begun_there[::2])]
+    run = put(tmp_path / "run" / "run.db", left)
+    with indexed(run) as index:
+        agrees(index.overview(), run)
+        assert {row.conversation for row in rows(index)} == {one.conversation for one in left if one.conversation}
+        assert {hit.sequence for hit in index.search("sky", limit=999).hits} == matching(left, "sky")

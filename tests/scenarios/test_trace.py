@@ -15,7 +15,7 @@ from playing import fellowship, items, library
 from telling import apart
 from typer.testing import Result
 
-from fellowship.protocols.errors import PromptTooLong
+from fellowship.protocols.errors import Overloaded, PromptTooLong
 from fellowship.protocols.identity import ItemId
 from fellowship.protocols.items import Item
 from fellowship.protocols.models import Attempt, Completion, ModelCall, Usage
@@ -313,6 +313,26 @@ async def test_a_failure_that_was_retried_is_in_the_conversation_and_its_outcome
     assert shown.index("too long, today") < shown.index("Another start goes on") < shown.index("judge votes tie")
 
 
+async def test_a_try_that_failed_and_the_one_after_it_each_have_calls_of_their_own(tmp_path: Path) -> None:
+    broken = [True]
+
+    def once(call: ModelCall) -> str | Exception:
+        was, broken[0] = broken[0], False
+        return Overloaded("acme is busy") if was else as_reply(call)
+
+    await play(
+        library("judge", "agents.judge.failing.retry=1"), items(1), tmp_path, Settings(client=ScriptedModel(once))
+    )
+    failed, voted, *_ = document(tmp_path, "i0", "--prompts")["turns"]
+    assert (failed["kind"], voted["kind"]) == ("agent_failed", "vote_cast")
+    assert [call["id"] for call in (*failed["calls"], *voted["calls"])] == [f"{voted['command']}.{k}" for k in (1, 2)]
+    shown = document(tmp_path, "i0", "--message", failed["sequence"])
+    assert (shown["kind"], [call["error"]["error"] for call in shown["calls"]]) == ("agent_failed", ["Overloaded"])
+    for number in (voted["sequence"], voted["command"], f"{voted['command']}.2", voted["effort"]["called"][0]):
+        found = document(tmp_path, "i0", "--message", number)
+        assert (found["sequence"], len(found["calls"])) == (voted["sequence"], 2)
+
+
 class Gates:
     """A model that answers about an item when the test lets it."""
 
@@ -357,6 +377,10 @@ async def test_a_run_is_followed_as_its_conversations_end_until_it_does_or_someb
         listed = await follower(run)
         talk = await follower(run, "i1", "--json")
         assert re.fullmatch(r"done +i0  tie \(5 : 5\)  1 said, .* tokens, [\d.]+ s", await read(listed))
+        shown = traced(run, "i1")
+        assert shown.splitlines()[0].endswith(" open")
+        assert re.search(r"judge was asked \(cast vote\): no answer yet, for [\d.]+ s now", shown)
+        assert "nobody goes on" not in shown
         with monkeypatch.context() as context:
             context.setattr("fellowship.runtime.log.watching.time.sleep", enough)
             assert len(traced(run, "--follow").splitlines()) == 1

@@ -27,6 +27,8 @@ HERE = "Compare"
 """What the page is called in the navigation."""
 A_PAGE = 50
 """Items shown at once."""
+COMMON = 0.25
+"""Of the shorter of two texts, the part that has to be in both for the words that differ to be marked."""
 VERDICTS: tuple[Verdict, ...] = ("a", "b", "tie", "unread")
 SHOWS = {
     "": "all that differ",
@@ -220,13 +222,20 @@ def _lines(one: Talk | None, other: Talk | None) -> tuple[Line, ...]:
         step, number = turn.step, turn.round
         where = ", ".join([f"step {step}"] * bool(step) + [f"round {number}"] * (number is not None))
         texts = [shown(side) if side is not None else ("", "") for side in (row.first, row.second)]
-        parts = worded(texts[0][1], texts[1][1]) if row.first and row.second else ()
+        parts = _marked(texts[0][1], texts[1][1]) if row.first and row.second else ()
         sides = (
             _said(row.first, *texts[0], [part for part in parts if part.kept != "new"]),
             _said(row.second, *texts[1], [part for part in parts if part.kept != "gone"]),
         )
         found.append(Line(turn.speaker, where, row.same, sides))
     return tuple(found)
+
+
+def _marked(first: str, second: str) -> tuple[Part, ...]:
+    """Return two texts with the words that differ; nothing where they have too little in common for that to help."""
+    parts = worded(first, second)
+    shared = sum(len(part.text) for part in parts if part.kept == "same")
+    return parts if shared >= COMMON * min(len(first), len(second)) else ()
 
 
 def _said(turn: Turn | None, did: str, words: str, parts: Sequence[Part]) -> Said | None:

@@ -1,4 +1,4 @@
-"""A run at a glance: how far it is, what came of it, what it cost, what failed; and the stream that tells of more."""
+"""A run at a glance: how far it is, what it came to and cost, what went wrong; and the stream that tells of more."""
 
 from collections.abc import Sequence
 from contextlib import suppress

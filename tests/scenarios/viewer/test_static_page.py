@@ -19,6 +19,7 @@ from fellowship.scenarios import Settings, load, plan, play
 from fellowship.scenarios.traces.talk import find, fold
 from fellowship.scenarios.traces.transcript import words
 
+SECRET = "sk-secret-that-nobody-may-see"  # noqa: S105 - for hiding
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{7*7}}"
 
 
@@ -39,7 +40,7 @@ class Read(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
         self._inside = tag
-        if tag in ("script", "link", "img", "iframe", "object", "embed", "form", "base", "video", "audio", "b1"):
+        if tag in ("script", "link", "img", "iframe", "object", "embed", "form", "base", "video", "audio"):
             self.wrong.append(tag)
         self.wrong += [name for name in given if name.startswith("on") or name in ("style", "src", "srcset", "action")]
         self.ids += [given["id"]] if "id" in given else []
@@ -133,7 +134,9 @@ async def hostile(folder: Path) -> Path:
 
     made, source = load("debate")
     candidates = (Candidate(slot="a", text=HOSTILE, model=HOSTILE), Candidate(slot="b", text="b"))
-    item = Item(id=HOSTILE, prompt=HOSTILE, candidates=candidates, metadata={HOSTILE: HOSTILE}, reference=HOSTILE)
+    item = Item(
+        id=HOSTILE, prompt=HOSTILE, candidates=candidates, metadata={HOSTILE: HOSTILE}, reference=f"{HOSTILE} {SECRET}"
+    )
     await play(
         plan(made, source=source, models={"*": "acme/m"}), [item], folder / "run", Settings(client=ScriptedModel(say))
     )
@@ -144,14 +147,16 @@ async def hostile(folder: Path) -> Path:
 async def test_hostile_words_are_words_and_a_browser_that_opens_it_runs_and_loads_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ACME_API_KEY", "sk-secret-that-nobody-may-see")
     run = await hostile(tmp_path)
+    monkeypatch.setenv("ACME_API_KEY", SECRET)
     page, _ = exported(run, tmp_path / "hostile.html", "--prompts")
     assert page.wrong == []
     assert "<script>alert(1)</script><img" in page.words
     assert "\x1b" not in page.words
     assert "\u202e" not in page.words
     assert "{{7*7}}" in page.words
+    assert SECRET not in page.words
+    assert "[secret ACME_API_KEY]" in page.words
     async with browsing() as browser:
         opened = await browser.open((tmp_path / "hostile.html").as_uri())
         assert await opened.locator("article.said").count() == 9

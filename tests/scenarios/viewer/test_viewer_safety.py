@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from browsing import PHONE, browsing, in_a_browser
 from logs import written
-from playing import content
+from playing import content, fellowship
 from poisoning import BEGINNING, MARK, poison
 
 from fellowship.protocols.errors import PromptTooLong
@@ -45,8 +45,10 @@ TAGS = frozenset(
 class Read(HTMLParser):
     """A page as it is read: its elements, and its words."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str, *, styled: bool = False) -> None:
+        """Read a page; `styled`: it has its styles in it, being alone in the world."""
         super().__init__()
+        self.tags = TAGS | {"style"} if styled else TAGS
         self.wrong: list[str] = []
         self.links: list[str] = []
         self.words: list[str] = []
@@ -57,7 +59,7 @@ class Read(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
         self._inside = tag
-        if tag not in TAGS or (tag == "script" and not (given.get("src") or "").startswith("/static/")):
+        if tag not in self.tags or (tag == "script" and not (given.get("src") or "").startswith("/static/")):
             self.wrong.append(f"<{tag} {given}>")
         for name, value in attributes:
             if name.startswith("on") or name in ("style", "srcdoc", "formaction", "ping", "background"):
@@ -74,7 +76,7 @@ class Read(HTMLParser):
             self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        if self._inside in ("script", "style") and data.strip():
+        if self._inside in ("script", "style") and data.strip() and (self._inside == "script" or MARK in data):
             self.wrong.append(f"{self._inside}: {data!r}")
         self.words.append(data)
 
@@ -239,6 +241,22 @@ PLACES = ("", "items", "conversation", "search", "judges", "events", "m/1", "m/0
 FIELDS = ("q", "id", "offset", "sort", "state", "verdict", "text", "item", "list", "agent", "model", "token", "show")
 
 
+def test_in_the_page_that_is_one_file_no_text_of_a_run_becomes_markup(runs: list[Path], tmp_path: Path) -> None:
+    for run in runs:
+        made = fellowship("export", run, "--format", "html", "--prompts", "--to", tmp_path / f"{len(run.name)}.html")
+        assert made.exit_code == 0, made.stderr
+        text = (tmp_path / f"{len(run.name)}.html").read_text()
+        page = Read(text, styled=True)
+        assert page.wrong == []
+        assert text.lower().count("<style") == 1
+        assert all(link.startswith(("#", "data:image/")) for link in page.links), page.links
+        assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e", "54439"))
+        assert MARK in "".join(page.words)
+
+
+MADE = "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onload],[style],script:not([src])')"
+
+
 @in_a_browser
 async def test_in_a_browser_nothing_of_a_run_is_carried_out(runs: list[Path], tmp_path: Path) -> None:
     async with visiting(runs, tmp_path) as (url, session), browsing(viewport=PHONE) as visitor:
@@ -252,11 +270,15 @@ async def test_in_a_browser_nothing_of_a_run_is_carried_out(runs: list[Path], tm
         page = await visitor.open(url)
         for at in sorts.values():
             await page.goto(at)
-            made = (
-                "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onload],[style],script:not([src])')"
-            )
-            assert await page.evaluate(f"{made}.length") == 0, at
+            assert await page.evaluate(f"{MADE}.length") == 0, at
             assert MARK in await page.evaluate("document.documentElement.textContent"), at
+        for run in runs:
+            file = tmp_path / "shown.html"
+            fellowship("export", run, "--format", "html", "--prompts", "--to", file)
+            alone = await visitor.open(file.as_uri())
+            assert await alone.evaluate(f"{MADE}.length") == 0
+            assert MARK in await alone.evaluate("document.body.textContent")
+            file.unlink()
 
 
 @pytest.mark.parametrize(
