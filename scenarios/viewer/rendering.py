@@ -81,4 +81,6 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-TEMPLATES.globals.update(address=address)
+GLOBALS: dict[str, Any] = vars(TEMPLATES)["globals"]  # as an attribute its values are of jinja2's own types alone
+"""What every template knows."""
+GLOBALS["address"] = address

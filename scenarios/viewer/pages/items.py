@@ -31,6 +31,13 @@ async def items(request: web.Request) -> web.Response:
     run = viewed(request)
     wanted = wanted_of(request.query)
     offset = number_in(request, "offset", 0, most=10**9)
+
+    def at(offset: int) -> str:
+        return address(run.name, "items", **query_of(wanted), offset=offset or None)
+
+    def sorted_by(name: str) -> str:
+        return address(run.name, "items", **query_of(_sorted(wanted, name)))
+
     shown, overview, known = await run.ask(_asked, wanted, offset)
     return page(
         "items.html",
@@ -50,8 +57,8 @@ async def items(request: web.Request) -> web.Response:
         questions=wanted.correct is not None or any(row.correct is not None for row in shown.rows),
         more=any(getattr(wanted, name) not in (None, False) for name in MORE),
         words=urlencode(query_of(wanted)),
-        at=lambda offset: address(run.name, "items", **query_of(wanted), offset=offset or None),
-        sorted_by=lambda name: address(run.name, "items", **query_of(_sorted(wanted, name))),
+        at=at,
+        sorted_by=sorted_by,
     )
 
 

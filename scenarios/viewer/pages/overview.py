@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import anyio
 import orjson
@@ -38,8 +39,13 @@ async def overview(request: web.Request) -> web.Response:
         seen=seen,
         overview=seen.overview,
         spent=spent_by(seen),
-        items_by=lambda name: lambda value: address(run.name, "items", **{name: ANSWERS.get(value, value)}),
+        items_by=partial(partial, _items_of, run.name),
     )
+
+
+def _items_of(run: str, name: str, value: str) -> str:
+    """Return where the items are listed of which something is so."""
+    return address(run, "items", **{name: ANSWERS.get(value, value)})
 
 
 async def played(request: web.Request) -> web.Response:
@@ -53,7 +59,8 @@ async def events(request: web.Request) -> web.StreamResponse:
 
     `since` is the mark of what the reader has seen: of that nothing is told.
     """
-    runs = (viewed(request),) if "run" in request.match_info else tuple(request.app[RUNS])
+    every = request.app[RUNS]
+    runs = (viewed(request),) if "run" in request.match_info else tuple(every)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
     told = request.query.get("since")
