@@ -186,7 +186,7 @@ def _outcome(talk: Talk) -> Outcome:
         conversation=talk.conversation,
         state=talk.state,
         verdict=finished.verdict if finished else None,
-        scores=f"{finished.score_a:g} : {finished.score_b:g}" if finished and scored else "",
+        scores=f"{finished.score_a:.3g} : {finished.score_b:.3g}" if finished and scored else "",
         words=remark(CONDUCTOR, end) if end is not None else "",
         calls=effort.calls,
         tokens=effort.usage.input_tokens + effort.usage.output_tokens,
@@ -196,7 +196,7 @@ def _outcome(talk: Talk) -> Outcome:
 
 
 def _matrix(survey: Survey, at: "partial[str]") -> Matrix | None:
-    counts = {(left, right): n for left, right, n in survey.verdicts}
+    counts: dict[tuple[str, str], int] = {(left, right): n for left, right, n in survey.verdicts}
     if not counts:
         return None
     return matrix(counts, lambda left, right: at(first=left, second=right) if left != right else None)

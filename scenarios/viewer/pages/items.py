@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -21,7 +22,7 @@ COLUMNS = (
     ("tokens", "Tokens", False), ("cost", "Cost", False), ("seconds", "Time", False),
 )  # fmt: skip
 """What each is sorted by, its title, and whether it is of words."""
-MORE = ("item", "cost", "correct", "variant", "model", "agent", "all_conversations")
+MORE = ("cost", "correct", "variant", "model", "agent", "all_conversations")
 """What is folded away in the form until it is asked for."""
 assert {name for name, _, _ in COLUMNS} <= set(SORTS)  # noqa: S101 - a name that no table has would be a dead link
 
@@ -31,12 +32,6 @@ async def items(request: web.Request) -> web.Response:
     run = viewed(request)
     wanted = wanted_of(request.query)
     offset = number_in(request, "offset", 0, most=10**9)
-
-    def at(offset: int) -> str:
-        return address(run.name, "items", **query_of(wanted), offset=offset or None)
-
-    def sorted_by(name: str) -> str:
-        return address(run.name, "items", **query_of(_sorted(wanted, name)))
 
     shown, overview, known = await run.ask(_asked, wanted, offset)
     return page(
@@ -57,18 +52,23 @@ async def items(request: web.Request) -> web.Response:
         questions=wanted.correct is not None or any(row.correct is not None for row in shown.rows),
         more=any(getattr(wanted, name) not in (None, False) for name in MORE),
         words=urlencode(query_of(wanted)),
-        at=at,
-        sorted_by=sorted_by,
+        at=partial(_at, run.name, wanted),
+        sorted_by=partial(_sorted_by, run.name, wanted),
     )
+
+
+def _at(run: str, wanted: Wanted, offset: int = 0) -> str:
+    return address(run, "items", **query_of(wanted), offset=offset or None)
+
+
+def _sorted_by(run: str, wanted: Wanted, name: str) -> str:
+    """Return the address of the table sorted by a column; the other way round where it is so already."""
+    turned = wanted.sort == name and not wanted.descending
+    return _at(run, replace(wanted, sort=name, descending=turned))
 
 
 def _asked(index: Index, wanted: Wanted, offset: int) -> tuple[Page, Overview, Mapping[str | None, Cast]]:
     return index.page(wanted, offset, A_PAGE), index.overview(), casts(index.log)
-
-
-def _sorted(wanted: Wanted, name: str) -> Wanted:
-    """Return what is wanted, sorted by a column; the other way round where it is so already."""
-    return replace(wanted, sort=name, descending=wanted.sort == name and not wanted.descending)
 
 
 ROUTES = (web.get("/r/{run}/items", items),)

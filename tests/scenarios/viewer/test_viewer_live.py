@@ -68,7 +68,7 @@ async def test_who_has_seen_a_run_as_it_is_is_told_of_changes_alone(tmp_path: Pa
     async with aiohttp.ClientSession() as session:
         async with serving([gallery()["loop"]], port=0, folder=tmp_path) as url:
             place = f"{url}r/loop/"
-            while "being read" in (page := await text(session, place)):
+            while "eading the log" in (page := await text(session, place)):
                 pass
             seen = await text(session, place)
             (stream,) = re.findall(r'data-events="([^"]+)"', page)
@@ -102,7 +102,7 @@ async def test_an_index_that_cannot_be_kept_is_told_on_the_page_and_the_other_ru
     monkeypatch.setattr(Index, "refresh", refresh)
     runs = [gallery()[name] for name in ("loop", "debate", "judge")]
     async with serving(runs, port=0, folder=tmp_path) as url, aiohttp.ClientSession() as session:
-        while "being read" in (front := await text(session, url)):
+        while "eading the log" in (front := await text(session, url)):
             pass
         assert "the disk is full" in front
         assert "the disk is full" in await text(session, f"{url}r/loop/items")
@@ -119,7 +119,7 @@ async def test_a_page_grows_with_its_run_and_leaves_the_reader_where_they_are(tm
         async with serving([out], port=0, folder=tmp_path / "index") as url:
             overview = await visitor.open(f"{url}r/run/")
             listed = await visitor.open(f"{url}r/run/items?sort=-number")
-            await expect(overview.locator("#progress")).to_contain_text("3 done, of 3 items")
+            await expect(overview.locator("#progress")).to_contain_text("3 done of 3 items")
             await expect(listed.locator("tbody tr")).to_have_count(3)
             await listed.bring_to_front()
             await listed.keyboard.press("j")
@@ -129,5 +129,5 @@ async def test_a_page_grows_with_its_run_and_leaves_the_reader_where_they_are(tm
             await expect(listed.locator("tbody tr")).to_have_count(6)
             assert await listed.locator("tbody th a").all_inner_texts() == ["i5", "i4", "i3", "i2", "i1", "i0"]
             await expect(listed.locator(":focus")).to_have_text("i2")
-            await expect(overview.locator("#progress")).to_contain_text("6 done, of 6 items")
+            await expect(overview.locator("#progress")).to_contain_text("6 done of 6 items")
             assert await listed.evaluate("document.kept")

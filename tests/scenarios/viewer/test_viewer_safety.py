@@ -24,6 +24,7 @@ from fellowship.protocols.lifecycle import AgentRecused, Failure, LetterUndelive
 from fellowship.protocols.models import Attempt, Completion, ModelCall, Usage
 from fellowship.runtime.testing import ScriptedModel, as_reply
 from fellowship.scenarios import Settings, load, plan, play
+from fellowship.scenarios.viewer import comparisons
 from fellowship.scenarios.viewer.guard import COOKIE, HEADERS
 from fellowship.scenarios.viewer.serving import serving
 
@@ -152,6 +153,12 @@ async def hostile(folder: Path) -> list[Path]:
     return [poison(folder / name) for name in runs]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page wait for its comparison, however busy the machine is."""
+    monkeypatch.setattr(comparisons, "AT_ONCE_S", 60)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return asyncio.run(hostile(tmp_path_factory.mktemp("runs")))
@@ -234,6 +241,7 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
     sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
     assert any("/m/" in at for at in found)
+    assert any("Words of the first alone" in text for _, text in found.values())
     assert {run: content(run) for run in runs} == before
 
 
