@@ -5,8 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.request import urlopen
@@ -221,16 +221,21 @@ def test_view_says_what_it_cannot_show(tmp_path: Path) -> None:
     assert "is not a run: it has no run.db" in fellowship("view", tmp_path / "empty").stderr
 
 
+@contextmanager
+def started(run: Path, cache: Path) -> Generator[subprocess.Popen[str], None, None]:
+    """Start the command; whatever is found out, it does not outlive the test."""
+    line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
+    env = {**os.environ, "FELLOWSHIP_CACHE": str(cache)}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as viewer:
+        try:
+            yield viewer
+        finally:
+            viewer.kill()
+
+
 def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_somebody_listens(tmp_path: Path) -> None:
     run = gallery()["loop"]
-    line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
-    with subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
-    ) as viewer:
+    with started(run, tmp_path) as viewer:
         assert viewer.stderr is not None
         url = viewer.stderr.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
@@ -239,8 +244,8 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_s
         assert taken.exit_code == 2
         assert f"nobody can listen at 127.0.0.1:{port}" in taken.stderr
         assert viewer.stderr.readline().strip() == "Ctrl-C ends it."
-        with urlopen(f"{url}r/loop/events") as stream:  # noqa: S310 - at the viewer
-            assert stream.readline().startswith(b"data: ")
+        with urlopen(f"{url}r/loop/events", timeout=20) as stream:  # noqa: S310 - at the viewer
+            assert stream.readline().startswith((b": ", b"data: "))
             viewer.send_signal(signal.SIGINT)
             stream.read()  # it has an end
         out, told = viewer.communicate(timeout=20)
