@@ -193,7 +193,7 @@ def _outcome(talk: Talk) -> Outcome:
         calls=effort.calls,
         tokens=effort.usage.input_tokens + effort.usage.output_tokens,
         cost_usd=effort.cost_usd,
-        seconds=talk.last_s - talk.began_s,
+        seconds=talk.seconds,
     )
 
 
