@@ -63,17 +63,23 @@ class Effort:
     errors: list[str] = field(default_factory=list[str])
     """What went wrong with attempts, each in the words of whoever said so, in order."""
     cached: int = 0
-    """Calls that nobody was asked for: the cache, a recording or an earlier try answered."""
+    """Calls that nobody was asked for: the cache or a recording answered."""
+    earlier: int = 0
+    """Calls that are no further ones: the conversation before about the item had made them, and what they took counts
+    there."""
 
     @property
     def calls(self) -> int:
         """How many calls it took."""
-        return len(self.called)
+        return len(self.called) - self.earlier
 
     def add(self, sequence: int, called: ModelCalled) -> None:
         """Count a call."""
         usage = called.usage
         self.called.append(sequence)
+        if called.source == "earlier":
+            self.earlier += 1
+            return
         self.failed += called.text is None
         self.attempts += len(called.attempts)
         self.seconds += sum(attempt.latency_s for attempt in called.attempts)
@@ -170,6 +176,11 @@ class Talk:
         return "open" if outcome is None else "failed" if isinstance(outcome, ItemFailed) else "done"
 
     @property
+    def seconds(self) -> float:
+        """From its beginning to its last event; a clock may be put back."""
+        return max(0.0, self.last_s - self.began_s)
+
+    @property
     def decision(self) -> DecisionMade | None:
         """The last decision."""
         found = (turn.message for turn in reversed(self.turns) if isinstance(turn.message, DecisionMade))
@@ -187,6 +198,7 @@ class Talk:
             whole.usage += part.usage
             whole.errors += part.errors
             whole.cached += part.cached
+            whole.earlier += part.earlier
             known = None if whole.cost_usd is None or part.cost_usd is None else whole.cost_usd + part.cost_usd
             whole.cost_usd = known
         return whole

@@ -100,6 +100,8 @@ def folded(text: str) -> tuple[str, str, int]:
 
 def effort(took: Effort) -> str:
     """Return what it took to say something, in words."""
+    if took.earlier and not took.calls:
+        return "answered before"
     usage = took.usage
     calls = f"{took.calls} calls" if took.calls != 1 else ""
     tries = f"{took.attempts} attempts" if took.attempts != took.calls else ""

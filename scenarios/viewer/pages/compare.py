@@ -12,6 +12,7 @@ from ....protocols.errors import DeclarationError, UnknownName
 from ....protocols.identity import CONDUCTOR, ConversationId
 from ....protocols.judging import Verdict
 from ....protocols.lifecycle import ItemFinished
+from ....runtime.secrecy import hide
 from ...compared import ROWS, cells
 from ...comparison import Comparison, ItemLine, Survey
 from ...remarks import remark
@@ -191,7 +192,7 @@ def _outcome(talk: Talk) -> Outcome:
         calls=effort.calls,
         tokens=effort.usage.input_tokens + effort.usage.output_tokens,
         cost_usd=effort.cost_usd,
-        seconds=talk.last_s - talk.began_s,
+        seconds=talk.seconds,
     )
 
 
@@ -233,7 +234,7 @@ def _lines(one: Talk | None, other: Talk | None) -> tuple[Line, ...]:
 
 def _marked(first: str, second: str) -> tuple[Part, ...]:
     """Return two texts with the words that differ; nothing where they have too little in common for that to help."""
-    parts = worded(first, second)
+    parts = worded(hide(first), hide(second))  # a secret in two parts would stand in neither
     shared = sum(len(part.text) for part in parts if part.kept == "same")
     return parts if shared >= COMMON * min(len(first), len(second)) else ()
 
@@ -254,7 +255,7 @@ def _asked(talks: Sequence[Talk | None]) -> tuple[tuple[str, tuple[Part, ...]], 
         texts.append({"request": talk.item.prompt, **offered})
     names = dict.fromkeys([*texts[0], *texts[1]])
     return tuple(
-        (name, worded(texts[0].get(name, ""), texts[1].get(name, "")))
+        (name, worded(hide(texts[0].get(name, "")), hide(texts[1].get(name, ""))))
         for name in names
         if texts[0].get(name) != texts[1].get(name)
     )

@@ -208,8 +208,15 @@ async def test_two_runs_are_chosen_and_compared_down_to_the_words(index: Path) -
         await first.get_by_role("link").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text(item)
         assert await page.locator("tbody .verdict").all_inner_texts() == [one, other]
-        await expect(page.locator(".lines del").first).to_be_visible()
-        await expect(page.locator(".lines ins").first).to_be_visible()
+        for said in await page.locator(".lines > .same").all():
+            assert await said.locator(".side").count() == 1
+        differing = page.locator(".lines > :not(.same)").first
+        words = await differing.locator(".side").all_inner_texts()
+        assert len(words) == 2
+        assert words[0].removeprefix("debate") != words[1].removeprefix("again")
+        await differing.locator(".side a").last.click()
+        await expect(page).to_have_url(re.compile("/r/again/conversation"))
+        assert await page.locator(":target").evaluate(IN_VIEW)
 
 
 async def test_everything_is_reached_by_keys(index: Path) -> None:
