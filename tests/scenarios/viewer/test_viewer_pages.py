@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.request import urlopen
@@ -224,13 +224,17 @@ def test_view_says_what_it_cannot_show(tmp_path: Path) -> None:
 def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_somebody_listens(tmp_path: Path) -> None:
     run = gallery()["loop"]
     line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
-    with subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
-    ) as viewer:
+    with (
+        subprocess.Popen(
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
+        ) as viewer,
+        ExitStack() as last,
+    ):
+        last.callback(viewer.kill)
         assert viewer.stderr is not None
         url = viewer.stderr.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
