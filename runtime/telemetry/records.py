@@ -34,7 +34,7 @@ class Place(NamedTuple):
     """8 bytes."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Span:
     """Something that took time."""
 
@@ -42,11 +42,14 @@ class Span:
     parent: bytes | None
     """Of the same trace; none for one that stands at its top."""
     name: str
-    kind: Kind = "internal"
+    kind: Kind
     start_ns: int
     """Since the epoch."""
     end_ns: int
-    common: Common = NONE
+    common: Common
+    """What all of its sort say."""
+    held: Common
+    """What all say of its conversation."""
     own: Attributes
     error: str | None = None
     """Words on what went wrong, empty where they are not to be told; none where nothing did."""
@@ -55,10 +58,10 @@ class Span:
     @property
     def attributes(self) -> Attributes:
         """Return all of them."""
-        return {**self.common.attributes, **self.own}
+        return {**self.common.attributes, **self.held.attributes, **self.own}
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Happening:
     """An event, as OpenTelemetry's logs have it: something that happened at one moment."""
 
@@ -66,7 +69,8 @@ class Happening:
     """The span that it is about."""
     name: str
     time_ns: int
-    common: Common = NONE
+    common: Common
+    held: Common
     own: Attributes
     grave: bool = False
     """Whether it tells of something that went wrong."""
@@ -74,7 +78,7 @@ class Happening:
     @property
     def attributes(self) -> Attributes:
         """Return all of them."""
-        return {**self.common.attributes, **self.own}
+        return {**self.common.attributes, **self.held.attributes, **self.own}
 
 
 Record = Span | Happening

@@ -262,4 +262,5 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_s
             viewer.send_signal(signal.SIGINT)
             stream.read()  # it has an end
         out, told = viewer.communicate(timeout=20)
-    assert (told_first, viewer.returncode, out, told) == (b": listening\n", 0, "", "")
+    assert told_first
+    assert (viewer.returncode, out, told) == (0, "", "")
