@@ -87,6 +87,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/measures.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/viewer.py
+	$(BIN)/python benchmarks/pages.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 # A hundred kills; some minutes. SEED=N repeats one.

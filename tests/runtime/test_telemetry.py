@@ -1,8 +1,11 @@
 """A run's log as spans and events: every call told once, in a tree that holds, however the run came about."""
 
+import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -339,6 +342,24 @@ def test_what_a_receiver_says_it_has_not_taken_is_read() -> None:
     answer.partial_success.rejected_spans, answer.partial_success.error_message = 300, "too old: ü"
     assert wire.refused(answer.SerializeToString()) == (300, "too old: ü")
     assert wire.refused(b"") == (0, "")
+
+
+def test_a_receiver_that_never_answers_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "LONGEST_IN_VAIN_S", 0.25)
+
+    class Impatient:
+        def wait(self, seconds: float, since_s: float) -> bool:
+            return False
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        to = otlp.Address(f"http://127.0.0.1:{silent.getsockname()[1]}/", {}, False, 0.1, None)
+        collector = otlp.Collector("traces", to, {}, ("here", "1"), "")
+        began_s = time.monotonic()
+        for _ in range(100):
+            collector.send([b""], Impatient())
+    assert time.monotonic() - began_s < 5
+    assert (collector.taken, collector.lost.total()) == (0, 100)
+    assert collector.lost[f"{to.shown} was not tried any more"] > 90
 
 
 # the environment

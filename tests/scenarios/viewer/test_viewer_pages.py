@@ -15,10 +15,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import fellowship
+from playing import fellowship, items, library
 from viewing import gallery, read_whole
 
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.testing import ScriptedModel
+from fellowship.scenarios import Settings, play
 from fellowship.scenarios.outcomes import Fold, Status, status
 from fellowship.scenarios.traces.listing import SORTS, Wanted
 from fellowship.scenarios.viewer.serving import serving
@@ -76,8 +78,8 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(folder: Path, *names: str) -> AsyncGenerator[Visitor, None]:
-    runs = gallery()
+async def visiting(folder: Path, *names: str, **more: Path) -> AsyncGenerator[Visitor, None]:
+    runs = {**gallery(), **more}
     async with (
         serving([runs[name] for name in names], port=0, folder=folder) as url,
         aiohttp.ClientSession() as session,
@@ -120,6 +122,18 @@ async def test_several_runs_are_listed_and_one_alone_is_shown_at_once(tmp_path: 
         assert (await visitor.page(page.links["judge"])).words.count("failed")
     async with visiting(tmp_path, "judge") as visitor:
         assert "PromptTooLong" in (await visitor.page("/")).words
+
+
+async def test_money_that_nobody_knows_is_not_told_as_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "unpriced"
+    await play(library("judge"), items(1), run, Settings(client=ScriptedModel()))
+    assert fellowship("export", run, "--format", "html", "--to", tmp_path / "p.html").exit_code == 0
+    assert "cost not known" in Page((tmp_path / "p.html").read_text()).words
+    async with visiting(tmp_path / "index", "unpriced", "judge", unpriced=run) as visitor:
+        (_, alone, other) = (await visitor.page("/")).rows
+        assert alone[7] == "not known"
+        assert other[7].startswith("$")
+        assert "Cost not known (1 calls of unknown price)" in (await visitor.page("/r/unpriced/")).words
 
 
 async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path: Path) -> None:
@@ -244,8 +258,8 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_s
         assert f"nobody can listen at 127.0.0.1:{port}" in taken.stderr
         assert viewer.stderr.readline().strip() == "Ctrl-C ends it."
         with urlopen(f"{url}r/loop/events") as stream:  # noqa: S310 - at the viewer
-            assert stream.readline().startswith(b"data: ")
+            told_first = stream.readline()
             viewer.send_signal(signal.SIGINT)
             stream.read()  # it has an end
         out, told = viewer.communicate(timeout=20)
-    assert (viewer.returncode, out, told) == (0, "", "")
+    assert (told_first, viewer.returncode, out, told) == (b": listening\n", 0, "", "")
