@@ -101,8 +101,8 @@ class _Run:
         opened: dict[ConversationId, Event] = {}
         for event in self.log.events():
             conversation = event.conversation
-            if conversation not in items:
-                continue
+            if conversation not in items or event.sequence > self.index.last.get(conversation, event.sequence):
+                continue  # what comes after an end that counts changes nothing
             if event.kind == "item_opened":
                 opened[conversation] = event
             courses.setdefault(conversation, Course()).take(event)

@@ -5,12 +5,14 @@ in the same trace. What an agent was asked for and did not do is closed with the
 does it after all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from ...protocols.events import KINDS, known_classes
+from ...protocols.identity import call_id
 from ...protocols.messages import Command, Fact, Message, named
 from .evaluations import OF, evaluations
 from .mapping import EVALUATION, Asked, GenAI, Held, failed
@@ -119,6 +121,8 @@ class Talk:
         self._drafts: dict[str, bytes] = {}
         """Spans in which drafts were written."""
         self._asked: str | None = None
+        self._numbers = Counter[int]()
+        """How many calls each event has led to so far."""
         self._went_on_ns = 0
         """When its item went on, after it was broken off or had failed."""
         self.over = False
@@ -212,6 +216,9 @@ class Talk:
         first_ns = self._top.start_ns if waiting is None else waiting.start_ns
         common, own = self._names.chat(self._held, speaker, body)
         own["fellowship.event"] = sequence
+        if cause is not None:
+            self._numbers[cause] += 1
+            own["fellowship.call"] = call_id(cause, self._numbers[cause])
         if self._names.content:
             messages = [(role, self._text_of(digest)) for role, digest in body["messages"]]
             own |= self._names.chat_said(messages, body)

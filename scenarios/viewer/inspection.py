@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp
 
-from ...protocols.identity import ConversationId
+from ...protocols.identity import ConversationId, call_id
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.models import TokenLogprob
 from ...runtime.log import LogReader
@@ -93,7 +93,7 @@ def whole(log: LogReader, talk: Talk) -> dict[int, tuple[Inspected, ...]]:
 def _inspected(number: int, call: Call, prompts: list[tuple[int, Digests]]) -> Inspected:
     before = [messages for sequence, messages in prompts if sequence < call.sequence]
     known = max((_shared(call.called.messages, messages) for messages in before), default=None)
-    name = f"{call.command}.{number}" if call.command is not None else str(call.sequence)
+    name = call_id(call.command, number) if call.command is not None else str(call.sequence)
     return Inspected(call, name, known, tuple(_tokens(call.called.logprobs or ())))
 
 

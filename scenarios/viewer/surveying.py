@@ -1,8 +1,8 @@
 """Two runs surveyed in a process of its own: both logs are gone through whole, and the server has others to answer.
 
-    python -m fellowship.scenarios.viewer.surveying RUN RUN
+    python -m fellowship.scenarios.viewer.surveying LOG LOG NAME NAME
 
-prints the survey as one JSON document; what hinders it goes to stderr as a sentence, with exit code 1.
+prints the survey as one JSON document; what hinders it goes to stderr as a sentence, with exit code 3.
 """
 
 import os
@@ -17,6 +17,8 @@ import anyio.to_thread
 from ...protocols.errors import FellowshipError, LogError
 from ...runtime.log import LogReader
 from ..comparison import Survey
+
+HINDERED = 3
 
 
 async def surveyed(first: Path, second: Path, names: tuple[str, str]) -> Survey:
@@ -35,8 +37,10 @@ async def surveyed(first: Path, second: Path, names: tuple[str, str]) -> Survey:
     try:
         done = await anyio.run_process(command, env=found)
     except CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip() or f"it ended with {error.returncode}"
-        raise LogError(f"the runs could not be compared: {said.splitlines()[-1]}") from error
+        said = error.stderr.decode(errors="replace").strip()
+        if error.returncode != HINDERED:
+            raise RuntimeError(f"two runs could not be compared ({error.returncode})\n{said}") from error
+        raise LogError(said) from error
     return await anyio.to_thread.run_sync(Survey.model_validate_json, done.stdout)
 
 
@@ -46,11 +50,12 @@ def main(first: str, second: str, *names: str) -> None:
 
     with closing(LogReader(Path(first))) as one, closing(LogReader(Path(second))) as other:
         found = survey(one, other, names=(names[0], names[1]))
-    sys.stdout.write(found.model_dump_json())
+    sys.stdout.buffer.write(found.model_dump_json().encode())
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except FellowshipError as error:
-        sys.exit(str(error))
+        sys.stderr.write(str(error))
+        sys.exit(HINDERED)

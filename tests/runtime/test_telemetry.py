@@ -13,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from logs_bound import calls_in
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -131,6 +132,12 @@ def test_of_any_run_broken_off_anywhere_each_call_has_one_span_in_a_tree_that_ho
         chats = Counter(span.own["fellowship.event"] for span in spans if span.name.startswith("chat "))
         with LogReader(out / "run.db") as log:
             assert chats == Counter(event.sequence for event in log.events(kinds=("model_called",)))
+            ids = {
+                span.own["fellowship.event"]: span.own["fellowship.call"]
+                for span in spans
+                if "fellowship.call" in span.own
+            }
+            assert ids == {event.sequence: call for call, (event, _) in calls_in(log).items()}
         cast = [record.attributes for record in told(out) if isinstance(record, Happening)]
         counted = Counter(attributes["gen_ai.evaluation.name"] for attributes in cast)
         several = [len(fact.ballots) for fact in kinds(out, "vote_cast", "drafts_compared") if len(fact.ballots) > 1]

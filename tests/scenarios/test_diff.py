@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logs import written
 from playing import fellowship, items, library
 from telling import CHOSEN, apart, speak
 
@@ -75,6 +76,14 @@ async def test_two_runs_of_the_same_are_the_same_in_one_line(tmp_path: Path) -> 
     assert result.stdout == f"{one} and {other} are the same: 3 items, and not a message differs.\n"
     assert fellowship("diff", one, other, "i1").exit_code == 0
     assert "Not a message differs." in fellowship("diff", one, other, "i1").stdout
+
+
+async def test_what_stands_in_a_log_after_the_end_of_a_conversation_makes_no_difference(tmp_path: Path) -> None:
+    one, other = [await played(tmp_path / name, library("judge")) for name in ("one", "other")]
+    lost = LetterUndelivered(to="judge", letter="cast_vote", reason="it had stopped")
+    failed = AgentFailed(cause=Failure(error="Late", reason="after all was over"), attempt=1, then="recuse")
+    await written(other / "run.db", [("i1~1", "judge", lost), ("i1~1", "judge", failed)])
+    assert compared(one, other)["same"]
 
 
 @pytest.mark.parametrize("name", ["jury", "feedback-panel"])
