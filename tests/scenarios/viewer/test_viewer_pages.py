@@ -133,7 +133,7 @@ async def test_money_that_nobody_knows_is_not_told_as_nothing(tmp_path: Path) ->
         (_, alone, other) = (await visitor.page("/")).rows
         assert alone[7] == "not known"
         assert other[7].startswith("$")
-        assert "Cost not known (1 calls of unknown price)" in (await visitor.page("/r/unpriced/")).words
+        assert "Cost not known (1 call without a known price)" in (await visitor.page("/r/unpriced/")).words
 
 
 async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path: Path) -> None:
