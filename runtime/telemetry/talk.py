@@ -119,6 +119,7 @@ class Talk:
         "_left",
         "_names",
         "_now_ns",
+        "_numbers",
         "_pending",
         "_sender",
         "_text_of",

@@ -161,7 +161,7 @@ def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
     for key, value in attributes.items():
         sort = value.__class__
         if sort is int and value >= MOST_COUNTED:  # type: ignore[operator]  # an int
-            found += (tag, _counted(key, value))
+            found += (tag, _counted(key, value))  # type: ignore[arg-type]  # an int
             continue
         known = _REMEMBERED.get((key, value, sort))
         if known is None:
