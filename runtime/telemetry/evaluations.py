@@ -22,11 +22,6 @@ class How:
         """Without the prefix of their names."""
 
 
-@lru_cache(maxsize=1_024)
-def _how(*facts: tuple[str, Value]) -> How:
-    return How(dict(facts))
-
-
 @dataclass(slots=True)
 class Evaluation:
     """One of them."""
@@ -67,22 +62,25 @@ def _compared(name: str, body: Body, how: How, reason: str = "", about: tuple[st
 
 def _vote(body: Body, name: str, about: tuple[str, ...] = ()) -> Sequence[Evaluation]:
     judging, ballots = body["judging"], body["ballots"]
-    strategy: str = judging["strategy"]
-    how: list[tuple[str, Value]] = [("strategy", strategy), ("round", body["round"])]
-    if strategy != "direct":
-        how.append(("scale", judging["scale"]))
-    if about:
-        how += zip(("first", "second"), about, strict=True)
+    how = (judging["strategy"], judging.get("scale", 0), body["round"], about)
     count = len(ballots)
     if count == 1:
         (ballot,) = ballots
-        told = _how(*how, ("ballots", 1), ("order", ballot["order"]))
-        return (_compared(name, body, told, ballot.get("reason", ""), about),)
-    found = [_compared(name, body, _how(*how, ("ballots", count)), "", about)]
+        reason = ballot.get("reason", "")
+        return (_compared(name, body, _voted(*how, ballots=1, order=ballot["order"]), reason, about),)
+    found = [_compared(name, body, _voted(*how, ballots=count), "", about)]
     for number, ballot in enumerate(ballots, start=1):
-        told = _how(*how, ("order", ballot["order"]), ("ballot", number))
+        told = _voted(*how, order=ballot["order"], ballot=number)
         found.append(_compared("ballot", ballot, told, ballot.get("reason", ""), about))
     return found
+
+
+@lru_cache(maxsize=1_024)
+def _voted(strategy: str, scale: int, round: int, about: tuple[str, ...], **more: Value) -> How:  # noqa: A002 - its name
+    told: Attributes = {"strategy": strategy, "round": round}
+    if strategy != "direct":
+        told["scale"] = scale
+    return How({**told, **dict(zip(("first", "second"), about, strict=False)), **more})
 
 
 def _vote_cast(body: Body) -> Sequence[Evaluation]:
@@ -93,24 +91,34 @@ def _drafts_compared(body: Body) -> Sequence[Evaluation]:
     return _vote(body, "comparison", (body["first"], body["second"]))
 
 
-def _rule(body: Body) -> tuple[tuple[str, Value], ...]:
-    votes = (("votes", body["votes"]), ("unread_votes", body["unread"]))
-    return ("rule", body["rule"]), ("rule_version", body["version"]), *votes
-
-
 def _decision_made(body: Body) -> Sequence[Evaluation]:
-    return (_compared("decision", body, _how(*_rule(body))),)
+    how = _ruled(body["rule"], body["version"], body["votes"], body["unread"])
+    return (_compared("decision", body, how),)
 
 
 def _match_decided(body: Body) -> Sequence[Evaluation]:
-    first, second = body["first"], body["second"]
-    how = _how(*_rule(body), ("first", first), ("second", second))
-    return (_compared("match", body, how, "", (first, second)),)
+    about = body["first"], body["second"]
+    how = _ruled(body["rule"], body["version"], body["votes"], body["unread"], about)
+    return (_compared("match", body, how, "", about),)
+
+
+@lru_cache(maxsize=1_024)
+def _ruled(rule: str, version: int, votes: int, unread: int, about: tuple[str, ...] = ()) -> How:
+    told: Attributes = {"rule": rule, "rule_version": version, "votes": votes, "unread_votes": unread}
+    return How({**told, **dict(zip(("first", "second"), about, strict=False))})
+
+
+@lru_cache(maxsize=1_024)
+def _of(round: int, **more: Value) -> How:  # noqa: A002 - its name
+    return How({"round": round, **more})
+
+
+_SAID = How({})
 
 
 def _draft_scored(body: Body) -> Sequence[Evaluation]:
     score, draft = body.get("score"), body["draft"]
-    how = _how(("round", body["round"]), ("scale", body["scale"]), ("draft", draft))
+    how = _of(body["round"], scale=body["scale"], draft=draft)
     value = None if score is None else float(score)
     unread = score is None
     return (
@@ -120,8 +128,8 @@ def _draft_scored(body: Body) -> Sequence[Evaluation]:
 
 def _feedback_given(body: Body) -> Sequence[Evaluation]:
     about = tuple(body.get("on") or ())
-    drafts = (("drafts", about),) if about else ()
-    how = _how(("round", body["round"]), ("scale", body["scale"]), *drafts)
+    drafts = {"drafts": about} if about else {}
+    how = _of(body["round"], scale=body["scale"], **drafts)
     reason = "\n\n".join(filter(None, (body["evaluation"], body["feedback"])))
     return (Evaluation("feedback", about, how, float(body["score"]), reason=reason),)
 
@@ -129,7 +137,7 @@ def _feedback_given(body: Body) -> Sequence[Evaluation]:
 def _approval_given(body: Body) -> Sequence[Evaluation]:
     approved = body.get("approved")
     label = {True: "approved", False: "not approved", None: UNREAD}[approved]
-    how = _how(("round", body["round"]))
+    how = _of(body["round"])
     return (Evaluation("approval", (), how, label=label, reason=body["reason"], unread=approved is None),)
 
 
@@ -137,7 +145,7 @@ def _item_finished(body: Body) -> Sequence[Evaluation]:
     correct = body.get("correct")
     if correct is None:
         return ()
-    return (Evaluation("correctness", (), _how(), float(correct), "right" if correct else "wrong"),)
+    return (Evaluation("correctness", (), _SAID, float(correct), "right" if correct else "wrong"),)
 
 
 OF: dict[str, Callable[[Body], Sequence[Evaluation]]] = {

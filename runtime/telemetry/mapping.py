@@ -8,7 +8,6 @@ called `fellowship.…`.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import orjson
 
 from ...protocols.models import EMBEDDED
 from .evaluations import UNREAD_ERROR, Evaluation
-from .records import Attributes, Common, Sender, Value
+from .records import Attributes, Common, Held, Sender, Value
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 OPT_IN, LATEST = "OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental"
@@ -68,19 +67,6 @@ MOST_COMMON = 10_000
 """Sets of common attributes that are remembered at once."""
 
 
-@dataclass(slots=True)
-class Held:
-    """A conversation, as its spans tell of it."""
-
-    sender: Sender
-    name: str
-    """As the log has it."""
-    here: Common
-    """What all of them say: the conversation."""
-    about: Common
-    """What those say that are about its item."""
-
-
 class Asked(NamedTuple):
     """A command, as its span tells it; many are alike."""
 
@@ -112,8 +98,7 @@ class GenAI:
 
     def held(self, sender: Sender, name: str, item: str) -> Held:
         """Return a conversation."""
-        here: Attributes = {self.conversation: f"{sender.run}/{name}"}
-        return Held(sender, name, Common(here), Common({**here, "fellowship.item.id": item}))
+        return Held((self.conversation, f"{sender.run}/{name}"), ("fellowship.item.id", item))
 
     # names of spans
 
@@ -151,10 +136,10 @@ class GenAI:
             found["gen_ai.output.messages"] = _json([{**_message("assistant", answered), "finish_reason": "stop"}])
         return found
 
-    def agent(self, held: Held, asked: Asked, sequence: int) -> Told:
+    def agent(self, sender: Sender, conversation: str, asked: Asked, sequence: int) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
-        common = self._commons.get(asked) or self._kept(asked, self._agent(held.sender, asked))
-        return common, {"gen_ai.agent.id": f"{asked.agent}@{held.name}", "fellowship.event": sequence}
+        common = self._commons.get(asked) or self._kept(asked, self._agent(sender, asked))
+        return common, {"gen_ai.agent.id": f"{asked.agent}@{conversation}", "fellowship.event": sequence}
 
     def _agent(self, sender: Sender, asked: Asked) -> Attributes:
         return {
@@ -163,7 +148,7 @@ class GenAI:
             **_asked(sender, asked),
         }
 
-    def chat(self, held: Held, agent: str, called: Called) -> Told:
+    def chat(self, sender: Sender, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
         own: Attributes = {}
         usage = called["usage"]
@@ -180,7 +165,7 @@ class GenAI:
             own["gen_ai.response.time_to_first_chunk"] = first
         _add_paid(own, called, content=self.content)
         sort = _sort(agent, called)
-        return self._commons.get(sort) or self._kept(sort, self._chat(held.sender, agent, called)), own
+        return self._commons.get(sort) or self._kept(sort, self._chat(sender, agent, called)), own
 
     def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])
@@ -258,16 +243,17 @@ class OpenInference(GenAI):
         """Return what a conversation was about and came to; content."""
         return {**_valued("input", asked), **_valued("output", answered)}
 
-    def agent(self, held: Held, asked: Asked, sequence: int) -> Told:
+    def agent(self, sender: Sender, conversation: str, asked: Asked, sequence: int) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
-        common = self._commons.get(asked) or self._kept(asked, self._agent(held.sender, asked))
+        del conversation
+        common = self._commons.get(asked) or self._kept(asked, self._agent(sender, asked))
         return common, {"fellowship.event": sequence}
 
     def _agent(self, sender: Sender, asked: Asked) -> Attributes:
         kind = "EVALUATOR" if asked.command in JUDGING else "AGENT"
         return {"openinference.span.kind": kind, "agent.name": asked.agent, **_asked(sender, asked)}
 
-    def chat(self, held: Held, agent: str, called: Called) -> Told:
+    def chat(self, sender: Sender, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
         own: Attributes = {}
         usage = called["usage"]
@@ -283,7 +269,7 @@ class OpenInference(GenAI):
                 own["llm.cost.total"] = float(called["cost_usd"])
         _add_paid(own, called, content=self.content)
         sort = _sort(agent, called)
-        return self._commons.get(sort) or self._kept(sort, self._chat(held.sender, agent, called)), own
+        return self._commons.get(sort) or self._kept(sort, self._chat(sender, agent, called)), own
 
     def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])

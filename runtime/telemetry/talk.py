@@ -117,6 +117,7 @@ class Talk:
         "_drafts",
         "_held",
         "_left",
+        "_name",
         "_names",
         "_now_ns",
         "_numbers",
@@ -135,6 +136,7 @@ class Talk:
     ) -> None:
         self._sender = sender
         self._names = names
+        self._name = conversation
         self.item = conversation.rpartition("~")[0]
         self._held = names.held(sender, conversation, self.item)
         self._text_of = text_of
@@ -205,7 +207,7 @@ class Talk:
         before = self._top.place
         variant = self._top.own.get("fellowship.variant")
         self.over = False
-        self._top = self._begun(self._sender.span_of(self._held.name, sequence), (before,))
+        self._top = self._begun(self._sender.span_of(self._name, sequence), (before,))
         self._top.own["fellowship.retried"] = True
         if variant is not None:
             self._top.own["fellowship.variant"] = variant
@@ -241,7 +243,7 @@ class Talk:
         if body["source"] not in ("recording", "earlier"):  # that was then
             for attempt in body["attempts"]:
                 took_s += attempt["latency_s"] + attempt["waited_s"]
-        common, own = self._names.chat(self._held, speaker, body)
+        common, own = self._names.chat(self._sender, speaker, body)
         own["fellowship.event"] = sequence
         if cause is not None:
             self._numbers[cause] += 1
@@ -261,7 +263,7 @@ class Talk:
             min(max(now_ns - int(took_s * SECOND_NS), first_ns), now_ns),
             now_ns,
             common,
-            self._held.here,
+            self._held,
             own,
             None if error is None else self._words(error),
         )
@@ -280,7 +282,7 @@ class Talk:
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]
     ) -> list[Record]:
         found: list[Record] = []
-        names, held, top, now_ns = self._names, self._held.about, self._top.place, self._now_ns
+        names, held, top, now_ns = self._names, self._held, self._top.place, self._now_ns
         for number, one in enumerate(evaluations(kind, body)):
             about = self._about(one.about) if one.about else top
             common, own = names.evaluation(one, speaker, sequence)
@@ -291,7 +293,9 @@ class Talk:
             waiting = self._pending.get(cause or 0)
             parent = top.span if waiting is None else waiting.span
             name, links = f"evaluation {one.name}", () if about == top else (about,)
-            found.append(Span(place, parent, name, "internal", now_ns, now_ns, common, held, own, None, links))
+            found.append(
+                Span(place, parent, name, "internal", now_ns, now_ns, common, held, own, None, links, about_item=True)
+            )
         return found
 
     def _about(self, drafts: Sequence[str]) -> Place:
@@ -344,10 +348,11 @@ class Talk:
                 top.start_ns,
                 self._now_ns,
                 self._names.workflow(self._sender),
-                self._held.about,
+                self._held,
                 top.own | more | told,
                 error,
                 top.links,
+                about_item=True,
             )
         )
         return found
@@ -358,7 +363,7 @@ class Talk:
         left.start_ns = self._now_ns
 
     def _done(self, waiting: Pending, more: Attributes | None = None, error: str | None = None) -> Span:
-        common, own = self._names.agent(self._held, waiting.asked, waiting.sequence)
+        common, own = self._names.agent(self._sender, self._name, waiting.asked, waiting.sequence)
         own["fellowship.calls"] = waiting.calls
         if waiting.tries:
             own["fellowship.failures"] = waiting.tries
@@ -372,7 +377,7 @@ class Talk:
             waiting.start_ns,
             self._now_ns,
             common,
-            self._held.here,
+            self._held,
             own,
             error,
         )

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from .records import Attributes, Common, Happening, Kind, Span, Value
+from .records import Attributes, Common, Happening, Held, Kind, Span, Value
 
 KINDS: dict[Kind, int] = {"internal": 1, "client": 3}
 _NOT_GRAVE, _GRAVE = b"\x10\x09\x1a\x04INFO", b"\x10\x0d\x1a\x04WARN"
@@ -28,6 +28,7 @@ def span(one: Span, state: str = "") -> bytes:
     """Return a span as field `spans` of ScopeSpans."""
     trace, own_id = one.place
     parent = one.parent
+    conversation, item = one.held.encoded or _held(one.held)
     content = b"".join(
         (
             b"\x85\x01\x01\x00\x00\x00\x0a\x10",  # flags: sampled
@@ -38,7 +39,9 @@ def span(one: Span, state: str = "") -> bytes:
             _called(one.name, one.kind),
             _span_times(0x39, one.start_ns, 0x41, one.end_ns),
             one.common.encoded.get(b"\x4a") or _common(b"\x4a", one.common),
-            one.held.encoded.get(b"\x4a") or _common(b"\x4a", one.held),
+            b"\x4a",
+            conversation,
+            *((b"\x4a", item) if one.about_item else ()),
             *_attributes(b"\x4a", one.own),
         )
     )
@@ -60,6 +63,7 @@ def _seldom(one: Span, state: str) -> bytes:
 def happening(one: Happening) -> bytes:
     """Return an event as field `log_records` of ScopeLogs."""
     trace, span_id = one.place
+    conversation, item = one.held.encoded or _held(one.held)
     content = b"".join(
         (
             b"\x45\x01\x00\x00\x00\x4a\x10",
@@ -70,7 +74,10 @@ def happening(one: Happening) -> bytes:
             _GRAVE if one.grave else _NOT_GRAVE,
             _name(b"\x62", one.name),
             one.common.encoded.get(b"\x32") or _common(b"\x32", one.common),
-            one.held.encoded.get(b"\x32") or _common(b"\x32", one.held),
+            b"\x32",
+            conversation,
+            b"\x32",
+            item,
             *_attributes(b"\x32", one.own),
         )
     )
@@ -155,13 +162,18 @@ def _common(tag: bytes, common: Common) -> bytes:
     return found
 
 
+def _held(held: Held) -> tuple[bytes, bytes]:
+    found = held.encoded = (_attribute(*held.conversation), _attribute(*held.item))
+    return found
+
+
 def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
     """Return attributes as fields, tag and content in turn; what may come again is encoded once."""
     found: list[bytes] = []
     for key, value in attributes.items():
         sort = value.__class__
         if sort is int and value >= MOST_COUNTED:  # type: ignore[operator]  # an int
-            found += (tag, _counted(key, value))  # type: ignore[arg-type]  # an int
+            found += (tag, _counted(key, value))  # type: ignore[arg-type]  # likewise
             continue
         known = _REMEMBERED.get((key, value, sort))
         if known is None:
