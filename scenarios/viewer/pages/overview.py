@@ -65,15 +65,16 @@ async def events(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     told = request.query.get("since")
     with suppress(ConnectionError):  # the reader has gone
+        await response.write(b": listening\n\n")
         while not any(run.closed for run in runs):
             seen = [run.mark for run in runs]
             if (now := marks(runs)) != told:
                 told = now
                 await response.write(b"data: " + orjson.dumps({"mark": now}) + b"\n\n")
-            else:
-                await response.write(b": still here\n\n")
-            with anyio.move_on_after(QUIET_S):
+            with anyio.move_on_after(QUIET_S) as waiting:
                 await _grown(runs, seen)
+            if waiting.cancelled_caught:
+                await response.write(b": still here\n\n")
     return response
 
 
