@@ -206,8 +206,12 @@ class LogReader:
         named = () if conversation is None else (conversation,)
         apart = f", text_digest, {TEXT}" if with_text and self._version >= schema.APART else ""
         query = f"SELECT {COLUMNS}{apart} FROM events WHERE {where} ORDER BY sequence LIMIT ?"  # noqa: S608 - constants
-        for row in self._rows(query, *values, *named, most):
-            if apart and row[8] is not None:
+        rows = self._rows(query, *values, *named, most)
+        if not apart:
+            yield from rows
+            return
+        for row in rows:
+            if row[8] is not None:
                 yield *row[:6], self._whole(row[6], row[8], row[9], row[0]), row[7]
             else:
                 yield row[:8]

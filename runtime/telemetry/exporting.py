@@ -24,10 +24,10 @@ from .records import Record, Sender, Span
 from .spans import Spans
 from .wire import happening, span
 
-MOST_RECORDS, MOST_BYTES = 1_000, 1 << 20
+MOST_RECORDS, MOST_BYTES = 2_000, 1 << 20
 """Of one request."""
-MOST_READ = 2_000
-"""Events read at once."""
+MOST_READ = 500
+"""Events read at once: few enough that they, and what is made of them, are in the processor's cache for all of that."""
 LOOK_EVERY_S = 0.5
 """How often somebody who follows looks for more."""
 SEND_EVERY_S = 1.0
@@ -162,13 +162,12 @@ class _Batch:
         self.size = 0
 
     def add(self, encoded: bytes, until: Until) -> None:
-        """Take a record; send before what would be too much, and after what is many."""
-        if self.size + len(encoded) > MOST_BYTES:
+        """Take a record; send before what would be too much, or too many."""
+        size = len(encoded)
+        if self.size + size > MOST_BYTES or len(self.ready) == MOST_RECORDS:
             self.send(until)
         self.ready.append(encoded)
-        self.size += len(encoded)
-        if len(self.ready) >= MOST_RECORDS:
-            self.send(until)
+        self.size += size
 
     def send(self, until: Until) -> None:
         """Send what there is."""
@@ -311,8 +310,8 @@ def _all(
         read = 0
         for entry in list(log.entries(after, most=min(MOST_READ, last - after), with_text=with_text)):
             read, after = read + 1, entry[0]
-            if wanted is None or wanted(entry[1]):
-                exporter.add(fold.take(entry))
+            if (wanted is None or wanted(entry[1])) and (told := fold.take(entry)):
+                exporter.add(told)
         if read < MOST_READ:
             if over:
                 return after

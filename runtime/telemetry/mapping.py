@@ -7,15 +7,15 @@ https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md
 called `fellowship.…`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
 from ...protocols.models import EMBEDDED
 from .evaluations import UNREAD_ERROR, Evaluation
-from .records import Attributes, Common, Sender, Value
+from .records import Attributes, Common, Held, Sender, Value
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 OPT_IN, LATEST = "OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental"
@@ -67,27 +67,13 @@ MOST_COMMON = 10_000
 """Sets of common attributes that are remembered at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A conversation, as its spans tell of it."""
-
-    sender: Sender
-    name: str
-    """As the log has it."""
-    id: str
-    """Among the conversations of all runs."""
-    item: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command, as its span tells it."""
+class Asked(NamedTuple):
+    """A command, as its span tells it; many are alike."""
 
     command: str
     agent: str
     step: str
     round: int
-    sequence: int
 
 
 class GenAI:
@@ -95,6 +81,7 @@ class GenAI:
 
     events = True
     """Whether evaluations are events; else they are spans."""
+    conversation = "gen_ai.conversation.id"
 
     def __init__(self, *, content: bool = False, latest: bool = False) -> None:
         """Choose names.
@@ -107,13 +94,17 @@ class GenAI:
         self.schema_url = "" if latest else SCHEMA_URL  # newer ones have no release, so no schema
         self._request = {**REQUEST, **(NEWER_REQUEST if latest else {})}
         self._providers = {**PROVIDERS, **(NEWER_PROVIDERS if latest else {})}
-        self._commons: dict[tuple[object, ...], Common] = {}
+        self._commons: dict[Hashable, Common] = {}
+
+    def held(self, sender: Sender, name: str, item: str) -> Held:
+        """Return a conversation."""
+        return Held((self.conversation, f"{sender.run}/{name}"), ("fellowship.item.id", item))
 
     # names of spans
 
-    def workflow_name(self, held: Held) -> str:
+    def workflow_name(self, sender: Sender) -> str:
         """Return the name of a conversation's span."""
-        return f"invoke_workflow {held.sender.workflow}"
+        return f"invoke_workflow {sender.workflow}"
 
     def agent_name(self, agent: str) -> str:
         """Return the name of the span of an agent that is asked for something."""
@@ -121,23 +112,20 @@ class GenAI:
 
     def chat_name(self, called: Called) -> str:
         """Return the name of a model call's span."""
-        model: str = called["model"]
-        return f"chat {model.partition('/')[2] or model}"
+        return _chatting(called["model"])
 
     # their attributes
 
-    def workflow(self, held: Held) -> Told:
+    def workflow(self, sender: Sender) -> Common:
         """Return what a conversation's span says from the beginning."""
+        return self._commons.get(sender.run) or self._kept(sender.run, self._workflow(sender))
 
-        def common() -> Attributes:
-            return {
-                "gen_ai.operation.name": "invoke_workflow",
-                "gen_ai.workflow.name": held.sender.workflow,
-                "fellowship.run.id": held.sender.run,
-            }
-
-        own: Attributes = {"gen_ai.conversation.id": held.id, "fellowship.item.id": held.item}
-        return self._common(("workflow", held.sender.workflow), common), own
+    def _workflow(self, sender: Sender) -> Attributes:
+        return {
+            "gen_ai.operation.name": "invoke_workflow",
+            "gen_ai.workflow.name": sender.workflow,
+            "fellowship.run.id": sender.run,
+        }
 
     def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
         """Return what a conversation was about and came to; content."""
@@ -148,28 +136,23 @@ class GenAI:
             found["gen_ai.output.messages"] = _json([{**_message("assistant", answered), "finish_reason": "stop"}])
         return found
 
-    def agent(self, held: Held, asked: Asked) -> Told:
+    def agent(self, sender: Sender, conversation: str, asked: Asked, sequence: int) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
+        common = self._commons.get(asked) or self._kept(asked, self._agent(sender, asked))
+        return common, {"gen_ai.agent.id": f"{asked.agent}@{conversation}", "fellowship.event": sequence}
 
-        def common() -> Attributes:
-            return {
-                "gen_ai.operation.name": "invoke_agent",
-                "gen_ai.agent.name": asked.agent,
-                **_asked(held.sender, asked),
-            }
-
-        own: Attributes = {
-            "gen_ai.agent.id": f"{asked.agent}@{held.name}",
-            "gen_ai.conversation.id": held.id,
-            "fellowship.event": asked.sequence,
+    def _agent(self, sender: Sender, asked: Asked) -> Attributes:
+        return {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": asked.agent,
+            **_asked(sender, asked),
         }
-        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
 
-    def chat(self, held: Held, agent: str, called: Called) -> Told:
+    def chat(self, sender: Sender, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
-        own: Attributes = {"gen_ai.conversation.id": held.id}
-        if called["source"] in PAID_HERE and called["usage"]["reported"]:
-            usage = called["usage"]
+        own: Attributes = {}
+        usage = called["usage"]
+        if usage["reported"] and called["source"] in PAID_HERE:
             own["gen_ai.usage.input_tokens"] = usage["input_tokens"]
             own["gen_ai.usage.output_tokens"] = usage["output_tokens"]
             if usage["cached_tokens"]:
@@ -180,8 +163,9 @@ class GenAI:
         if first is not None:
             own["gen_ai.request.stream"] = True
             own["gen_ai.response.time_to_first_chunk"] = first
-        own |= _paid(called, content=self.content)
-        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+        _add_paid(own, called, content=self.content)
+        sort = _sort(agent, called)
+        return self._commons.get(sort) or self._kept(sort, self._chat(sender, agent, called)), own
 
     def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])
@@ -217,29 +201,27 @@ class GenAI:
             found["gen_ai.output.messages"] = _json([said])
         return found
 
-    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
+    def evaluation(self, one: Evaluation, by: str, sequence: int) -> Told:
         """Return what an event, or a span, says of an evaluation."""
-        own = _evaluated(held, one, sequence)
-        own["gen_ai.conversation.id"] = held.id
+        own = _evaluated(one, sequence)
         if one.value is not None:
             own["gen_ai.evaluation.score.value"] = one.value
         if one.reason and self.content:
             own["gen_ai.evaluation.explanation"] = one.reason
+        sort = (one.name, one.label, by, one.how)
+        return self._commons.get(sort) or self._kept(sort, self._evaluation(one, by)), own
 
-        def common() -> Attributes:
-            found: Attributes = {"gen_ai.evaluation.name": one.name}
-            if one.label is not None:
-                found["gen_ai.evaluation.score.label"] = one.label
-            return {**found, **_rated(one, by)}
+    def _evaluation(self, one: Evaluation, by: str) -> Attributes:
+        found: Attributes = {"gen_ai.evaluation.name": one.name}
+        if one.label is not None:
+            found["gen_ai.evaluation.score.label"] = one.label
+        return {**found, **_rated(one, by)}
 
-        return self._common((one.name, one.label, by, *one.more.items()), common), own
-
-    def _common(self, key: tuple[object, ...], make: Callable[[], Attributes]) -> Common:
-        found = self._commons.get(key)
-        if found is None:
-            if len(self._commons) >= MOST_COMMON:
-                self._commons.clear()
-            found = self._commons[key] = Common(make())
+    def _kept(self, sort: Hashable, attributes: Attributes) -> Common:
+        """Keep what all of a sort have in common."""
+        if len(self._commons) >= MOST_COMMON:
+            self._commons.clear()
+        found = self._commons[sort] = Common(attributes)
         return found
 
 
@@ -247,37 +229,35 @@ class OpenInference(GenAI):
     """OpenInference's names, as Phoenix reads them; it has spans alone, so evaluations are spans, too."""
 
     events = False
+    conversation = "session.id"
 
     def __init__(self, *, content: bool = False, latest: bool = False) -> None:
         """Choose names; `latest` has no meaning here."""
         super().__init__(content=content, latest=latest)
         self.schema_url = ""
 
-    def workflow(self, held: Held) -> Told:
-        """Return what a conversation's span says from the beginning."""
-        own: Attributes = {"session.id": held.id, "fellowship.item.id": held.item}
-        run = held.sender.run
-        return self._common((), lambda: {"openinference.span.kind": "CHAIN", "fellowship.run.id": run}), own
+    def _workflow(self, sender: Sender) -> Attributes:
+        return {"openinference.span.kind": "CHAIN", "fellowship.run.id": sender.run}
 
     def workflow_said(self, asked: str | None, answered: str | None) -> Attributes:
         """Return what a conversation was about and came to; content."""
         return {**_valued("input", asked), **_valued("output", answered)}
 
-    def agent(self, held: Held, asked: Asked) -> Told:
+    def agent(self, sender: Sender, conversation: str, asked: Asked, sequence: int) -> Told:
         """Return what the span of an agent that is asked for something says from the beginning."""
+        del conversation
+        common = self._commons.get(asked) or self._kept(asked, self._agent(sender, asked))
+        return common, {"fellowship.event": sequence}
 
-        def common() -> Attributes:
-            kind = "EVALUATOR" if asked.command in JUDGING else "AGENT"
-            return {"openinference.span.kind": kind, "agent.name": asked.agent, **_asked(held.sender, asked)}
+    def _agent(self, sender: Sender, asked: Asked) -> Attributes:
+        kind = "EVALUATOR" if asked.command in JUDGING else "AGENT"
+        return {"openinference.span.kind": kind, "agent.name": asked.agent, **_asked(sender, asked)}
 
-        own: Attributes = {"session.id": held.id, "fellowship.event": asked.sequence}
-        return self._common((asked.agent, asked.command, asked.step, asked.round), common), own
-
-    def chat(self, held: Held, agent: str, called: Called) -> Told:
+    def chat(self, sender: Sender, agent: str, called: Called) -> Told:
         """Return what a model call's span says, but for its content."""
-        own: Attributes = {"session.id": held.id}
-        if called["source"] in PAID_HERE and called["usage"]["reported"]:
-            usage = called["usage"]
+        own: Attributes = {}
+        usage = called["usage"]
+        if usage["reported"] and called["source"] in PAID_HERE:
             own["llm.token_count.prompt"] = usage["input_tokens"]
             own["llm.token_count.completion"] = usage["output_tokens"]
             own["llm.token_count.total"] = usage["input_tokens"] + usage["output_tokens"]
@@ -287,8 +267,9 @@ class OpenInference(GenAI):
                 own["llm.token_count.completion_details.reasoning"] = usage["reasoning_tokens"]
             if "cost_usd" in called:
                 own["llm.cost.total"] = float(called["cost_usd"])
-        own |= _paid(called, content=self.content)
-        return self._common(_sort(agent, called), lambda: self._chat(held.sender, agent, called)), own
+        _add_paid(own, called, content=self.content)
+        sort = _sort(agent, called)
+        return self._commons.get(sort) or self._kept(sort, self._chat(sender, agent, called)), own
 
     def _chat(self, sender: Sender, agent: str, called: Called) -> Attributes:
         provider, model = _split(called["model"])
@@ -312,19 +293,19 @@ class OpenInference(GenAI):
             found |= _valued("output", called["text"])
         return found
 
-    def evaluation(self, held: Held, one: Evaluation, by: str, sequence: int) -> Told:
+    def evaluation(self, one: Evaluation, by: str, sequence: int) -> Told:
         """Return what a span says of an evaluation."""
         told = {name: value for name, value in (("label", one.label), ("score", one.value)) if value is not None}
-        own = _evaluated(held, one, sequence)
-        own |= {"session.id": held.id, **{f"evaluation.{name}": value for name, value in told.items()}}
+        own = _evaluated(one, sequence)
+        own |= {f"evaluation.{name}": value for name, value in told.items()}
         own |= {"output.value": _json(told), "output.mime_type": "application/json"}
         if one.reason and self.content:
             own["evaluation.explanation"] = one.reason
+        sort = (one.name, by, one.unread, one.how)
+        return self._commons.get(sort) or self._kept(sort, self._evaluation(one, by)), own
 
-        def common() -> Attributes:
-            return {"openinference.span.kind": "EVALUATOR", "evaluation.name": one.name, **_rated(one, by)}
-
-        return self._common((one.name, by, one.unread, *one.more.items()), common), own
+    def _evaluation(self, one: Evaluation, by: str) -> Attributes:
+        return {"openinference.span.kind": "EVALUATOR", "evaluation.name": one.name, **_rated(one, by)}
 
 
 # what both say
@@ -340,11 +321,26 @@ def resource(sender: Sender, version: str) -> Attributes:
     return {"service.name": "llm-fellowship", "service.version": version, "fellowship.run.id": sender.run}
 
 
-def _sort(agent: str, called: Called) -> tuple[Value | None, ...]:
+def _sort(agent: str, called: Called) -> Hashable:
     """Return what is alike in model calls that have attributes in common."""
     get = called.get
-    alike = (get("served_by"), get("finish_reason"), called["source"], get("round"), get("tier"))
-    return (agent, called["model"], "answer" in called, repr(called["settings"]), *alike, len(called["attempts"]))
+    return (
+        agent,
+        called["model"],
+        "answer" in called,
+        orjson.dumps(called["settings"]),  # in less time than `repr` takes
+        get("served_by"),
+        get("finish_reason"),
+        called["source"],
+        get("round"),
+        get("tier"),
+        len(called["attempts"]),
+    )
+
+
+@lru_cache(maxsize=256)
+def _chatting(model: str) -> str:
+    return f"chat {model.partition('/')[2] or model}"
 
 
 def _asked(sender: Sender, asked: Asked) -> Attributes:
@@ -366,9 +362,12 @@ def _call(called: Called) -> Attributes:
     return found
 
 
-def _paid(called: Called, *, content: bool) -> Attributes:
-    found: Attributes = {}
-    errors = [attempt["error"] for attempt in called["attempts"] if "error" in attempt]
+def _add_paid(found: Attributes, called: Called, *, content: bool) -> None:
+    """Add how often a call was tried in vain, and what it cost."""
+    errors: list[str] = []
+    for attempt in called["attempts"]:
+        if "error" in attempt:
+            errors.append(attempt["error"])  # noqa: PERF401 - mostly there is none, and one attempt
     if errors:
         found["fellowship.attempts.failed"] = len(errors)
         if content:  # an endpoint may repeat what it was asked
@@ -381,7 +380,6 @@ def _paid(called: Called, *, content: bool) -> Attributes:
         found["fellowship.recorded.output_tokens"] = called["usage"]["output_tokens"]
         if "cost_usd" in called:
             found["fellowship.recorded.cost_usd"] = float(called["cost_usd"])
-    return found
 
 
 def _served(sender: Sender, called: Called) -> Attributes:
@@ -393,17 +391,19 @@ def _served(sender: Sender, called: Called) -> Attributes:
     return {"server.address": server[0], "server.port": server[1]}
 
 
-def _evaluated(held: Held, one: Evaluation, sequence: int) -> Attributes:
-    own: Attributes = {"fellowship.item.id": held.item, "fellowship.event": sequence}
-    for name, value in one.scores.items():
-        own[f"fellowship.{name}"] = value
+def _evaluated(one: Evaluation, sequence: int) -> Attributes:
+    own: Attributes = {"fellowship.event": sequence}
+    if one.score_a is not None and one.score_b is not None:
+        own["fellowship.score_a"], own["fellowship.score_b"] = one.score_a, one.score_b
+    if one.confidence is not None:
+        own["fellowship.confidence"] = one.confidence
     return own
 
 
 def _rated(one: Evaluation, by: str) -> Attributes:
     return {
         "fellowship.rater": by,
-        **{f"fellowship.{name}": value for name, value in one.more.items()},
+        **{f"fellowship.{name}": value for name, value in one.how.attributes.items()},
         **(failed(UNREAD_ERROR) if one.unread else {}),
     }
 

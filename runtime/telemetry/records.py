@@ -25,6 +25,19 @@ class Common:
 NONE = Common({})
 
 
+class Held:
+    """What all that is sent of a conversation says of it; encoded once, like what sorts have in common."""
+
+    __slots__ = ("conversation", "encoded", "item")
+
+    def __init__(self, conversation: tuple[str, str], item: tuple[str, str]) -> None:
+        self.conversation = conversation
+        """Name of the attribute, and its value."""
+        self.item = item
+        """Likewise; said of what is about the item alone."""
+        self.encoded: tuple[bytes, bytes] | None = None
+
+
 class Place(NamedTuple):
     """A span, as others refer to it."""
 
@@ -34,7 +47,7 @@ class Place(NamedTuple):
     """8 bytes."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Span:
     """Something that took time."""
 
@@ -42,23 +55,28 @@ class Span:
     parent: bytes | None
     """Of the same trace; none for one that stands at its top."""
     name: str
-    kind: Kind = "internal"
+    kind: Kind
     start_ns: int
     """Since the epoch."""
     end_ns: int
-    common: Common = NONE
+    common: Common
+    """What all of its sort say."""
+    held: Held
     own: Attributes
     error: str | None = None
     """Words on what went wrong, empty where they are not to be told; none where nothing did."""
     links: tuple[Place, ...] = ()
+    about_item: bool = False
+    """Whether it says, too, which item it is about."""
 
     @property
     def attributes(self) -> Attributes:
         """Return all of them."""
-        return {**self.common.attributes, **self.own}
+        held = dict((self.held.conversation, self.held.item) if self.about_item else (self.held.conversation,))
+        return {**self.common.attributes, **held, **self.own}
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Happening:
     """An event, as OpenTelemetry's logs have it: something that happened at one moment."""
 
@@ -66,7 +84,8 @@ class Happening:
     """The span that it is about."""
     name: str
     time_ns: int
-    common: Common = NONE
+    common: Common
+    held: Held
     own: Attributes
     grave: bool = False
     """Whether it tells of something that went wrong."""
@@ -74,7 +93,7 @@ class Happening:
     @property
     def attributes(self) -> Attributes:
         """Return all of them."""
-        return {**self.common.attributes, **self.own}
+        return {**self.common.attributes, **dict((self.held.conversation, self.held.item)), **self.own}
 
 
 Record = Span | Happening

@@ -9,9 +9,9 @@ import orjson
 from ...protocols.errors import LogError
 from ..log.reader import Entry
 from ..secrecy import hide, hide_json
-from .mapping import GenAI
+from .mapping import Asked, GenAI
 from .records import Record, Sender
-from .talk import Talk, is_command
+from .talk import Talk, commands, is_command
 
 NOTHING = frozenset(
     {
@@ -66,6 +66,7 @@ class Spans:
         self._text = hidden
         self._earlier = earlier
         self._after = after
+        self._commands = commands()
         self._talks: dict[str, Talk] = {}
         self._newest: dict[str, str] = {}
         """The open conversation about an item."""
@@ -96,7 +97,7 @@ class Spans:
                 talk = self._joined(entry)
         told = self._told(talk, entry)
         if talk.over:
-            self._left(conversation)
+            self._left(conversation, talk)
         return [*found, *told] if found else told
 
     def unfinished(self) -> list[Record]:
@@ -107,22 +108,22 @@ class Spans:
         conversation = entry[1]
         talk = Talk(self._sender, self._names, conversation, self._text, entry[7])
         self._talks[conversation] = talk
-        self._newest[_item(conversation)] = conversation
+        self._newest[talk.item] = conversation
         return talk
 
-    def _left(self, conversation: str) -> None:
+    def _left(self, conversation: str, talk: Talk) -> None:
         del self._talks[conversation]
-        if self._newest.get(_item(conversation)) == conversation:
-            del self._newest[_item(conversation)]
+        if self._newest.get(talk.item) == conversation:
+            del self._newest[talk.item]
 
     def _superseded(self, conversation: str) -> list[Record]:
         """Return the spans of a conversation about the same item which another one takes the place of."""
-        before = self._newest.get(_item(conversation))
+        before = self._newest.get(conversation.rpartition("~")[0])
         if before is None:
             return []
-        found = self._talks[before].broken_off(BEGUN_ANEW)
-        self._left(before)
-        return found
+        talk = self._talks[before]
+        self._left(before, talk)
+        return talk.broken_off(BEGUN_ANEW)
 
     def _recalled(self, entry: Entry, found: list[Record]) -> Talk:
         """Go through a conversation again that goes on, and return it; finds its spans, if they were not told yet."""
@@ -142,15 +143,18 @@ class Spans:
         try:
             if kind == "item_opened" and not self._names.content and TOLD_AT_FIRST.search(text) is None:
                 return []  # what an item says is long, and of no use here
-            body = orjson.loads(hide_json(text))
-            if is_command(kind):
-                talk.asked_for(sequence, recipients, kind, body, time_s)
+            text = hide_json(text)
+            command = self._commands.get(kind)
+            if command or (command is None and is_command(kind)):
+                talk.asked_for(sequence, _asked(kind, recipients, text), time_s)
                 return []
             self.calls += count and kind == "model_called"
-            return talk.take(sequence, cause, speaker, kind, body, time_s)
+            return talk.take(sequence, cause, speaker, kind, orjson.loads(text), time_s)
         except (ValueError, KeyError, TypeError) as error:
             raise LogError(f"event {sequence} is not what it was: it cannot be told") from error
 
 
-def _item(conversation: str) -> str:
-    return conversation.rpartition("~")[0]
+@lru_cache(maxsize=256)  # an agent is asked for the same about many items
+def _asked(kind: str, agent: str, text: str) -> Asked:
+    body = orjson.loads(text)
+    return Asked(kind, agent, body.get("step", ""), body.get("round", 1))

@@ -6,7 +6,7 @@ does it after all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,8 +15,8 @@ from ...protocols.events import KINDS, known_classes
 from ...protocols.identity import call_id
 from ...protocols.messages import Command, Fact, Message, named
 from .evaluations import OF, evaluations
-from .mapping import EVALUATION, Asked, GenAI, Held, failed
-from .records import Attributes, Common, Happening, Place, Record, Sender, Span
+from .mapping import EVALUATION, Asked, GenAI, failed
+from .records import Attributes, Happening, Place, Record, Sender, Span
 
 SECOND_NS = 1_000_000_000
 ENDS = frozenset({"item_finished", "item_failed"})
@@ -29,8 +29,7 @@ class Pending:
     """Something that an agent was asked for and has not done yet."""
 
     asked: Asked
-    wants: str
-    """Kind of the command."""
+    sequence: int
     span: bytes
     start_ns: int
     calls: int = 0
@@ -42,9 +41,8 @@ class Pending:
 class Top:
     """The span of a conversation, from its beginning, or from where it goes on after an outcome."""
 
-    span: bytes
+    place: Place
     start_ns: int
-    common: Common
     own: Attributes
     links: tuple[Place, ...] = ()
     calls: int = 0
@@ -59,7 +57,7 @@ def class_of(kind: str) -> type[Message] | None:
 
 def is_command(kind: str) -> bool:
     """Whether a kind is that of a command."""
-    known = _commands().get(kind)
+    known = commands().get(kind)
     if known is None:
         found = class_of(kind)
         return found is not None and issubclass(found, Command)
@@ -67,13 +65,14 @@ def is_command(kind: str) -> bool:
 
 
 @cache
-def _commands() -> Mapping[str, bool]:
+def commands() -> Mapping[str, bool]:
+    """Return of each of the package's own kinds whether it is that of a command."""
     return {kind: issubclass(one, Command) for kind, one in known_classes().items()}
 
 
 def answers(fact: str, command: str) -> bool:
     """Whether a fact of a kind answers a command of a kind."""
-    return (fact, command) in _answering() or (not (_commands().keys() >= {fact, command}) and _answers(fact, command))
+    return (fact, command) in _answering() or (not (commands().keys() >= {fact, command}) and _answers(fact, command))
 
 
 @cache
@@ -81,7 +80,7 @@ def _answering() -> frozenset[tuple[str, str]]:
     """Return the package's own kinds of facts and of commands that they answer."""
     return frozenset(
         (fact, command)
-        for command, it_is in _commands().items()
+        for command, it_is in commands().items()
         for fact in known_classes()
         if it_is and _answers(fact, command)
     )
@@ -94,8 +93,15 @@ def _answers(fact: str, command: str) -> bool:
 
 def own_kind(kind: str) -> str:
     """Return the kind that the package knows a plugin's fact by: that of the class which it extends."""
-    if kind in OF:
-        return kind
+    return kind if kind in OF else _own_kinds().get(kind) or _own_kind(kind)
+
+
+@cache
+def _own_kinds() -> Mapping[str, str]:
+    return {kind: _own_kind(kind) for kind in known_classes()}
+
+
+def _own_kind(kind: str) -> str:
     bases = class_of(kind)
     for base in bases.__mro__ if bases is not None else ():
         if issubclass(base, Fact) and (known := base.model_fields.get("kind")) is not None and known.default in OF:
@@ -106,12 +112,33 @@ def own_kind(kind: str) -> str:
 class Talk:
     """A conversation in the making."""
 
+    __slots__ = (
+        "_asked",
+        "_drafts",
+        "_held",
+        "_left",
+        "_name",
+        "_names",
+        "_now_ns",
+        "_numbers",
+        "_pending",
+        "_sender",
+        "_text_of",
+        "_top",
+        "_trace",
+        "_went_on_ns",
+        "item",
+        "over",
+    )
+
     def __init__(
         self, sender: Sender, names: GenAI, conversation: str, text_of: Callable[[str], str], time_s: float
     ) -> None:
         self._sender = sender
         self._names = names
-        self._held = Held(sender, conversation, f"{sender.run}/{conversation}", conversation.rpartition("~")[0])
+        self._name = conversation
+        self.item = conversation.rpartition("~")[0]
+        self._held = names.held(sender, conversation, self.item)
         self._text_of = text_of
         self._trace = sender.trace_of(conversation)
         self._now_ns = int(time_s * SECOND_NS)
@@ -148,11 +175,10 @@ class Talk:
             return [*self._evaluated(sequence, cause, speaker, kind, body), *self._ended(kind, body)]
         return self._said(sequence, cause, speaker, kind, body)
 
-    def asked_for(self, sequence: int, agent: str, kind: str, body: Mapping[str, Any], time_s: float) -> None:
+    def asked_for(self, sequence: int, asked: Asked, time_s: float) -> None:
         """Take in a command."""
         self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))
-        asked = Asked(kind, agent, body.get("step", ""), body.get("round", 1), sequence)
-        self._pending[sequence] = Pending(asked, kind, self._sender.span_of(sequence), self._now_ns)
+        self._pending[sequence] = Pending(asked, sequence, self._sender.span_of(sequence), self._now_ns)
 
     def broken_off(self, why: str) -> list[Record]:
         """Return the spans of all that has not come to an end; it may still, and is then told again."""
@@ -161,7 +187,7 @@ class Talk:
     # how it goes
 
     def _begun(self, span: bytes, links: tuple[Place, ...] = ()) -> Top:
-        return Top(span, self._now_ns, *self._names.workflow(self._held), links)
+        return Top(Place(self._trace, span), self._now_ns, {}, links)
 
     def _opened(self, body: Mapping[str, Any]) -> None:
         item = body["item"]
@@ -178,10 +204,10 @@ class Talk:
         if not self.over:
             self._top.resumed += 1
             return
-        before = Place(self._trace, self._top.span)
+        before = self._top.place
         variant = self._top.own.get("fellowship.variant")
         self.over = False
-        self._top = self._begun(self._sender.span_of(self._held.name, sequence), (before,))
+        self._top = self._begun(self._sender.span_of(self._name, sequence), (before,))
         self._top.own["fellowship.retried"] = True
         if variant is not None:
             self._top.own["fellowship.variant"] = variant
@@ -196,25 +222,28 @@ class Talk:
         found = self._pending.get(cause)
         if found is not None or self.over or cause not in self._left:
             return found
-        if fact is not None and not answers(fact, self._left[cause].wants):
+        if fact is not None and not answers(fact, self._left[cause].asked.command):
             return None
         left = self._left.pop(cause)
-        span = self._sender.span_of(self._top.span.hex(), cause, left.tries)
+        span = self._sender.span_of(self._top.place.span.hex(), cause, left.tries)
         start_ns = max(left.start_ns, self._went_on_ns)
-        found = self._pending[cause] = Pending(left.asked, left.wants, span, start_ns, tries=left.tries)
+        found = self._pending[cause] = Pending(left.asked, cause, span, start_ns, tries=left.tries)
         return found
 
     def _called(self, sequence: int, cause: int | None, speaker: str, body: Mapping[str, Any]) -> Span:
-        self._top.calls += 1
+        top = self._top
+        top.calls += 1
         waiting = self._going(cause)
-        if waiting is not None:
+        if waiting is None:
+            parent, first_ns = top.place.span, top.start_ns
+        else:
+            parent, first_ns = waiting.span, waiting.start_ns
             waiting.calls += 1
         took_s = 0.0
         if body["source"] not in ("recording", "earlier"):  # that was then
             for attempt in body["attempts"]:
                 took_s += attempt["latency_s"] + attempt["waited_s"]
-        first_ns = self._top.start_ns if waiting is None else waiting.start_ns
-        common, own = self._names.chat(self._held, speaker, body)
+        common, own = self._names.chat(self._sender, speaker, body)
         own["fellowship.event"] = sequence
         if cause is not None:
             self._numbers[cause] += 1
@@ -225,55 +254,56 @@ class Talk:
         error = body.get("error")
         if error is not None:
             own |= failed(error["error"])
+        now_ns = self._now_ns
         return Span(
-            place=Place(self._trace, self._sender.span_of(sequence)),
-            parent=self._top.span if waiting is None else waiting.span,
-            name=self._names.chat_name(body),
-            kind="client",
-            start_ns=min(max(self._now_ns - int(took_s * SECOND_NS), first_ns), self._now_ns),
-            end_ns=self._now_ns,
-            common=common,
-            own=own,
-            error=self._words(error),
+            Place(self._trace, self._sender.span_of(sequence)),
+            parent,
+            self._names.chat_name(body),
+            "client",
+            min(max(now_ns - int(took_s * SECOND_NS), first_ns), now_ns),
+            now_ns,
+            common,
+            self._held,
+            own,
+            None if error is None else self._words(error),
         )
 
     def _said(self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]) -> list[Record]:
         waiting = self._going(cause, kind)
         if kind == "draft_written":
-            self._drafts[named(speaker, body["version"])] = self._top.span if waiting is None else waiting.span
+            self._drafts[named(speaker, body["version"])] = self._top.place.span if waiting is None else waiting.span
         found = self._evaluated(sequence, cause, speaker, own_kind(kind), body)
-        if waiting is not None and cause is not None and answers(kind, waiting.wants):
+        if waiting is not None and cause is not None and answers(kind, waiting.asked.command):
             del self._pending[cause]
-            found.append(self._done(waiting, {}))
+            found.append(self._done(waiting))
         return found
 
     def _evaluated(
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any]
     ) -> list[Record]:
         found: list[Record] = []
+        names, held, top, now_ns = self._names, self._held, self._top.place, self._now_ns
         for number, one in enumerate(evaluations(kind, body)):
-            about = next((self._drafts[name] for name in one.about if name in self._drafts), self._top.span)
-            common, own = self._names.evaluation(self._held, one, speaker, sequence)
-            place, now_ns = Place(self._trace, about), self._now_ns
-            if self._names.events:
-                found.append(
-                    Happening(place=place, name=EVALUATION, time_ns=now_ns, common=common, own=own, grave=one.unread)
-                )
+            about = self._about(one.about) if one.about else top
+            common, own = names.evaluation(one, speaker, sequence)
+            if names.events:
+                found.append(Happening(about, EVALUATION, now_ns, common, held, own, one.unread))
                 continue
+            place = Place(self._trace, self._sender.span_of(sequence, number))
             waiting = self._pending.get(cause or 0)
+            parent = top.span if waiting is None else waiting.span
+            name, links = f"evaluation {one.name}", () if about == top else (about,)
             found.append(
-                Span(
-                    place=Place(self._trace, self._sender.span_of(sequence, number)),
-                    parent=self._top.span if waiting is None else waiting.span,
-                    name=f"evaluation {one.name}",
-                    start_ns=now_ns,
-                    end_ns=now_ns,
-                    common=common,
-                    own=own,
-                    links=() if about == self._top.span else (place,),
-                )
+                Span(place, parent, name, "internal", now_ns, now_ns, common, held, own, None, links, about_item=True)
             )
         return found
+
+    def _about(self, drafts: Sequence[str]) -> Place:
+        """Return the span in which the first of some drafts was written that is known; else that of all."""
+        for name in drafts:
+            if name in self._drafts:
+                return Place(self._trace, self._drafts[name])
+        return self._top.place
 
     def _failed(self, cause: int | None, body: Mapping[str, Any]) -> list[Record]:
         waiting = self._going(cause)
@@ -311,15 +341,18 @@ class Talk:
             more["fellowship.resumed"] = top.resumed
         found.append(
             Span(
-                place=Place(self._trace, top.span),
-                parent=None if above is None else above.span,
-                name=self._names.workflow_name(self._held),
-                start_ns=top.start_ns,
-                end_ns=self._now_ns,
-                common=top.common,
-                own=top.own | more | told,
-                error=error,
-                links=top.links,
+                top.place,
+                None if above is None else above.span,
+                self._names.workflow_name(self._sender),
+                "internal",
+                top.start_ns,
+                self._now_ns,
+                self._names.workflow(self._sender),
+                self._held,
+                top.own | more | told,
+                error,
+                top.links,
+                about_item=True,
             )
         )
         return found
@@ -329,20 +362,24 @@ class Talk:
         left = self._left[cause] = self._pending.pop(cause)
         left.start_ns = self._now_ns
 
-    def _done(self, waiting: Pending, more: Attributes, error: str | None = None) -> Span:
-        common, own = self._names.agent(self._held, waiting.asked)
+    def _done(self, waiting: Pending, more: Attributes | None = None, error: str | None = None) -> Span:
+        common, own = self._names.agent(self._sender, self._name, waiting.asked, waiting.sequence)
         own["fellowship.calls"] = waiting.calls
         if waiting.tries:
             own["fellowship.failures"] = waiting.tries
+        if more is not None:
+            own |= more
         return Span(
-            place=Place(self._trace, waiting.span),
-            parent=self._top.span,
-            name=self._names.agent_name(waiting.asked.agent),
-            start_ns=waiting.start_ns,
-            end_ns=self._now_ns,
-            common=common,
-            own=own | more,
-            error=error,
+            Place(self._trace, waiting.span),
+            self._top.place.span,
+            self._names.agent_name(waiting.asked.agent),
+            "internal",
+            waiting.start_ns,
+            self._now_ns,
+            common,
+            self._held,
+            own,
+            error,
         )
 
     def _words(self, failure: Mapping[str, Any] | None) -> str | None:

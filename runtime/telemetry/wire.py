@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from .records import Attributes, Common, Happening, Kind, Span, Value
+from .records import Attributes, Common, Happening, Held, Kind, Span, Value
 
 KINDS: dict[Kind, int] = {"internal": 1, "client": 3}
 _NOT_GRAVE, _GRAVE = b"\x10\x09\x1a\x04INFO", b"\x10\x0d\x1a\x04WARN"
@@ -20,49 +20,68 @@ MOST_COUNTED = 1_000
 """Numbers below may come again, as those of rounds do."""
 MOST_KEPT = 16_384
 """Attributes that are remembered at once."""
-_span_times = struct.Struct("<BQBQ").pack
-_happening_time = struct.Struct("<BQ").pack
+_span_times = _happening_times = struct.Struct("<BQBQ").pack
 _double = struct.Struct("<d").pack
 
 
 def span(one: Span, state: str = "") -> bytes:
     """Return a span as field `spans` of ScopeSpans."""
-    place = one.place
-    parts = [
-        b"\x0a\x10",
-        place.trace,
-        b"\x12\x08",
-        place.span,
-        _field(b"\x1a", state.encode("utf-8", "replace")) if state else b"",
-        b"\x22\x08" + one.parent if one.parent is not None else b"",
-        _called(one.name, one.kind),
-        _span_times(0x39, one.start_ns, 0x41, one.end_ns),
-        _common(b"\x4a", one.common),
-        *_attributes(b"\x4a", one.own),
-    ]
+    trace, own_id = one.place
+    parent = one.parent
+    conversation, item = one.held.encoded or _held(one.held)
+    content = b"".join(
+        (
+            b"\x85\x01\x01\x00\x00\x00\x0a\x10",  # flags: sampled
+            trace,
+            b"\x12\x08",
+            own_id,
+            b"" if parent is None else b"\x22\x08" + parent,
+            _called(one.name, one.kind),
+            _span_times(0x39, one.start_ns, 0x41, one.end_ns),
+            one.common.encoded.get(b"\x4a") or _common(b"\x4a", one.common),
+            b"\x4a",
+            conversation,
+            *((b"\x4a", item) if one.about_item else ()),
+            *_attributes(b"\x4a", one.own),
+        )
+    )
+    if state or one.links or one.error is not None:
+        content += _seldom(one, state)
+    return b"\x12" + _varint(len(content)) + content
+
+
+def _seldom(one: Span, state: str) -> bytes:
+    """Return the fields that few spans have."""
+    parts = [_field(b"\x1a", state.encode("utf-8", "replace"))] if state else []
     parts += [_field(b"\x6a", b"\x0a\x10" + link.trace + b"\x12\x08" + link.span) for link in one.links]
     if one.error is not None:
         words = one.error.encode("utf-8", "replace")
         parts.append(_field(b"\x7a", (_field(b"\x12", words) if words else b"") + b"\x18\x02"))
-    parts.append(b"\x85\x01\x01\x00\x00\x00")  # flags: sampled
-    return _field(b"\x12", b"".join(parts))
+    return b"".join(parts)
 
 
 def happening(one: Happening) -> bytes:
     """Return an event as field `log_records` of ScopeLogs."""
-    parts = [
-        _happening_time(0x09, one.time_ns),
-        _GRAVE if one.grave else _NOT_GRAVE,
-        _common(b"\x32", one.common),
-        *_attributes(b"\x32", one.own),
-        b"\x45\x01\x00\x00\x00\x4a\x10",
-        one.place.trace,
-        b"\x52\x08",
-        one.place.span,
-        _happening_time(0x59, one.time_ns),
-        _name(b"\x62", one.name),
-    ]
-    return _field(b"\x12", b"".join(parts))
+    trace, span_id = one.place
+    conversation, item = one.held.encoded or _held(one.held)
+    content = b"".join(
+        (
+            b"\x45\x01\x00\x00\x00\x4a\x10",
+            trace,
+            b"\x52\x08",
+            span_id,
+            _happening_times(0x09, one.time_ns, 0x59, one.time_ns),
+            _GRAVE if one.grave else _NOT_GRAVE,
+            _name(b"\x62", one.name),
+            one.common.encoded.get(b"\x32") or _common(b"\x32", one.common),
+            b"\x32",
+            conversation,
+            b"\x32",
+            item,
+            *_attributes(b"\x32", one.own),
+        )
+    )
+    return b"\x12" + _varint(len(content)) + content
 
 
 def request(records: Sequence[bytes], *, resource: Attributes, scope: tuple[str, str], schema_url: str) -> bytes:
@@ -139,38 +158,40 @@ def _number(message: bytes, at: int) -> tuple[int, int]:
 
 
 def _common(tag: bytes, common: Common) -> bytes:
-    found = common.encoded.get(tag)
-    if found is None:
-        found = common.encoded[tag] = b"".join(_attributes(tag, common.attributes))
+    found = common.encoded[tag] = b"".join(_attributes(tag, common.attributes))
+    return found
+
+
+def _held(held: Held) -> tuple[bytes, bytes]:
+    found = held.encoded = (_attribute(*held.conversation), _attribute(*held.item))
     return found
 
 
 def _attributes(tag: bytes, attributes: Mapping[str, Value]) -> list[bytes]:
-    """Return attributes as fields; what may come again is encoded once."""
+    """Return attributes as fields, tag and content in turn; what may come again is encoded once."""
     found: list[bytes] = []
-    for item in attributes.items():
-        value = item[1]
+    for key, value in attributes.items():
         sort = value.__class__
         if sort is int and value >= MOST_COUNTED:  # type: ignore[operator]  # an int
-            found.append(_attribute(tag, *item))
+            found += (tag, _counted(key, value))  # type: ignore[arg-type]  # likewise
             continue
-        known = _REMEMBERED.get((tag, sort, item))
+        known = _REMEMBERED.get((key, value, sort))
         if known is None:
-            known = _attribute(tag, *item)
+            known = _attribute(key, value)
             if sort is not str or len(value) <= MOST_REMEMBERED:  # type: ignore[arg-type]  # a str
                 if len(_REMEMBERED) >= MOST_KEPT:
                     _REMEMBERED.clear()
-                _REMEMBERED[tag, sort, item] = known
-        found.append(known)
+                _REMEMBERED[key, value, sort] = known
+        found += (tag, known)
     return found
 
 
-_REMEMBERED: dict[tuple[bytes, type[Value], tuple[str, Value]], bytes] = {}
+_REMEMBERED: dict[tuple[str, Value, type[Value]], bytes] = {}
 """By sort, too: 1, 1.0 and true are equal, and not the same; so are 0.0 and -0.0, which nobody minds."""
 
 
-def _attribute(tag: bytes, key: str, value: Value) -> bytes:
-    """Return an attribute as a field; of the sorts that are most, without a call for each part."""
+def _attribute(key: str, value: Value) -> bytes:
+    """Return the length and content of an attribute; of the sorts that are most, without a call for each part."""
     name = _name(b"\x0a", key)
     if isinstance(value, float):
         inner = b"".join((name, b"\x12\x09\x21", _double(value)))
@@ -178,13 +199,25 @@ def _attribute(tag: bytes, key: str, value: Value) -> bytes:
         text = value.encode("utf-8", "replace")
         size = len(text)
         if size >= MOST_REMEMBERED:
-            return _field(tag, name + _field(b"\x12", _field(b"\x0a", text)))
+            return _field(b"", name + _field(b"\x12", _field(b"\x0a", text)))
         inner = b"".join((name, b"\x12", _SHORT[size + 2], b"\x0a", _SHORT[size], text))
     else:
         told = _any(value)
         inner = b"".join((name, b"\x12", _varint(len(told)), told))
-    size = len(inner)
-    return b"".join((tag, _SHORT[size] if size < 0x80 else _varint(size), inner))
+    return _varint(len(inner)) + inner
+
+
+def _counted(key: str, number: int) -> bytes:
+    """Return the length and content of an attribute that is a large number."""
+    told = _varint(number & 0xFFFF_FFFF_FFFF_FFFF)
+    return _before_number(key, len(told)) + told
+
+
+@lru_cache(maxsize=4_096)
+def _before_number(key: str, size: int) -> bytes:
+    """Return what comes before a number of so many bytes."""
+    head = _name(b"\x0a", key) + b"\x12" + _varint(size + 1) + b"\x18"
+    return _varint(len(head) + size) + head
 
 
 @lru_cache(maxsize=4_096)
@@ -220,6 +253,8 @@ def _varint(number: int) -> bytes:
         return _SHORT[number]
     if number < 0x4000:
         return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 0x20_0000:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
     found = bytearray()
     while number >= 0x80:
         found.append(number & 0x7F | 0x80)

@@ -28,7 +28,8 @@ OpenInference = Annotated[
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Of otlp: until the run ends.")]
 After = Annotated[
-    int, typer.Option(min=0, hidden=True, help="Of otlp: only conversations that go on after this event.")
+    int,
+    typer.Option(min=0, max=2**63 - 1, hidden=True, help="Of otlp: only conversations that go on after this event."),
 ]
 Owned = Annotated[bool, typer.Option("--owned", hidden=True, help="Of --follow: until stdin is closed.")]
 

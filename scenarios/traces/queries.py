@@ -16,8 +16,8 @@ from .tables import KEYS, NULLABLE, order_of
 
 LISTED = (
     "conversation", "number", "item", "variant", "state", "verdict", "score_a", "score_b", "answer", "correct", "text",
-    "error", "prompt", "messages", "rounds", "agents", "votes", "unread", "disagreement", "moved", "calls", "attempts",
-    "tokens", "cost", "began_s", "seconds",
+    "error", "prompt", "messages", "rounds", "speakers", "votes", "unread", "disagreement", "moved", "calls",
+    "attempts", "tokens", "cost", "began_s", "seconds",
 )  # fmt: skip
 FIELDS = tuple("cost_usd" if name == "cost" else name for name in LISTED)
 CORRECT = LISTED.index("correct")

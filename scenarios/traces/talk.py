@@ -22,6 +22,7 @@ from ...protocols.lifecycle import (
     ItemOpened,
     ItemResumed,
     ModelCalled,
+    OutcomeSetAside,
 )
 from ...protocols.messages import Command, Fact, Message
 from ...protocols.models import Usage
@@ -161,13 +162,19 @@ class Talk:
 
     @property
     def outcome(self) -> ItemFinished | ItemFailed | None:
-        """The item's end; none while it is open, also where it was taken up again after an end."""
+        """The item's end that counts; none while there is none. A failure counts until its retry has an end."""
+        aside = {turn.message.outcome for turn in self.turns if isinstance(turn.message, OutcomeSetAside)}
         for turn in reversed(self.turns):
-            if isinstance(turn.message, ItemFinished | ItemFailed):
+            if isinstance(turn.message, ItemFinished | ItemFailed) and turn.sequence not in aside:
                 return turn.message
-            if isinstance(turn.message, ItemResumed):
-                return None
         return None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it was begun, or taken up again, and has not ended since."""
+        bounds = (turn.message for turn in reversed(self.turns))
+        last = next((each for each in bounds if isinstance(each, ItemFinished | ItemFailed | ItemResumed)), None)
+        return not isinstance(last, ItemFinished | ItemFailed)
 
     @property
     def state(self) -> Literal["done", "failed", "open"]:

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from aiohttp import web
 
-from ...protocols.errors import DeclarationError, FellowshipError, UnknownName
+from ...protocols.errors import DeclarationError, FellowshipError, LogError, UnknownName
 from ...runtime.tracing import logger
 from ..outcomes import state_of
 from ..traces.index import Index
@@ -100,7 +100,9 @@ class Viewed:
 
 
 def _standing(index: Index) -> tuple[object, ...]:
-    """Return what may change though nothing is written to the log's events."""
+    """Return what may change though nothing is written to the log's events; raises LogError where it has gone."""
+    if not index.log.path.exists():
+        raise LogError(f"{index.log.path} has gone: what is shown was read before")
     return state_of(index.log)[0], index.log.meta("live")
 
 

@@ -1,8 +1,11 @@
 """A run's log as spans and events: every call told once, in a tree that holds, however the run came about."""
 
+import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +32,7 @@ from fellowship.runtime.models import endpoints
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.telemetry import mapping, otlp, wire
 from fellowship.runtime.telemetry.mapping import GenAI, OpenInference
-from fellowship.runtime.telemetry.records import Common, Happening, Place, Record, Sender, Span
+from fellowship.runtime.telemetry.records import Common, Happening, Held, Place, Record, Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
 from fellowship.scenarios import Plan, Settings, directory, play, traced
 from fellowship.scenarios.again import retry
@@ -274,11 +277,27 @@ async def test_a_call_lasts_as_long_as_its_tries_and_names_what_was_asked(tmp_pa
 
 # what is on the wire
 
+TALK = (("gen_ai.conversation.id", "r/i~1"), ("fellowship.item.id", "i"))
+
 
 @settings(max_examples=25, deadline=None)
-@given(common=attributes, own=attributes, name=texts, error=st.none() | texts, start=st.integers(0, 2**63), state=texts)
+@given(
+    common=attributes,
+    own=attributes,
+    name=texts,
+    error=st.none() | texts,
+    start=st.integers(0, 2**63),
+    state=texts,
+    about_item=st.booleans(),
+)
 def test_a_span_is_read_back_as_it_was(
-    common: dict[str, object], own: dict[str, object], name: str, error: str | None, start: int, state: str
+    common: dict[str, object],
+    own: dict[str, object],
+    name: str,
+    error: str | None,
+    start: int,
+    state: str,
+    about_item: bool,
 ) -> None:
     own = {key: value for key, value in own.items() if key not in common}
     place, link = Place(b"t" * 16, b"s" * 8), Place(b"u" * 16, b"v" * 8)
@@ -290,9 +309,11 @@ def test_a_span_is_read_back_as_it_was(
         start_ns=start,
         end_ns=start + 1,
         common=Common(common),  # type: ignore[arg-type]  # of those sorts
+        held=Held(*TALK),
         own=own,  # type: ignore[arg-type]  # likewise
         error=error,
         links=(link,),
+        about_item=about_item,
     )
     body = wire.request([wire.span(one, state)] * 2, resource={"a": 1}, scope=("n", "v"), schema_url="https://x")
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
@@ -303,7 +324,8 @@ def test_a_span_is_read_back_as_it_was(
     assert (read.trace_id, read.span_id, read.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
     assert [(each.trace_id, each.span_id) for each in read.links] == [(b"u" * 16, b"v" * 8)]
     assert (read.status.code, read.status.message) == ((0, "") if error is None else (2, error))
-    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in {**common, **own}.items()}
+    said = {**common, **dict(TALK[: 1 + about_item]), **own}
+    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
     assert values(read.attributes) == wanted
     assert {key: type(value) for key, value in values(read.attributes).items()} == {
         key: type(value) for key, value in wanted.items()
@@ -317,13 +339,14 @@ def test_a_span_is_read_back_as_it_was(
 @settings(max_examples=25, deadline=None)
 @given(own=attributes, name=texts, time=st.integers(0, 2**63), grave=st.booleans())
 def test_an_event_is_read_back_as_it_was(own: dict[str, object], name: str, time: int, grave: bool) -> None:
-    one = Happening(place=Place(b"t" * 16, b"s" * 8), name=name, time_ns=time, own=own, grave=grave)  # type: ignore[arg-type]
+    place = Place(b"t" * 16, b"s" * 8)
+    one = Happening(place, name, time, Common({}), Held(*TALK), own, grave)  # type: ignore[arg-type]  # of those sorts
     body = wire.request([wire.happening(one)], resource={}, scope=("n", "v"), schema_url="")
     read = ExportLogsServiceRequest.FromString(body).resource_logs[0].scope_logs[0].log_records[0]
     assert (read.event_name, read.time_unix_nano, read.observed_time_unix_nano) == (name, time, time)
     assert (read.trace_id, read.span_id, read.severity_number) == (b"t" * 16, b"s" * 8, 13 if grave else 9)
     assert values(read.attributes) == {
-        key: list(each) if isinstance(each, tuple) else each for key, each in own.items()
+        key: list(each) if isinstance(each, tuple) else each for key, each in {**dict(TALK), **own}.items()
     }
 
 
@@ -339,6 +362,24 @@ def test_what_a_receiver_says_it_has_not_taken_is_read() -> None:
     answer.partial_success.rejected_spans, answer.partial_success.error_message = 300, "too old: ü"
     assert wire.refused(answer.SerializeToString()) == (300, "too old: ü")
     assert wire.refused(b"") == (0, "")
+
+
+def test_a_receiver_that_never_answers_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "LONGEST_IN_VAIN_S", 0.25)
+
+    class Impatient:
+        def wait(self, seconds: float, since_s: float) -> bool:
+            return False
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        to = otlp.Address(f"http://127.0.0.1:{silent.getsockname()[1]}/", {}, False, 0.1, None)
+        collector = otlp.Collector("traces", to, {}, ("here", "1"), "")
+        began_s = time.monotonic()
+        for _ in range(100):
+            collector.send([b""], Impatient())
+    assert time.monotonic() - began_s < 5
+    assert (collector.taken, collector.lost.total()) == (0, 100)
+    assert collector.lost[f"{to.shown} was not tried any more"] > 90
 
 
 # the environment

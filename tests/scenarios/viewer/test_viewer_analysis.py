@@ -202,6 +202,7 @@ async def test_an_item_of_two_runs_has_its_messages_side_by_side_with_the_words_
         found = await page("/compare", a="one", b="other", item="i1")
         assert "The first answer is<del> better</del> by far." in found
         assert "The first answer is<ins> worse</ins> by far." in found
+        assert "votes<del> b, a 3 : b 7 (combined of 10,</del> shown ab)" in found
         assert ["one", "done", "b 3 : 7", "Outcome: b", "1"] in [row[:5] for row in rows(found)]
         failed = words(await page("/compare", a="one", b="other", item="i5"))
         assert "Failed: PromptTooLong: it is too long" in failed

@@ -5,8 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,10 +15,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import fellowship
+from playing import fellowship, items, library
 from viewing import gallery, read_whole
 
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.testing import ScriptedModel
+from fellowship.scenarios import Settings, play
 from fellowship.scenarios.outcomes import Fold, Status, status
 from fellowship.scenarios.traces.listing import SORTS, Wanted
 from fellowship.scenarios.viewer.serving import serving
@@ -76,8 +78,8 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(folder: Path, *names: str) -> AsyncGenerator[Visitor, None]:
-    runs = gallery()
+async def visiting(folder: Path, *names: str, **more: Path) -> AsyncGenerator[Visitor, None]:
+    runs = {**gallery(), **more}
     async with (
         serving([runs[name] for name in names], port=0, folder=folder) as url,
         aiohttp.ClientSession() as session,
@@ -120,6 +122,18 @@ async def test_several_runs_are_listed_and_one_alone_is_shown_at_once(tmp_path: 
         assert (await visitor.page(page.links["judge"])).words.count("failed")
     async with visiting(tmp_path, "judge") as visitor:
         assert "PromptTooLong" in (await visitor.page("/")).words
+
+
+async def test_money_that_nobody_knows_is_not_told_as_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "unpriced"
+    await play(library("judge"), items(1), run, Settings(client=ScriptedModel()))
+    assert fellowship("export", run, "--format", "html", "--to", tmp_path / "p.html").exit_code == 0
+    assert "cost not known" in Page((tmp_path / "p.html").read_text()).words
+    async with visiting(tmp_path / "index", "unpriced", "judge", unpriced=run) as visitor:
+        (_, alone, other) = (await visitor.page("/")).rows
+        assert alone[7] == "not known"
+        assert other[7].startswith("$")
+        assert "Cost not known (1 call without a known price)" in (await visitor.page("/r/unpriced/")).words
 
 
 async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path: Path) -> None:
@@ -221,21 +235,20 @@ def test_view_says_what_it_cannot_show(tmp_path: Path) -> None:
     assert "is not a run: it has no run.db" in fellowship("view", tmp_path / "empty").stderr
 
 
-@contextmanager
-def started(run: Path, cache: Path) -> Generator[subprocess.Popen[str], None, None]:
-    """Start the command; whatever is found out, it does not outlive the test."""
-    line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
-    env = {**os.environ, "FELLOWSHIP_CACHE": str(cache)}
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as viewer:
-        try:
-            yield viewer
-        finally:
-            viewer.kill()
-
-
 def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_somebody_listens(tmp_path: Path) -> None:
     run = gallery()["loop"]
-    with started(run, tmp_path) as viewer:
+    line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
+    with (
+        subprocess.Popen(
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
+        ) as viewer,
+        ExitStack() as last,
+    ):
+        last.callback(viewer.kill)
         assert viewer.stderr is not None
         url = viewer.stderr.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
@@ -244,9 +257,10 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_s
         assert taken.exit_code == 2
         assert f"nobody can listen at 127.0.0.1:{port}" in taken.stderr
         assert viewer.stderr.readline().strip() == "Ctrl-C ends it."
-        with urlopen(f"{url}r/loop/events", timeout=20) as stream:  # noqa: S310 - at the viewer
-            assert stream.readline().startswith((b": ", b"data: "))
+        with urlopen(f"{url}r/loop/events") as stream:  # noqa: S310 - at the viewer
+            told_first = stream.readline()
             viewer.send_signal(signal.SIGINT)
             stream.read()  # it has an end
         out, told = viewer.communicate(timeout=20)
+    assert told_first
     assert (viewer.returncode, out, told) == (0, "", "")
