@@ -57,15 +57,29 @@ def focused(page: Page) -> Locator:
     return page.locator(":focus")
 
 
+async def arrived(page: Page, title: str) -> None:
+    """Wait until a page stands there whole, scripts included: until then it may lack rows, and not know its keys."""
+    await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    await page.wait_for_load_state("load")
+
+
+async def expect_marked_in_view(page: Page) -> Locator:
+    """Return the message that the address names, once the page stands at it."""
+    marked = page.locator(":target")
+    await expect(marked).to_be_in_viewport()
+    assert await marked.evaluate(IN_VIEW)
+    return marked
+
+
 async def test_a_reader_finds_a_conversation_and_sees_who_said_what_to_whom(index: Path) -> None:
     known = talk("debate", "i3~1")
     async with visiting(index, "debate", "judge") as (browser, url):
         page = await browser.open(url)
         await page.get_by_role("link", name="debate", exact=True).click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("two-rounds")
+        await arrived(page, "two-rounds")
         await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Items").click()
         await page.get_by_role("link", name="i3", exact=True).click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("i3")
+        await arrived(page, "i3")
 
         assert await page.locator(".names b").all_inner_texts() == ["public", "scholar", "critic"]
         assert await page.locator("#talk section.round > h3").all_inner_texts() == ["Round 1", "Round 2"]
@@ -89,9 +103,7 @@ async def test_a_reader_finds_a_conversation_and_sees_who_said_what_to_whom(inde
                 vote.verdict for speaker, vote in votes if speaker == voter
             ]
         await page.locator("#votes .chip").nth(1).click()
-        marked = page.locator(":target")
-        await expect(marked).to_contain_text(f"votes {votes[3][1].verdict}")
-        assert await marked.evaluate(IN_VIEW)
+        await expect(await expect_marked_in_view(page)).to_contain_text(f"votes {votes[3][1].verdict}")
 
         await page.locator(f"#m{first.sequence} a.more").click()
         inspector = page.get_by_role("complementary", name="Message")
@@ -158,12 +170,14 @@ async def test_items_are_filtered_by_the_form_sorted_by_the_heads_and_turned_pag
         await page.get_by_label("State").select_option("done")
         await page.get_by_role("button", name="Show").click()
         await expect(page.locator("#items .note")).to_contain_text("of 36")
+        await expect(rows).to_have_count(36)
         assert set(await rows.locator(".state").all_inner_texts()) == {"done"}
         await expect(page.get_by_label("State")).to_have_value("done")
         for sort in ("ascending", "descending"):
             head = page.get_by_role("columnheader", name="Tokens")
             await head.get_by_role("link").click()
             await expect(head).to_have_attribute("aria-sort", sort)
+            await expect(rows).to_have_count(36)
             tokens = [int(text.replace(",", "")) for text in await rows.locator("td:nth-child(8)").all_inner_texts()]
             assert len(set(tokens)) > 5
             assert tokens == sorted(tokens, reverse=sort == "descending")
@@ -183,9 +197,7 @@ async def test_what_was_said_is_found_by_its_words_and_shown_where_it_was_said(i
         await expect(page.locator("mark").first).to_have_text(word)
         await page.locator(".hits a").first.click()
         await expect(page).to_have_url(re.compile(f"#m{last.sequence}$"))
-        marked = page.locator(":target")
-        await expect(marked).to_contain_text(word)
-        assert await marked.evaluate(IN_VIEW)
+        await expect(await expect_marked_in_view(page)).to_contain_text(word)
         await expect(page.locator("input[type=search]")).to_have_value("")
 
 
@@ -206,7 +218,7 @@ async def test_two_runs_are_chosen_and_compared_down_to_the_words(index: Path) -
         assert one != other
         item = await first.get_by_role("rowheader").inner_text()
         await first.get_by_role("link").click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text(item)
+        await arrived(page, item)
         assert await page.locator("tbody .verdict").all_inner_texts() == [one, other]
         for said in await page.locator(".lines > .same").all():
             assert await said.locator(".side").count() == 1
@@ -216,7 +228,7 @@ async def test_two_runs_are_chosen_and_compared_down_to_the_words(index: Path) -
         assert words[0].removeprefix("debate") != words[1].removeprefix("again")
         await differing.locator(".side a").last.click()
         await expect(page).to_have_url(re.compile("/r/again/conversation"))
-        assert await page.locator(":target").evaluate(IN_VIEW)
+        await expect_marked_in_view(page)
 
 
 async def test_everything_is_reached_by_keys(index: Path) -> None:
@@ -227,17 +239,17 @@ async def test_everything_is_reached_by_keys(index: Path) -> None:
         await expect(focused(page)).to_have_text("To the content")
         await keys.press("g")
         await keys.press("i")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Items")
+        await arrived(page, "Items")
         for key in "jjjk":
             await keys.press(key)
         await expect(focused(page)).to_have_text("i1")
         assert await focused(page).evaluate("each => getComputedStyle(each).outlineStyle") != "none"
         await keys.press("Enter")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("i1")
+        await arrived(page, "i1")
         await keys.press("n")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("i2")
+        await arrived(page, "i2")
         await keys.press("p")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("i1")
+        await arrived(page, "i1")
         await keys.press("j")
         await expect(focused(page)).to_contain_text("public argues")
         await keys.press("Enter")
@@ -258,7 +270,7 @@ async def test_everything_is_reached_by_keys(index: Path) -> None:
         for letter, title in (("j", "Judges"), ("c", "Two runs"), ("o", "two-rounds")):
             await keys.press("g")
             await keys.press(letter)
-            await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+            await arrived(page, title)
 
 
 def places() -> list[str]:
@@ -313,7 +325,7 @@ async def test_light_or_dark_is_chosen_and_kept(index: Path) -> None:
         dark = await page.evaluate(ground)
         assert dark != light
         await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Items").click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Items")
+        await arrived(page, "Items")
         assert await page.evaluate(ground) == dark
         await page.keyboard.press("t")
         assert await page.evaluate(ground) == light
@@ -343,9 +355,8 @@ async def test_a_link_that_is_shared_opens_at_its_message_and_paper_has_the_word
     last = [turn for turn in talk("debate", "i3~1").turns if turn.said][-1]
     async with visiting(index, "debate", viewport=PHONE) as (browser, url):
         page = await browser.open(f"{url}{TALK}#m{last.sequence}")
-        marked = page.locator(":target")
+        marked = await expect_marked_in_view(page)
         await expect(marked).to_have_id(f"m{last.sequence}")
-        assert await marked.evaluate(IN_VIEW)
         assert await page.evaluate("scrollY") > 0
         other = page.locator("#talk article").first
         assert await marked.evaluate("each => getComputedStyle(each).outline") != await other.evaluate(
