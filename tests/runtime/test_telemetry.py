@@ -28,7 +28,7 @@ from fellowship.runtime.models import endpoints
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.telemetry import mapping, otlp, wire
 from fellowship.runtime.telemetry.mapping import GenAI, OpenInference
-from fellowship.runtime.telemetry.records import Common, Happening, Place, Record, Sender, Span
+from fellowship.runtime.telemetry.records import NONE, Common, Happening, Held, Place, Record, Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
 from fellowship.scenarios import Plan, Settings, directory, play, traced
 from fellowship.scenarios.again import retry
@@ -40,6 +40,7 @@ attribute_values = st.one_of(
     texts, st.booleans(), numbers, st.floats(allow_nan=False), st.lists(texts, max_size=3).map(tuple)
 )
 attributes = st.dictionaries(texts, attribute_values, max_size=6)
+HELD = Held(("held.conversation", "r/ü~1"), ("held.item", "i" * 200))
 
 
 def told(run: Path, names: GenAI | None = None, *, after: int = 0, open_too: bool = True) -> list[Record]:
@@ -269,9 +270,23 @@ async def test_a_call_lasts_as_long_as_its_tries_and_names_what_was_asked(tmp_pa
 
 
 @settings(max_examples=25, deadline=None)
-@given(common=attributes, own=attributes, name=texts, error=st.none() | texts, start=st.integers(0, 2**63), state=texts)
+@given(
+    common=attributes,
+    own=attributes,
+    name=texts,
+    error=st.none() | texts,
+    start=st.integers(0, 2**63),
+    state=texts,
+    about_item=st.booleans(),
+)
 def test_a_span_is_read_back_as_it_was(
-    common: dict[str, object], own: dict[str, object], name: str, error: str | None, start: int, state: str
+    common: dict[str, object],
+    own: dict[str, object],
+    name: str,
+    error: str | None,
+    start: int,
+    state: str,
+    about_item: bool,
 ) -> None:
     own = {key: value for key, value in own.items() if key not in common}
     place, link = Place(b"t" * 16, b"s" * 8), Place(b"u" * 16, b"v" * 8)
@@ -283,9 +298,11 @@ def test_a_span_is_read_back_as_it_was(
         start_ns=start,
         end_ns=start + 1,
         common=Common(common),  # type: ignore[arg-type]  # of those sorts
+        held=HELD,
         own=own,  # type: ignore[arg-type]  # likewise
         error=error,
         links=(link,),
+        about_item=about_item,
     )
     body = wire.request([wire.span(one, state)] * 2, resource={"a": 1}, scope=("n", "v"), schema_url="https://x")
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
@@ -296,7 +313,8 @@ def test_a_span_is_read_back_as_it_was(
     assert (read.trace_id, read.span_id, read.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
     assert [(each.trace_id, each.span_id) for each in read.links] == [(b"u" * 16, b"v" * 8)]
     assert (read.status.code, read.status.message) == ((0, "") if error is None else (2, error))
-    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in {**common, **own}.items()}
+    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in one.attributes.items()}
+    assert wanted.keys() == {*common, *own, "held.conversation", *(["held.item"] if about_item else [])}
     assert values(read.attributes) == wanted
     assert {key: type(value) for key, value in values(read.attributes).items()} == {
         key: type(value) for key, value in wanted.items()
@@ -310,13 +328,15 @@ def test_a_span_is_read_back_as_it_was(
 @settings(max_examples=25, deadline=None)
 @given(own=attributes, name=texts, time=st.integers(0, 2**63), grave=st.booleans())
 def test_an_event_is_read_back_as_it_was(own: dict[str, object], name: str, time: int, grave: bool) -> None:
-    one = Happening(place=Place(b"t" * 16, b"s" * 8), name=name, time_ns=time, own=own, grave=grave)  # type: ignore[arg-type]
+    one = Happening(Place(b"t" * 16, b"s" * 8), name, time, NONE, HELD, own, grave)  # type: ignore[arg-type]  # of those
     body = wire.request([wire.happening(one)], resource={}, scope=("n", "v"), schema_url="")
     read = ExportLogsServiceRequest.FromString(body).resource_logs[0].scope_logs[0].log_records[0]
     assert (read.event_name, read.time_unix_nano, read.observed_time_unix_nano) == (name, time, time)
     assert (read.trace_id, read.span_id, read.severity_number) == (b"t" * 16, b"s" * 8, 13 if grave else 9)
     assert values(read.attributes) == {
-        key: list(each) if isinstance(each, tuple) else each for key, each in own.items()
+        **{key: list(each) if isinstance(each, tuple) else each for key, each in own.items()},
+        "held.conversation": "r/ü~1",
+        "held.item": "i" * 200,
     }
 
 

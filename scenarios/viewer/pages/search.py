@@ -5,7 +5,7 @@ from functools import partial
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from ....runtime.tracing import plain
+from ....runtime.printable import plain
 from ...traces.index import Index
 from ...traces.listing import Hit
 from ..rendering import address, page
