@@ -155,7 +155,9 @@ class Talk:
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any], time_s: float
     ) -> list[Record]:
         """Take in its next event; returns what is whole now."""
-        self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))  # a clock may be put back
+        now_ns = int(time_s * SECOND_NS)
+        if now_ns > self._now_ns:  # a clock may be put back
+            self._now_ns = now_ns
         if kind == "model_called":
             return [self._called(sequence, cause, speaker, body)]
         if kind == "item_opened":
@@ -167,7 +169,9 @@ class Talk:
         if kind == "agent_failed":
             return self._failed(cause, body)
         if kind in ENDS:
-            return [*self._evaluated(sequence, cause, speaker, kind, body), *self._ended(kind, body)]
+            found = self._evaluated(sequence, cause, speaker, kind, body)
+            found += self._ended(kind, body)
+            return found
         return self._said(sequence, cause, speaker, kind, body)
 
     def asked_for(self, sequence: int, asked: Asked, time_s: float) -> None:
@@ -328,9 +332,10 @@ class Talk:
                 found.append(self._done(waiting, still, error))
                 self._leave(cause)
         top, above = self._top, self._sender.above
-        more: Attributes = {"fellowship.outcome": outcome, "fellowship.calls": top.calls}
+        own = top.own
+        own["fellowship.outcome"], own["fellowship.calls"] = outcome, top.calls
         if top.resumed:
-            more["fellowship.resumed"] = top.resumed
+            own["fellowship.resumed"] = top.resumed
         found.append(
             Span(
                 top.place,
@@ -341,7 +346,7 @@ class Talk:
                 self._now_ns,
                 self._names.workflow(self._sender),
                 self._held,
-                top.own | more | told,
+                own | told,
                 error,
                 top.links,
                 about_item=True,
