@@ -64,19 +64,23 @@ def _went(message: ConditionMet | AskingEnded | BranchTaken | BranchesOpened | A
             return f"Not asked, by {message.reason}: {', '.join(message.agents)}"
 
 
+def _votes(number: int) -> str:
+    return f"{number} {'vote' if number == 1 else 'votes'}"
+
+
 def _decided(message: DecisionMade | MatchDecided | DraftPicked | PairsMade) -> str:
     """Return what was made of what was said, as one line; of pairs, one a line."""
     match message:
         case DecisionMade():
             unread = f", {message.unread} unread" if message.unread else ""
             said = message.verdict if message.answer is None else on_a_line(message.answer)
-            return f"Decision by {message.rule}: {said}{scores(message)} ({message.votes} votes{unread})"
+            return f"Decision by {message.rule}: {said}{scores(message)} ({_votes(message.votes)}{unread})"
         case MatchDecided():
             unread = f", {message.unread} unread" if message.unread else ""
             names = f"{message.first} (a) against {message.second} (b)"
             if message.rule == "identical":
                 return f"{names}: the same text, nobody is asked"
-            return f"{names}: {message.verdict}{scores(message)} ({message.rule}, {message.votes} votes{unread})"
+            return f"{names}: {message.verdict}{scores(message)} ({message.rule}, {_votes(message.votes)}{unread})"
         case PairsMade():
             return _pairs(message)
         case DraftPicked():

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
@@ -25,6 +25,8 @@ in_a_browser = pytest.mark.skipif(
     not CHROMIUM and not os.environ.get("CI"), reason="there is no Chromium on this machine's PATH"
 )
 """Tests that need one; where CI is set it must be there."""
+PATIENCE_MS = 30_000
+"""How long whatever is waited for may take, on a machine that is busy with all tests."""
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -74,7 +76,8 @@ async def browsing(*, viewport: dict[str, int] | None = None, **context: object)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
             visitor = await browser.new_context(viewport=viewport or WIDE, **context)  # type: ignore[arg-type]
-            visitor.set_default_timeout(10_000)
+            visitor.set_default_timeout(PATIENCE_MS)
+            expect.set_options(timeout=PATIENCE_MS)
             found = Browsing(visitor)
             yield found
         finally:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import aiohttp
 from playing import at, items, library
 
 from fellowship.protocols.items import HumanVote, Item
@@ -81,3 +82,15 @@ def gallery() -> dict[str, Path]:
     """
     with ThreadPoolExecutor(1) as thread:  # whoever asks may be in a loop of its own
         return thread.submit(asyncio.run, _played(Path(mkdtemp(prefix="fellowship-gallery-")))).result()
+
+
+async def read_whole(url: str, *names: str) -> None:
+    """Wait until the viewer at an address has taken in all that there is of its runs."""
+    async with aiohttp.ClientSession() as session:
+        for name in names:
+            async with session.get(f"{url}r/{name}/events") as stream:
+                async for line in stream.content:
+                    if line.startswith(b"data:"):
+                        async with session.get(f"{url}r/{name}/") as answer:
+                            if "Reading the log" not in await answer.text():
+                                break

@@ -277,7 +277,7 @@ class LogReader:
         """Return events by their sequence, in the order asked for."""
         query = f"SELECT {self._columns} FROM events WHERE sequence = ?"  # noqa: S608 - constants
         for sequence in sequences:
-            for row in self._rows(query, sequence):
+            for row in self._rows(query, sequence) if sequence <= schema.NO_END else ():
                 yield self._event(row)
 
     def newest(self, kind: str) -> Event | None:

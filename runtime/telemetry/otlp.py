@@ -34,6 +34,8 @@ AGAIN = frozenset({429, 502, 503, 504})
 TOO_LARGE = 413
 NO_SUCH = frozenset({404, 405, 501})
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+LONGEST_IN_VAIN_S = 30.0
+"""How long in all requests are tried once each, after one was given up."""
 TRACEPARENT = re.compile(r"(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-[\da-f]{2}(?:-.*)?")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
 
@@ -206,21 +208,31 @@ class Collector:
         handlers = [_Staying(), *([HTTPSHandler(context=to.trust)] if to.trust is not None else [])]
         self._opener: OpenerDirector = build_opener(*handlers)
         self._given_up = False
+        self._in_vain_s = 0.0
+        """How long was tried what follows, with nothing taken."""
 
     def send(self, records: list[bytes], patience: Patience) -> None:
-        """Send records, and try again what may be; once that was in vain, what follows is tried once."""
+        """Send records, and try again what may be; once that was in vain, what follows is tried once, and not for ever.
+
+        A receiver that takes connections and does not answer would otherwise hold whoever sends for every request.
+        """
+        if self._in_vain_s > LONGEST_IN_VAIN_S:
+            self.lost[f"{self.to.shown} was not tried any more"] += len(records)
+            return
         body = self._form(records)
         begun_s, wait_s = time.monotonic(), FIRST_WAIT_S
         while True:
             reason, asked_s = self._post(body, len(records))
             if reason is None:
-                self._given_up = False
+                self._given_up, self._in_vain_s = False, 0.0
                 return
             if reason == "" and len(records) > 1:  # too large
                 middle = len(records) // 2
                 self.send(records[:middle], patience)
                 self.send(records[middle:], patience)
                 return
+            if self._given_up:
+                self._in_vain_s += time.monotonic() - begun_s
             final = asked_s is None or self._given_up
             if final or not patience.wait(max(wait_s, asked_s or 0.0), begun_s):
                 self._given_up = asked_s is not None

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from ...protocols.events import KINDS, known_classes
+from ...protocols.identity import call_id
 from ...protocols.messages import Command, Fact, Message, named
 from .evaluations import OF, evaluations
 from .mapping import EVALUATION, Asked, GenAI, failed
@@ -118,6 +119,7 @@ class Talk:
         "_name",
         "_names",
         "_now_ns",
+        "_numbers",
         "_pending",
         "_sender",
         "_text_of",
@@ -145,6 +147,8 @@ class Talk:
         self._drafts: dict[str, bytes] = {}
         """Spans in which drafts were written."""
         self._asked: str | None = None
+        self._numbers: dict[int, int] = {}
+        """How many calls each event has led to so far."""
         self._went_on_ns = 0
         """When its item went on, after it was broken off or had failed."""
         self.over = False
@@ -155,9 +159,7 @@ class Talk:
         self, sequence: int, cause: int | None, speaker: str, kind: str, body: Mapping[str, Any], time_s: float
     ) -> list[Record]:
         """Take in its next event; returns what is whole now."""
-        now_ns = int(time_s * SECOND_NS)
-        if now_ns > self._now_ns:  # a clock may be put back
-            self._now_ns = now_ns
+        self._now_ns = max(self._now_ns, int(time_s * SECOND_NS))  # a clock may be put back
         if kind == "model_called":
             return [self._called(sequence, cause, speaker, body)]
         if kind == "item_opened":
@@ -244,6 +246,9 @@ class Talk:
                 took_s += attempt["latency_s"] + attempt["waited_s"]
         common, own = self._names.chat(self._sender, speaker, body)
         own["fellowship.event"] = sequence
+        if cause is not None:
+            number = self._numbers[cause] = self._numbers.get(cause, 0) + 1
+            own["fellowship.call"] = call_id(cause, number)
         if self._names.content:
             messages = [(role, self._text_of(digest)) for role, digest in body["messages"]]
             own |= self._names.chat_said(messages, body)

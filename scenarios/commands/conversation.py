@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..traces.transcript import Around
 
 HINT = "--message N shows a message whole, by its number; --prompts shows what all were sent"
+DIGITS = 18
+"""Of any number that an event may have."""
 READING_WIDTH = 100
 """Columns of a conversation where nobody is looking."""
 
@@ -72,7 +74,7 @@ def _sequence(words: str) -> int:
     from ...protocols.errors import DeclarationError
 
     number, dot, call = words.partition(".")
-    if not number.isdecimal() or (dot and not call.isdecimal()):
+    if not number.isdecimal() or len(number) > DIGITS or (dot and not call.isdecimal()):
         raise DeclarationError(f"--message takes a message's number or a call's id, as in 17 or 17.2, not {words!r}")
     return int(number)
 

@@ -62,7 +62,7 @@ def sample(log: LogReader, events: Sequence[Event], cast: Cast, run: str, model:
     found["events_data"] = {"messages": pool.messages, "calls": []}
     found |= _used(events, cast)
     if outcome is not None:
-        found |= {"completed_at": iso(talk.last_s), "total_time": talk.last_s - talk.began_s}
+        found |= {"completed_at": iso(talk.last_s), "total_time": talk.seconds}
     if isinstance(outcome, ItemFailed):
         found["error"] = failure(f"{outcome.cause.error}: {outcome.cause.reason}")
     return found, talk

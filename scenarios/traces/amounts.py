@@ -46,7 +46,7 @@ def count(number: int, what: str) -> str:
 def took(effort: Effort) -> str:
     """Return what it took to say one thing."""
     if not effort.calls:
-        return ""
+        return "answered before" if effort.earlier else ""
     facts = [count(effort.calls, "call")] if effort.calls != 1 else []
     facts += [count(effort.attempts, "attempt")] if effort.errors else []
     facts += [f"{effort.failed} failed"] if effort.failed and effort.calls > 1 else []
@@ -68,6 +68,7 @@ def whole(effort: Effort, seconds: float) -> str:
     facts = [count(effort.calls, "call")]
     facts += [f"{effort.failed:,} of them failed"] if effort.failed else []
     facts += [f"{effort.cached:,} of them answered before"] if effort.cached else []
+    facts += [f"{count(effort.earlier, 'answer')} of the conversation before"] if effort.earlier else []
     facts += [f"{count(len(effort.errors), 'attempt')} went wrong"] if effort.errors else []
     facts += [tokens(effort), money(effort.cost_usd)]
     return ", ".join([*facts, f"{span(effort.seconds)} at models", f"{span(seconds)} from beginning to end"])

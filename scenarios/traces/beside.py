@@ -108,7 +108,7 @@ class _Page:
         did, _ = shown(turn)
         head = Text.assemble((f"{turn.sequence} ", "dim"))
         head.append(plain(turn.speaker) if turn.said else "", style="bold green").append(" " if turn.said else "")
-        effort = f"   {took(turn.effort)}" if turn.effort.calls else ""
+        effort = f"   {took(turn.effort)}" if turn.effort.called else ""
         return head.append(plain(did), style="" if turn.said else "bold").append(effort, style="dim")
 
     def texts(self, one: str, other: str) -> Iterator[RenderableType]:
@@ -161,4 +161,4 @@ def _data(item: Item) -> dict[str, str]:
 
 
 def _end(talk: Talk) -> str:
-    return f"{result(talk)}\n{whole(talk.effort, talk.last_s - talk.began_s)}"
+    return f"{result(talk)}\n{whole(talk.effort, talk.seconds)}"

@@ -97,7 +97,9 @@ class EffortDocument(_Document):
     failed: int
     """Calls that were never answered."""
     cached: int
-    """Calls that nobody was asked for: the cache, a recording or an earlier try answered."""
+    """Calls that nobody was asked for: the cache or a recording answered."""
+    earlier: int
+    """Calls that the conversation before about the item had made; nothing else here counts them."""
     attempts: int
     errors: tuple[str, ...]
     """What went wrong with attempts."""
@@ -114,6 +116,7 @@ class EffortDocument(_Document):
             called=tuple(effort.called),
             failed=effort.failed,
             cached=effort.cached,
+            earlier=effort.earlier,
             attempts=effort.attempts,
             errors=tuple(effort.errors),
             seconds=effort.seconds,

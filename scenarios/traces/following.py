@@ -52,5 +52,5 @@ def said(log: LogReader, conversation: ConversationId) -> Iterator[Turn]:
         talk = folded(conversation, events)
         yield from talk.turns[known:]
         known = len(talk.turns)
-        if talk.state != "open":
+        if not talk.goes_on:
             return

@@ -65,7 +65,7 @@ class Gathered:
     """What most people said of the item's candidates; a split is a tie."""
     messages: int = 0
     rounds: int = 0
-    agents: int = 0
+    speakers: int = 0
     votes: int = 0
     unread: int = 0
     disagreement: float | None = None

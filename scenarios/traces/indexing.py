@@ -205,7 +205,7 @@ class Taking:
         talk.rounds = max(talk.rounds, content.get("round") or 1)
         if (sender, talk.id) not in self._spoke:
             self._spoke.add((sender, talk.id))
-            talk.agents += self._db.execute("INSERT OR IGNORE INTO spoke VALUES (?, ?)", (sender, talk.id)).rowcount
+            talk.speakers += self._db.execute("INSERT OR IGNORE INTO spoke VALUES (?, ?)", (sender, talk.id)).rowcount
         if kind in VOTES:
             self._vote(event, content, talk)
         elif kind in SCORES:

@@ -74,7 +74,8 @@ class Listed:
     messages: int
     """What agents said."""
     rounds: int
-    agents: int
+    speakers: int
+    """Agents that have said something."""
     votes: int
     """Last votes of voters, on each two drafts, too."""
     unread: int

@@ -8,6 +8,7 @@ import orjson
 
 from ...protocols.errors import UnknownName
 from ...protocols.identity import ConversationId
+from ...runtime.log.schema import NO_END
 from .judged import Scored
 from .listing import SORTS, Cast, Listed, Overview, Page, Vote, Wanted
 from .searching import read
@@ -15,8 +16,8 @@ from .tables import KEYS, NULLABLE, order_of
 
 LISTED = (
     "conversation", "number", "item", "variant", "state", "verdict", "score_a", "score_b", "answer", "correct", "text",
-    "error", "prompt", "messages", "rounds", "agents", "votes", "unread", "disagreement", "moved", "calls", "attempts",
-    "tokens", "cost", "began_s", "seconds",
+    "error", "prompt", "messages", "rounds", "speakers", "votes", "unread", "disagreement", "moved", "calls",
+    "attempts", "tokens", "cost", "began_s", "seconds",
 )  # fmt: skip
 FIELDS = tuple("cost_usd" if name == "cost" else name for name in LISTED)
 CORRECT = LISTED.index("correct")
@@ -88,7 +89,7 @@ def page(db: sqlite3.Connection, wanted: Wanted, offset: int, limit: int) -> Pag
     is descending. Those without a key come last in either direction.
     """
     key, (where, values) = key_of(wanted), condition_of(wanted)
-    offset, limit = max(0, offset), max(0, limit)
+    offset, limit = (min(max(0, number), NO_END) for number in (offset, limit))
     total = _count(db, where, values)
     found: list[int] = []
     if key not in NULLABLE:

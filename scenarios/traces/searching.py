@@ -22,7 +22,8 @@ MOST = 100
 FOUND = "SELECT rowid FROM found WHERE found MATCH ?"
 OPEN, CLOSE = "\x01", "\x02"
 """Put by SQLite around what was found; texts have none of them any more by then."""
-MASKED = str.maketrans({OPEN: "\N{REPLACEMENT CHARACTER}", CLOSE: "\N{REPLACEMENT CHARACTER}"})
+MASKED = str.maketrans(dict.fromkeys((OPEN, CLOSE, "\0"), "\N{REPLACEMENT CHARACTER}"))
+"""What a text must not have in it: the marks, and the character at which SQLite takes it to be over."""
 BEFORE, EXCERPT = 60, 240
 """Characters of an excerpt: before the first word found, and in all."""
 COMMON = 20_000

@@ -1,6 +1,6 @@
 """What the tables of an index are."""
 
-VERSION = 1
+VERSION = 2
 """Of the tables; it grows whenever anything about them changes, also what the fold writes into them."""
 HASH_BYTES = 8 * 1024**2
 """Words that are held before they are written: a slice's. By SQLite's own megabyte it takes twice as long. Beginnings
@@ -10,8 +10,8 @@ found no faster."""
 TALK = (
     "id", "conversation", "item", "number", "variant", "prompt", "current", "newest", "gone", "outcome", "state",
     "verdict", "score_a", "score_b", "margin", "answer", "correct", "text", "error", "failure", "ended_s", "decision",
-    "human", "messages", "rounds", "agents", "votes", "unread", "disagreement", "moved", "calls", "attempts", "tokens",
-    "paid", "unpriced", "cost", "began_s", "last_s", "seconds",
+    "human", "messages", "rounds", "speakers", "votes", "unread", "disagreement", "moved", "calls", "attempts",
+    "tokens", "paid", "unpriced", "cost", "began_s", "last_s", "seconds",
 )  # fmt: skip
 """Columns of `talks`. A conversation is known by the sequence of its first event."""
 KEYS: dict[str, str] = {

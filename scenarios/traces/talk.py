@@ -22,6 +22,7 @@ from ...protocols.lifecycle import (
     ItemOpened,
     ItemResumed,
     ModelCalled,
+    OutcomeSetAside,
 )
 from ...protocols.messages import Command, Fact, Message
 from ...protocols.models import Usage
@@ -63,17 +64,23 @@ class Effort:
     errors: list[str] = field(default_factory=list[str])
     """What went wrong with attempts, each in the words of whoever said so, in order."""
     cached: int = 0
-    """Calls that nobody was asked for: the cache, a recording or an earlier try answered."""
+    """Calls that nobody was asked for: the cache or a recording answered."""
+    earlier: int = 0
+    """Calls that are no further ones: the conversation before about the item had made them, and what they took counts
+    there."""
 
     @property
     def calls(self) -> int:
         """How many calls it took."""
-        return len(self.called)
+        return len(self.called) - self.earlier
 
     def add(self, sequence: int, called: ModelCalled) -> None:
         """Count a call."""
         usage = called.usage
         self.called.append(sequence)
+        if called.source == "earlier":
+            self.earlier += 1
+            return
         self.failed += called.text is None
         self.attempts += len(called.attempts)
         self.seconds += sum(attempt.latency_s for attempt in called.attempts)
@@ -155,19 +162,30 @@ class Talk:
 
     @property
     def outcome(self) -> ItemFinished | ItemFailed | None:
-        """The item's end; none while it is open, also where it was taken up again after an end."""
+        """The item's end that counts; none while there is none. A failure counts until its retry has an end."""
+        aside = {turn.message.outcome for turn in self.turns if isinstance(turn.message, OutcomeSetAside)}
         for turn in reversed(self.turns):
-            if isinstance(turn.message, ItemFinished | ItemFailed):
+            if isinstance(turn.message, ItemFinished | ItemFailed) and turn.sequence not in aside:
                 return turn.message
-            if isinstance(turn.message, ItemResumed):
-                return None
         return None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it was begun, or taken up again, and has not ended since."""
+        bounds = (turn.message for turn in reversed(self.turns))
+        last = next((each for each in bounds if isinstance(each, ItemFinished | ItemFailed | ItemResumed)), None)
+        return not isinstance(last, ItemFinished | ItemFailed)
 
     @property
     def state(self) -> Literal["done", "failed", "open"]:
         """What has become of it."""
         outcome = self.outcome
         return "open" if outcome is None else "failed" if isinstance(outcome, ItemFailed) else "done"
+
+    @property
+    def seconds(self) -> float:
+        """From its beginning to its last event; a clock may be put back."""
+        return max(0.0, self.last_s - self.began_s)
 
     @property
     def decision(self) -> DecisionMade | None:
@@ -187,6 +205,7 @@ class Talk:
             whole.usage += part.usage
             whole.errors += part.errors
             whole.cached += part.cached
+            whole.earlier += part.earlier
             known = None if whole.cost_usd is None or part.cost_usd is None else whole.cost_usd + part.cost_usd
             whole.cost_usd = known
         return whole

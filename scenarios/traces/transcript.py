@@ -71,7 +71,7 @@ def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around
         before_s = turn.time_s
     for awaited in conversation.awaited:
         parts += _awaited(awaited, around)
-    took = whole(conversation.effort, conversation.last_s - conversation.began_s)
+    took = whole(conversation.effort, conversation.seconds)
     parts += [Text(), Indented(Text(took, style="dim"), 0)]
     judged = any(isinstance(turn.message, (VoteCast, DraftsCompared, DraftScored)) for turn in conversation.turns)
     if judged and any(model.startswith(f"{EMBEDDED}/smollm2") for model in models):
@@ -143,7 +143,7 @@ def _turn(turn: Turn, outcome: ItemFinished | None, since_s: float, around: Arou
         said = remark(turn.speaker, message)
         if isinstance(message, DecisionMade) and message.answer is not None and outcome is not None:
             said += rightness(outcome.correct) if message.answer == outcome.answer else ""
-        took_it = f"{took(turn.effort)}, {after}" if turn.effort.calls else ""
+        took_it = f"{took(turn.effort)}, {after}" if turn.effort.called else ""
         yield Headed(Text(plain(said), style="bold"), Text(took_it, style="dim"), NUMBERED, number)
     else:
         took_it = ", ".join(filter(None, (took(turn.effort), after)))

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..directory import ABOUT
+from ..directory import ABOUT, RECORD
 from ..live import Live
 from ..measures.exact import wilson
 from ..outcomes import State, state_of
 from ..sharing.members import Cast, casts
 from ..traces.index import Index
-from ..traces.listing import Overview
+from ..traces.listing import Overview, Wanted
 
 RECENT = 10
 """Minutes over which the present rate is taken."""
@@ -50,6 +50,8 @@ class Glance:
     """What stopped it."""
     live: Live | None
     overview: Overview
+    answers: tuple[int, int]
+    """Right and wrong ones, of questions with a known answer."""
     taken_in: int
     last: int
     """Sequence of the last event of the log; the index may not have taken in all of them yet."""
@@ -62,29 +64,48 @@ class Glance:
     @property
     def verdicts(self) -> tuple[Share, ...]:
         """Verdicts of items that are done."""
-        found = {name: self.overview.verdicts[name] for name in VERDICTS if self.overview.verdicts.get(name)}
-        n = sum(found.values())
-        return tuple(Share(name, count, count / n, wilson(count, n) or (0, 1)) for name, count in found.items())
+        return _shares({name: self.overview.verdicts.get(name, 0) for name in VERDICTS})
+
+    @property
+    def rightness(self) -> tuple[Share, ...]:
+        """Answers to questions whose right one is known."""
+        return _shares(dict(zip(("right", "wrong"), self.answers, strict=True)))
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from the first event to the last."""
+        began, last = self.overview.began_s, self.overview.last_s
+        return None if began is None or last is None else last - began
 
     @property
     def minutes(self) -> tuple[int, ...]:
         """Items that got an outcome in each of the last minutes, up to the last in which one did."""
-        found = {round(start / MINUTE_S): count for start, count in self.overview.ended_per_minute}
+        found = self._ended
         if not found:
             return ()
         last = max(found)
-        first = max(min(found), last - SHOWN + 1)
-        return tuple(found.get(minute, 0) for minute in range(first, last + 1))
+        return tuple(found.get(minute, 0) for minute in range(max(min(found), last - SHOWN + 1), last + 1))
 
     @property
     def per_minute(self) -> float | None:
-        """Items a minute over the last minutes; while the first of them is going on, none."""
-        overview = self.overview
-        recent = self.minutes[-RECENT:]
-        if not recent or overview.began_s is None or overview.last_s is None:
+        """Items a minute over the last minutes in which one got an outcome; none while it is too early to say."""
+        found, began, last = self._ended, self.overview.began_s, self.overview.last_s
+        if not found or began is None or last is None:
             return None
-        seconds = min(overview.last_s - overview.began_s, len(recent) * MINUTE_S)
-        return sum(recent) * MINUTE_S / seconds if seconds > 1 else None
+        first = max(found) - RECENT + 1
+        seconds = last - max(began, first * MINUTE_S)
+        ended = sum(count for minute, count in found.items() if minute >= first)
+        return ended * MINUTE_S / seconds if seconds > 1 else None
+
+    @property
+    def _ended(self) -> dict[int, int]:
+        """Items that got an outcome, by minutes since the epoch."""
+        return {round(start / MINUTE_S): count for start, count in self.overview.ended_per_minute}
+
+    @property
+    def calls_per_minute(self) -> float | None:
+        """Calls a minute, over all of the run."""
+        return self.overview.calls * MINUTE_S / self.took_s if self.took_s and self.took_s > 1 else None
 
     @property
     def left_s(self) -> float | None:
@@ -92,6 +113,11 @@ class Glance:
         rate = self.per_minute
         missing = self.overview.items - self.ended
         return missing * MINUTE_S / rate if rate and missing > 0 and self.state == "running" else None
+
+
+def _shares(counts: Mapping[str, int]) -> tuple[Share, ...]:
+    n = sum(counts.values())
+    return tuple(Share(name, count, count / n, wilson(count, n) or (0, 1)) for name, count in counts.items() if count)
 
 
 def glance(index: Index) -> Glance:
@@ -113,6 +139,7 @@ def glance(index: Index) -> Glance:
         why=f"{cause.error}: {cause.reason}" if cause else None,
         live=Live.model_validate_json(noted) if noted is not None else None,
         overview=index.overview(),
+        answers=(_right(index, correct=True), _right(index, correct=False)),
         taken_in=index.taken_in,
         last=log.last(),
     )
@@ -123,6 +150,20 @@ def state(index: Index) -> tuple[State, Overview]:
     return state_of(index.log)[0], index.overview()
 
 
-def spent_by(overview: Overview) -> tuple[tuple[str, Spent], ...]:
-    """Return what was spent, by each thing that it is told by."""
-    return (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
+def record(index: Index) -> str | None:
+    """Return the record of what was played, as it lies in the run's directory; none where it cannot be read."""
+    try:
+        return (index.run / RECORD).read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def spent_by(seen: Glance) -> tuple[tuple[str, Spent], ...]:
+    """Return what was spent, by each thing that it is told by; by rounds where there are several."""
+    overview = seen.overview
+    parts = (("model", overview.models), ("agent", overview.agents), ("round", overview.rounds))
+    return tuple((name, spent) for name, spent in parts if len(spent) > 1 or name != "round")
+
+
+def _right(index: Index, *, correct: bool) -> int:
+    return index.page(Wanted(states=("done",), correct=correct), limit=0).total

@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from ...protocols.errors import DeclarationError, FellowshipError, UnknownName
 from ...runtime.tracing import logger
 from .rendering import page
+from .runs import RUNS
 
 COOKIE = "fellowship_token"
 POLICY = (
@@ -117,11 +118,18 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return page("error.html", status=error.status, what=error.reason)
+        return _failed(request, error.status, error.reason)
     except (UnknownName, DeclarationError) as error:
-        return page("error.html", status=404, what=str(error))
+        return _failed(request, 404, str(error))
     except FellowshipError as error:
-        return page("error.html", status=500, what=str(error))
+        return _failed(request, 500, str(error))
     except Exception:  # noqa: BLE001 - whatever it is, the others go on looking
         logger().exception("page_failed", path=request.path)
-        return page("error.html", status=500, what="this page could not be made: the terminal says why")
+        return _failed(request, 500, "this page could not be made: the terminal says why")
+
+
+def _failed(request: web.Request, status: int, what: str) -> web.Response:
+    """Return a page that says what went wrong, with the way back to the run where there is one of that name."""
+    name = request.match_info.get("run")
+    run = next((each for each in request.app[RUNS] if each.name == name), None)
+    return page("error.html", status=status, what=what, run=run)

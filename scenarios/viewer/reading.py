@@ -16,7 +16,7 @@ from ..traces.talk import Effort, Talk, fold
 from ..traces.transcript import did, words
 from .lanes import COLOURS, Cell, Sheet, laid_out, opinion, spots
 from .polls import Matrix, matrices
-from .rendering import TEMPLATES, duration, money
+from .rendering import GLOBALS, TEMPLATES, duration, money
 
 FOLDED_AFTER = 12
 """Lines of a message that are shown; the rest is unfolded on request."""
@@ -100,6 +100,8 @@ def folded(text: str) -> tuple[str, str, int]:
 
 def effort(took: Effort) -> str:
     """Return what it took to say something, in words."""
+    if took.earlier and not took.calls:
+        return "answered before"
     usage = took.usage
     calls = f"{took.calls} calls" if took.calls != 1 else ""
     tries = f"{took.attempts} attempts" if took.attempts != took.calls else ""
@@ -134,6 +136,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "opinion": opinion,
 }
 """What the templates of conversations and messages call by `|`."""
-GLOBALS: dict[str, Any] = {"remark": remark, "spots": spots, "colours": COLOURS}
 TEMPLATES.filters |= FILTERS
-TEMPLATES.globals |= GLOBALS
+GLOBALS.update(remark=remark, spots=spots, colours=COLOURS)

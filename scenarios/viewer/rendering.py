@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -81,4 +81,6 @@ def count(number: float | None) -> str:
 
 
 TEMPLATES.filters.update(money=money, duration=duration, clock=clock, count=count)
-TEMPLATES.globals.update(address=address)
+GLOBALS = cast("dict[str, Any]", TEMPLATES.globals)
+"""Names that every template has."""
+GLOBALS["address"] = address

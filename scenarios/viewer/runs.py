@@ -1,7 +1,8 @@
 """The runs that are looked at, each with its index, kept up with the log."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -9,7 +10,8 @@ import anyio
 import anyio.to_thread
 from aiohttp import web
 
-from ...protocols.errors import DeclarationError, FellowshipError, UnknownName
+from ...protocols.errors import DeclarationError, FellowshipError, LogError, UnknownName
+from ...runtime.tracing import logger
 from ..outcomes import state_of
 from ..traces.index import Index
 
@@ -34,10 +36,13 @@ class Viewed:
         """Why it cannot be kept up with, where it cannot."""
         self.changes = 0
         """How often more was taken in, or the state of the run was another one."""
+        self.alone = True
+        """Whether no other run is looked at."""
         self.closed = False
         """Whether the server is being left."""
         self._changed = anyio.Event()
         self._turn = anyio.Lock()
+        self._birth = token_hex(4)
 
     async def ask(
         self,
@@ -49,9 +54,17 @@ class Viewed:
         async with self._turn:
             return await anyio.to_thread.run_sync(lambda: function(self.index, *args, **more))
 
-    async def changed(self, since: int) -> None:
+    @property
+    def mark(self) -> str:
+        """What is another one after every change, and with every server.
+
+        A page that asks once shows the run as it was at this mark: nothing is taken in between the answer and the page.
+        """
+        return f"{self._birth}-{self.changes}"
+
+    async def changed(self, since: str | None) -> None:
         """Wait until there is a further change, or the server is left."""
-        while self.changes == since and not self.closed:
+        while self.mark == since and not self.closed:
             await self._changed.wait()
 
     def leave(self) -> None:
@@ -74,6 +87,9 @@ class Viewed:
                 now = await self.ask(_standing)
             except FellowshipError as error:  # the pages say so, and show what was taken in before
                 now = str(error)
+            except Exception:  # noqa: BLE001 - whatever it is, the other runs are kept up with
+                logger().exception("run_not_kept_up", path=str(self.index.run))
+                now = "what is written to the log is not taken in any more: the terminal says why"
             self.trouble = now if isinstance(now, str) else None
             if taken or now != noted:
                 noted = now
@@ -84,7 +100,9 @@ class Viewed:
 
 
 def _standing(index: Index) -> tuple[object, ...]:
-    """Return what may change though nothing is written to the log's events."""
+    """Return what may change though nothing is written to the log's events; raises LogError where it has gone."""
+    if not index.log.path.exists():
+        raise LogError(f"{index.log.path} has gone: what is shown was read before")
     return state_of(index.log)[0], index.log.meta("live")
 
 
@@ -106,6 +124,8 @@ class Runs:
             for path in dict.fromkeys(path.resolve() for path in paths):
                 name = self._name(path)
                 self._runs[name] = Viewed(name, Index(path, folder))
+            for viewed in self:
+                viewed.alone = len(self) == 1
         except BaseException:
             self.close()
             raise
@@ -146,6 +166,11 @@ class Runs:
 
 
 RUNS = web.AppKey("RUNS", Runs)
+
+
+def marks(runs: Iterable[Viewed]) -> str:
+    """Return what is another one after every change of any of some runs."""
+    return " ".join(run.mark for run in runs)
 
 
 def viewed(request: web.Request) -> Viewed:

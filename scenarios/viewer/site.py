@@ -9,7 +9,7 @@ from aiohttp import web
 from .comparisons import COMPARISONS, Comparisons
 from .guard import Door, guarded, prepare
 from .pages import compare, conversation, items, judges, message, overview, search
-from .rendering import HERE, TEMPLATES
+from .rendering import GLOBALS, HERE
 from .runs import RUNS, Runs
 
 PAGES = (overview, items, conversation, message, search, judges, compare)
@@ -51,4 +51,4 @@ def _marked(path: Path) -> str:
 
 ADDRESSES = {name: _marked(path) for name, path in FILES.items()}
 """Where each file is to be asked for: a changed file has another address, and is never an old one."""
-TEMPLATES.globals.update(static=ADDRESSES.__getitem__)
+GLOBALS["static"] = ADDRESSES.__getitem__

@@ -1,8 +1,11 @@
 """A run's log as spans and events: every call told once, in a tree that holds, however the run came about."""
 
+import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from logs_bound import calls_in
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -28,7 +32,7 @@ from fellowship.runtime.models import endpoints
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.telemetry import mapping, otlp, wire
 from fellowship.runtime.telemetry.mapping import GenAI, OpenInference
-from fellowship.runtime.telemetry.records import NONE, Common, Happening, Held, Place, Record, Sender, Span
+from fellowship.runtime.telemetry.records import Common, Happening, Held, Place, Record, Sender, Span
 from fellowship.runtime.telemetry.spans import Spans
 from fellowship.scenarios import Plan, Settings, directory, play, traced
 from fellowship.scenarios.again import retry
@@ -40,7 +44,6 @@ attribute_values = st.one_of(
     texts, st.booleans(), numbers, st.floats(allow_nan=False), st.lists(texts, max_size=3).map(tuple)
 )
 attributes = st.dictionaries(texts, attribute_values, max_size=6)
-HELD = Held(("held.conversation", "r/ü~1"), ("held.item", "i" * 200))
 
 
 def told(run: Path, names: GenAI | None = None, *, after: int = 0, open_too: bool = True) -> list[Record]:
@@ -129,6 +132,12 @@ def test_of_any_run_broken_off_anywhere_each_call_has_one_span_in_a_tree_that_ho
         chats = Counter(span.own["fellowship.event"] for span in spans if span.name.startswith("chat "))
         with LogReader(out / "run.db") as log:
             assert chats == Counter(event.sequence for event in log.events(kinds=("model_called",)))
+            ids = {
+                span.own["fellowship.event"]: span.own["fellowship.call"]
+                for span in spans
+                if "fellowship.call" in span.own
+            }
+            assert ids == {event.sequence: call for call, (event, _) in calls_in(log).items()}
         cast = [record.attributes for record in told(out) if isinstance(record, Happening)]
         counted = Counter(attributes["gen_ai.evaluation.name"] for attributes in cast)
         several = [len(fact.ballots) for fact in kinds(out, "vote_cast", "drafts_compared") if len(fact.ballots) > 1]
@@ -268,6 +277,8 @@ async def test_a_call_lasts_as_long_as_its_tries_and_names_what_was_asked(tmp_pa
 
 # what is on the wire
 
+TALK = (("gen_ai.conversation.id", "r/i~1"), ("fellowship.item.id", "i"))
+
 
 @settings(max_examples=25, deadline=None)
 @given(
@@ -298,7 +309,7 @@ def test_a_span_is_read_back_as_it_was(
         start_ns=start,
         end_ns=start + 1,
         common=Common(common),  # type: ignore[arg-type]  # of those sorts
-        held=HELD,
+        held=Held(*TALK),
         own=own,  # type: ignore[arg-type]  # likewise
         error=error,
         links=(link,),
@@ -313,8 +324,8 @@ def test_a_span_is_read_back_as_it_was(
     assert (read.trace_id, read.span_id, read.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
     assert [(each.trace_id, each.span_id) for each in read.links] == [(b"u" * 16, b"v" * 8)]
     assert (read.status.code, read.status.message) == ((0, "") if error is None else (2, error))
-    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in one.attributes.items()}
-    assert wanted.keys() == {*common, *own, "held.conversation", *(["held.item"] if about_item else [])}
+    said = {**common, **dict(TALK[: 1 + about_item]), **own}
+    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
     assert values(read.attributes) == wanted
     assert {key: type(value) for key, value in values(read.attributes).items()} == {
         key: type(value) for key, value in wanted.items()
@@ -328,15 +339,14 @@ def test_a_span_is_read_back_as_it_was(
 @settings(max_examples=25, deadline=None)
 @given(own=attributes, name=texts, time=st.integers(0, 2**63), grave=st.booleans())
 def test_an_event_is_read_back_as_it_was(own: dict[str, object], name: str, time: int, grave: bool) -> None:
-    one = Happening(Place(b"t" * 16, b"s" * 8), name, time, NONE, HELD, own, grave)  # type: ignore[arg-type]  # of those
+    place = Place(b"t" * 16, b"s" * 8)
+    one = Happening(place, name, time, Common({}), Held(*TALK), own, grave)  # type: ignore[arg-type]  # of those sorts
     body = wire.request([wire.happening(one)], resource={}, scope=("n", "v"), schema_url="")
     read = ExportLogsServiceRequest.FromString(body).resource_logs[0].scope_logs[0].log_records[0]
     assert (read.event_name, read.time_unix_nano, read.observed_time_unix_nano) == (name, time, time)
     assert (read.trace_id, read.span_id, read.severity_number) == (b"t" * 16, b"s" * 8, 13 if grave else 9)
     assert values(read.attributes) == {
-        **{key: list(each) if isinstance(each, tuple) else each for key, each in own.items()},
-        "held.conversation": "r/ü~1",
-        "held.item": "i" * 200,
+        key: list(each) if isinstance(each, tuple) else each for key, each in {**dict(TALK), **own}.items()
     }
 
 
@@ -352,6 +362,24 @@ def test_what_a_receiver_says_it_has_not_taken_is_read() -> None:
     answer.partial_success.rejected_spans, answer.partial_success.error_message = 300, "too old: ü"
     assert wire.refused(answer.SerializeToString()) == (300, "too old: ü")
     assert wire.refused(b"") == (0, "")
+
+
+def test_a_receiver_that_never_answers_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "LONGEST_IN_VAIN_S", 0.25)
+
+    class Impatient:
+        def wait(self, seconds: float, since_s: float) -> bool:
+            return False
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        to = otlp.Address(f"http://127.0.0.1:{silent.getsockname()[1]}/", {}, False, 0.1, None)
+        collector = otlp.Collector("traces", to, {}, ("here", "1"), "")
+        began_s = time.monotonic()
+        for _ in range(100):
+            collector.send([b""], Impatient())
+    assert time.monotonic() - began_s < 5
+    assert (collector.taken, collector.lost.total()) == (0, 100)
+    assert collector.lost[f"{to.shown} was not tried any more"] > 90
 
 
 # the environment

@@ -24,6 +24,7 @@ from fellowship.runtime.log import LogReader
 from fellowship.runtime.models.admission import AdmissionState
 from fellowship.runtime.testing import Fault, LoopbackEndpoint, ScriptedModel, as_reply
 from fellowship.scenarios import Progress, Settings, play, terminal
+from fellowship.scenarios.console import print_json
 from fellowship.scenarios.live import EndpointState, Live, Stall
 from fellowship.scenarios.outcomes import status as fold
 from fellowship.scenarios.progress import ProgressLine
@@ -298,3 +299,6 @@ def test_no_terminal_obeys_what_an_endpoint_says_of_itself_while_a_run_waits_for
     shown = capsys.readouterr().out
     assert obeyed(shown) == []
     assert shown.count(MARK) > 20
+    terminal.out().print("half \ud800 of one")
+    print_json({"half": "\ud800\x9b"})
+    assert capsys.readouterr().out.split("\n", 1) == ["half � of one", '{\n  "half": "\\ud800\\u009b"\n}\n']

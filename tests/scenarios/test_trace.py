@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import fellowship, items, library
-from telling import apart
+from playing import fellowship, items, library, status
+from telling import Speaker, apart, played
 from typer.testing import Result
 
 from fellowship.protocols.errors import Overloaded, PromptTooLong
@@ -145,6 +145,8 @@ def test_conversations_are_found_by_what_became_of_them_what_they_took_and_what_
     assert traced(run, "--verdict", "unread").splitlines() == ["0 of 5 conversations: verdict unread"]
     whole = document(run, "--limit", 2)
     assert (whole["total"], whole["offset"], len(whole["conversations"])) == (5, 0, 2)
+    assert document(run, "--limit", 10**25)["total"] == 5
+    assert document(run, "--offset", 10**25)["conversations"] == []
     assert re.fullmatch(r"[0-9a-f]{16}", whole["run"])
 
 
@@ -166,6 +168,8 @@ def test_conversations_are_found_by_what_became_of_them_what_they_took_and_what_
         (("i0", "--conversation", 2), "there is no conversation 2 about 'i0'; there is 1"),
         (("i5",), "the run has no item 'i5'; did you mean 'i"),
         (("i0", "--message", 10_000), "the run has no event 10000"),
+        (("i0", "--message", "9" * 25), "--message takes a message's number"),
+        (("i0", "--message", "9" * 5_000), "--message takes a message's number"),
         (("i0", "--message", "17.x"), "--message takes a message's number or a call's id, as in 17 or 17.2, not '17.x'"),
         (("i0", "--message", 1), "event 1 (run_started) is of the whole run"),
     ],
@@ -297,6 +301,22 @@ async def test_of_several_conversations_about_an_item_each_can_be_seen(tmp_path:
     assert "  Why, then?\n" in shown
     assert "  Why?\n" in traced(tmp_path / "run", "7", "--conversation", 1)
     assert document(tmp_path / "run", "7", "--conversation", 1)["conversations"] == ["7~1", "7~2"]
+
+
+async def test_an_answer_of_the_conversation_before_is_counted_there_alone(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    await played(apart("debate"), 1, run, Speaker(last=5))
+    await played(apart("debate", "judging.scale=5"), 1, run, Speaker(), accept_changes=True)
+    (row,) = document(run)["conversations"]
+    before, now = (document(run, "i0", "--conversation", number)["effort"] for number in (1, 2))
+    assert (len(now["called"]), now["earlier"], now["attempts"], now["cached"]) == (9, 4, 5, 0)
+    assert sum(now["usage"][name] for name in ("input_tokens", "output_tokens")) == row["tokens"]
+    whole = status(run)
+    for name in ("input_tokens", "output_tokens"):
+        assert before["usage"][name] + now["usage"][name] == whole[name]
+    shown = " ".join(traced(run, "i0").split())
+    assert f"{row['calls']} calls, 4 answers of the conversation before," in shown
+    assert "answered before, +" in shown
 
 
 async def test_a_failure_that_was_retried_is_in_the_conversation_and_its_outcome_is_the_last(tmp_path: Path) -> None:

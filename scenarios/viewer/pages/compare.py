@@ -12,6 +12,7 @@ from ....protocols.errors import DeclarationError, UnknownName
 from ....protocols.identity import CONDUCTOR, ConversationId
 from ....protocols.judging import Verdict
 from ....protocols.lifecycle import ItemFinished
+from ....runtime.secrecy import hide
 from ...compared import ROWS, cells
 from ...comparison import Comparison, ItemLine, Survey
 from ...remarks import remark
@@ -37,6 +38,7 @@ SHOWS = {
     "said": "only what was said",
 }
 """Which items are shown, by the word in the address."""
+Parts = tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,9 @@ class Said:
     """One side of it."""
 
     sequence: int
-    did: str
-    parts: tuple[Part, ...]
-    """Of the words: those that both have, and those of this side alone."""
+    did: Parts
+    """What was done, in words that both have and those of this side alone."""
+    words: Parts
 
 
 async def compare(request: web.Request) -> web.Response:
@@ -191,12 +193,12 @@ def _outcome(talk: Talk) -> Outcome:
         calls=effort.calls,
         tokens=effort.usage.input_tokens + effort.usage.output_tokens,
         cost_usd=effort.cost_usd,
-        seconds=talk.last_s - talk.began_s,
+        seconds=talk.seconds,
     )
 
 
 def _matrix(survey: Survey, at: "partial[str]") -> Matrix | None:
-    counts = {(left, right): n for left, right, n in survey.verdicts}
+    counts: dict[tuple[str, str], int] = {(left, right): n for left, right, n in survey.verdicts}
     if not counts:
         return None
     return matrix(counts, lambda left, right: at(first=left, second=right) if left != right else None)
@@ -221,30 +223,37 @@ def _lines(one: Talk | None, other: Talk | None) -> tuple[Line, ...]:
         assert turn is not None, "a row has a side at least"  # noqa: S101 - by its making
         step, number = turn.step, turn.round
         where = ", ".join([f"step {step}"] * bool(step) + [f"round {number}"] * (number is not None))
-        texts = [shown(side) if side is not None else ("", "") for side in (row.first, row.second)]
-        parts = _marked(texts[0][1], texts[1][1]) if row.first and row.second else ()
-        sides = (
-            _said(row.first, *texts[0], [part for part in parts if part.kept != "new"]),
-            _said(row.second, *texts[1], [part for part in parts if part.kept != "gone"]),
-        )
-        found.append(Line(turn.speaker, where, row.same, sides))
+        found.append(Line(turn.speaker, where, row.same, _sides(row.first, row.second)))
     return tuple(found)
 
 
-def _marked(first: str, second: str) -> tuple[Part, ...]:
-    """Return two texts with the words that differ; nothing where they have too little in common for that to help."""
+def _sides(first: Turn | None, second: Turn | None) -> tuple[Said | None, Said | None]:
+    if first is None or second is None:
+        return _alone(first), _alone(second)
+    (one_did, one_said), (other_did, other_said) = shown(first), shown(second)
+    did, said = _marked(one_did, other_did), _marked(one_said, other_said)
+    return Said(first.sequence, did[0], said[0]), Said(second.sequence, did[1], said[1])
+
+
+def _alone(turn: Turn | None) -> Said | None:
+    return None if turn is None else Said(turn.sequence, *(_unmarked(text) for text in shown(turn)))
+
+
+def _marked(first: str, second: str) -> tuple[Parts, Parts]:
+    """Return two texts with the words that differ; as they are where that would mark nearly all."""
+    first, second = hide(first), hide(second)  # a secret in two parts would stand in neither
     parts = worded(first, second)
     shared = sum(len(part.text) for part in parts if part.kept == "same")
-    return parts if shared >= COMMON * min(len(first), len(second)) else ()
+    if shared < COMMON * min(len(first), len(second)):
+        return _unmarked(first), _unmarked(second)
+    return tuple(part for part in parts if part.kept != "new"), tuple(part for part in parts if part.kept != "gone")
 
 
-def _said(turn: Turn | None, did: str, words: str, parts: Sequence[Part]) -> Said | None:
-    if turn is None:
-        return None
-    return Said(turn.sequence, did, tuple(parts) or ((Part("same", words),) if words else ()))
+def _unmarked(text: str) -> Parts:
+    return (Part("same", text),) if text else ()
 
 
-def _asked(talks: Sequence[Talk | None]) -> tuple[tuple[str, tuple[Part, ...]], ...]:
+def _asked(talks: Sequence[Talk | None]) -> tuple[tuple[str, Parts], ...]:
     """Return what the item asks and offers, where it is not the same in both runs."""
     texts: list[dict[str, str]] = []
     for talk in talks:
@@ -254,7 +263,7 @@ def _asked(talks: Sequence[Talk | None]) -> tuple[tuple[str, tuple[Part, ...]], 
         texts.append({"request": talk.item.prompt, **offered})
     names = dict.fromkeys([*texts[0], *texts[1]])
     return tuple(
-        (name, worded(texts[0].get(name, ""), texts[1].get(name, "")))
+        (name, worded(hide(texts[0].get(name, "")), hide(texts[1].get(name, ""))))
         for name in names
         if texts[0].get(name) != texts[1].get(name)
     )

@@ -1,13 +1,15 @@
 """The conversations of a run as a table: filtered, sorted and paged by SQL, with all of it in the address."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ...sharing.members import casts
+from ...sharing.members import Cast, casts
 from ...traces.index import Index
-from ...traces.listing import SORTS, Wanted
+from ...traces.listing import SORTS, Overview, Page, Wanted
 from ..rendering import address, page
 from ..runs import number_in, viewed
 from ..wanted import STATES, VERDICTS, query_of, wanted_of
@@ -20,6 +22,8 @@ COLUMNS = (
     ("tokens", "Tokens", False), ("cost", "Cost", False), ("seconds", "Time", False),
 )  # fmt: skip
 """What each is sorted by, its title, and whether it is of words."""
+MORE = ("cost", "correct", "variant", "model", "agent", "all_conversations")
+"""What is folded away in the form until it is asked for."""
 assert {name for name, _, _ in COLUMNS} <= set(SORTS)  # noqa: S101 - a name that no table has would be a dead link
 
 
@@ -28,9 +32,8 @@ async def items(request: web.Request) -> web.Response:
     run = viewed(request)
     wanted = wanted_of(request.query)
     offset = number_in(request, "offset", 0, most=10**9)
-    shown = await run.ask(Index.page, wanted, offset, A_PAGE)
-    overview = await run.ask(Index.overview)
-    known = casts(run.index.log)
+
+    shown, overview, known = await run.ask(_asked, wanted, offset)
     return page(
         "items.html",
         run=run,
@@ -46,16 +49,26 @@ async def items(request: web.Request) -> web.Response:
         models=sorted(overview.models),
         agents=sorted(overview.agents),
         variants=[name for name in known if name],
-        questions=any(row.correct is not None for row in shown.rows) or wanted.correct is not None,
+        questions=wanted.correct is not None or any(row.correct is not None for row in shown.rows),
+        more=any(getattr(wanted, name) not in (None, False) for name in MORE),
         words=urlencode(query_of(wanted)),
-        at=lambda offset: address(run.name, "items", **query_of(wanted), offset=offset or None),
-        sorted_by=lambda name: address(run.name, "items", **query_of(_sorted(wanted, name))),
+        at=partial(_at, run.name, wanted),
+        sorted_by=partial(_sorted_by, run.name, wanted),
     )
 
 
-def _sorted(wanted: Wanted, name: str) -> Wanted:
-    """Return what is wanted, sorted by a column; the other way round where it is so already."""
-    return replace(wanted, sort=name, descending=wanted.sort == name and not wanted.descending)
+def _at(run: str, wanted: Wanted, offset: int = 0) -> str:
+    return address(run, "items", **query_of(wanted), offset=offset or None)
+
+
+def _sorted_by(run: str, wanted: Wanted, name: str) -> str:
+    """Return the address of the table sorted by a column; the other way round where it is so already."""
+    turned = wanted.sort == name and not wanted.descending
+    return _at(run, replace(wanted, sort=name, descending=turned))
+
+
+def _asked(index: Index, wanted: Wanted, offset: int) -> tuple[Page, Overview, Mapping[str | None, Cast]]:
+    return index.page(wanted, offset, A_PAGE), index.overview(), casts(index.log)
 
 
 ROUTES = (web.get("/r/{run}/items", items),)

@@ -6,6 +6,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from ....runtime.printable import plain
+from ....runtime.secrecy import hide_cut
 from ...traces.index import Index
 from ...traces.listing import Hit
 from ..rendering import address, page
@@ -53,7 +54,7 @@ async def search(request: web.Request) -> web.Response:
 
 def excerpt(hit: Hit) -> Markup:
     """Return a hit's excerpt with its words marked; unmarked where a secret is hidden in it."""
-    text = plain(hit.excerpt)
+    text = plain(hide_cut(hit.excerpt))
     if len(text) != len(hit.excerpt):
         return escape(text)
     parts: list[Markup] = []

@@ -91,11 +91,16 @@ def rows(html: str) -> list[list[str]]:
 
 
 async def test_a_search_shows_messages_with_the_words_marked_and_leads_to_where_they_were_said(tmp_path: Path) -> None:
-    run = await judged(tmp_path / "r", dict.fromkeys(range(6), (7, 3)), words="Rayleigh says <b>so</b> & more.")
+    run = await judged(
+        tmp_path / "r", dict.fromkeys(range(6), (7, 3)), words="Before\0 Rayleigh says <b>so</b> & more."
+    )
     async with viewing(tmp_path, run) as page:
         found = await page("/r/r/search", q="rayleigh so")
         assert words(found).count("judge, vote") == 6
-        assert "<mark>Rayleigh</mark> says &lt;b&gt;<mark>so</mark>&lt;/b&gt; &amp; more." in found
+        assert (
+            "Before\N{REPLACEMENT CHARACTER} <mark>Rayleigh</mark> says &lt;b&gt;<mark>so</mark>&lt;/b&gt; &amp; more."
+            in found
+        )
         link = re.search(r'href="(/r/r/conversation\?id=i0[^"#]*)#(m\d+)"', found)
         assert link is not None
         assert f'id="{link[2]}"' in await page(unescape(link[1]))
@@ -197,6 +202,7 @@ async def test_an_item_of_two_runs_has_its_messages_side_by_side_with_the_words_
         found = await page("/compare", a="one", b="other", item="i1")
         assert "The first answer is<del> better</del> by far." in found
         assert "The first answer is<ins> worse</ins> by far." in found
+        assert "votes<del> b, a 3 : b 7 (combined of 10,</del> shown ab)" in found
         assert ["one", "done", "b 3 : 7", "Outcome: b", "1"] in [row[:5] for row in rows(found)]
         failed = words(await page("/compare", a="one", b="other", item="i5"))
         assert "Failed: PromptTooLong: it is too long" in failed

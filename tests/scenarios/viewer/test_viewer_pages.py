@@ -6,18 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.request import urlopen
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import fellowship
-from viewing import gallery
+from playing import fellowship, items, library
+from viewing import gallery, read_whole
 
 from fellowship.runtime.log import LogReader
+from fellowship.runtime.testing import ScriptedModel
+from fellowship.scenarios import Settings, play
 from fellowship.scenarios.outcomes import Fold, Status, status
 from fellowship.scenarios.traces.listing import SORTS, Wanted
 from fellowship.scenarios.viewer.serving import serving
@@ -75,19 +78,14 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(folder: Path, *names: str) -> AsyncGenerator[Visitor, None]:
-    runs = gallery()
+async def visiting(folder: Path, *names: str, **more: Path) -> AsyncGenerator[Visitor, None]:
+    runs = {**gallery(), **more}
     async with (
         serving([runs[name] for name in names], port=0, folder=folder) as url,
         aiohttp.ClientSession() as session,
     ):
-        visitor = Visitor(session, url.rstrip("/"))
-        for name in names:
-            async with session.get(f"{visitor.url}/r/{name}/events") as stream:
-                async for line in stream.content:
-                    if line.startswith(b"data:") and "Reading the log" not in await visitor.html(f"/r/{name}/"):
-                        break
-        yield visitor
+        await read_whole(url, *names)
+        yield Visitor(session, url.rstrip("/"))
 
 
 def known(name: str) -> Status:
@@ -108,7 +106,7 @@ async def test_the_overview_has_the_figures_of_status(name: str, tmp_path: Path)
     cells = {row[0]: row[1:] for row in page.rows if row}
     for verdict, count in found.verdicts.items():
         assert cells[verdict][0] == str(count)
-        assert re.fullmatch(r"\[\d+\.\d, \d+\.\d\]", cells[verdict][2])
+        assert re.fullmatch(r"\d+\.\d to \d+\.\d", cells[verdict][2])
     for error, count in found.failures.items():
         assert cells[error] == [str(count)]
     for agent, spend in found.spend["agent"].items():
@@ -126,6 +124,18 @@ async def test_several_runs_are_listed_and_one_alone_is_shown_at_once(tmp_path: 
         assert "PromptTooLong" in (await visitor.page("/")).words
 
 
+async def test_money_that_nobody_knows_is_not_told_as_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "unpriced"
+    await play(library("judge"), items(1), run, Settings(client=ScriptedModel()))
+    assert fellowship("export", run, "--format", "html", "--to", tmp_path / "p.html").exit_code == 0
+    assert "cost not known" in Page((tmp_path / "p.html").read_text()).words
+    async with visiting(tmp_path / "index", "unpriced", "judge", unpriced=run) as visitor:
+        (_, alone, other) = (await visitor.page("/")).rows
+        assert alone[7] == "not known"
+        assert other[7].startswith("$")
+        assert "Cost not known (1 call without a known price)" in (await visitor.page("/r/unpriced/")).words
+
+
 async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path: Path) -> None:
     with LogReader(gallery()["judge"] / "run.db") as log:
         outcomes = {outcome.item: outcome for _, outcome in Fold(log).outcomes()}
@@ -134,12 +144,14 @@ async def test_items_are_filtered_sorted_and_paged_as_the_address_says(tmp_path:
         page = await visitor.page("/r/judge/items")
         assert "1 to 50 of 60" in page.words
         rest = await visitor.page(page.links["Next"])
-        assert [row[1] for row in (*page.rows[1:], *rest.rows[1:])] == [f"i{number}" for number in range(60)]
+        assert [row[1] for row in (*page.rows[1:], *rest.rows[1:])] == [
+            f"i{number} Question {number}?" for number in range(60)
+        ]
         assert "51 to 60 of 60" in rest.words
         assert page.sorted == {"# ↑": "ascending"}
 
         only = await visitor.page("/r/judge/items?state=failed")
-        assert {row[1] for row in only.rows[1:]} == failed
+        assert {row[1].split()[0] for row in only.rows[1:]} == failed
         assert len(failed) > 3
         assert all("PromptTooLong" in row[3] for row in only.rows[1:])
 
@@ -180,6 +192,16 @@ async def test_what_is_not_there_is_said_with_the_nearest_that_is(
     assert "Traceback" not in page.words
 
 
+async def test_what_is_played_is_told_with_its_record(tmp_path: Path) -> None:
+    async with visiting(tmp_path, "debate") as visitor:
+        page = await visitor.page("/r/debate/")
+        assert ["scholar", "debater", "acme/m"] in page.rows
+        assert str(gallery()["debate"]) in page.words
+        record = await visitor.page(page.links["scenario, prompts and versions"])
+    assert "scenario: two-rounds" in record.words
+    assert "llm-fellowship: " in record.words
+
+
 names = st.text(min_size=1, max_size=8)
 wishes = st.builds(
     Wanted,
@@ -213,16 +235,20 @@ def test_view_says_what_it_cannot_show(tmp_path: Path) -> None:
     assert "is not a run: it has no run.db" in fellowship("view", tmp_path / "empty").stderr
 
 
-def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted(tmp_path: Path) -> None:
+def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_somebody_listens(tmp_path: Path) -> None:
     run = gallery()["loop"]
     line = [sys.executable, "-m", "fellowship", "view", str(run), "--port", "0"]
-    with subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
-    ) as viewer:
+    with (
+        subprocess.Popen(
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FELLOWSHIP_CACHE": str(tmp_path)},
+        ) as viewer,
+        ExitStack() as last,
+    ):
+        last.callback(viewer.kill)
         assert viewer.stderr is not None
         url = viewer.stderr.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
@@ -230,7 +256,11 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted(tmp_path
         taken = fellowship("view", run, "--port", port)
         assert taken.exit_code == 2
         assert f"nobody can listen at 127.0.0.1:{port}" in taken.stderr
-        viewer.send_signal(signal.SIGINT)
-        assert viewer.wait(10) == 0
-        assert viewer.stdout is not None
-        assert viewer.stdout.read() == ""
+        assert viewer.stderr.readline().strip() == "Ctrl-C ends it."
+        with urlopen(f"{url}r/loop/events") as stream:  # noqa: S310 - at the viewer
+            told_first = stream.readline()
+            viewer.send_signal(signal.SIGINT)
+            stream.read()  # it has an end
+        out, told = viewer.communicate(timeout=20)
+    assert told_first
+    assert (viewer.returncode, out, told) == (0, "", "")

@@ -5,8 +5,9 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
@@ -22,6 +23,7 @@ from fellowship.protocols.errors import PromptTooLong
 from fellowship.protocols.items import Candidate, HumanVote, Item
 from fellowship.protocols.lifecycle import AgentRecused, Failure, LetterUndelivered, RunChanged
 from fellowship.protocols.models import Attempt, Completion, ModelCall, Usage
+from fellowship.runtime.secrecy import hiding, secrets_of
 from fellowship.runtime.testing import ScriptedModel, as_reply
 from fellowship.scenarios import Settings, load, plan, play
 from fellowship.scenarios.viewer import comparisons
@@ -29,6 +31,8 @@ from fellowship.scenarios.viewer.guard import COOKIE, HEADERS
 from fellowship.scenarios.viewer.serving import serving
 
 IDS = ('"', "'>", "<b>", "..", "~", "a/b?c#d&e=%2f", "☃\u202eü", "new\nline")
+SECRET = "sk-Quaver7Tn0Bdw5Lp2Xhz"  # noqa: S105 - made up
+"""That whoever looks at the runs has in the environment, and the run had not."""
 SENT = ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy")
 TAGS = frozenset(
     re.findall(
@@ -101,7 +105,7 @@ def say(call: ModelCall) -> Completion | Exception | str:
         return PromptTooLong("the endpoint says: too long")
     if call.answer is not None and "unreadable" in asked:
         return "I would rather not say."
-    reply = as_reply(call, f"said because of {len(asked)}", len(asked) % 10)
+    reply = as_reply(call, f"said because of {len(asked)} and {SECRET}", len(asked) % 10)
     usage, attempt = Usage(input_tokens=7, output_tokens=3), Attempt(latency_s=0.1, error="the first try was cut off")
     return Completion(
         text=reply,
@@ -118,7 +122,10 @@ def about(ids: Iterable[str]) -> list[Item]:
         Item(
             id=name,
             prompt=f"unreadable {name}" if name == "~" else f"Prompt of {name}?",
-            candidates=(Candidate(slot="a", text="one", model="acme/writer"), Candidate(slot="b", text="two")),
+            candidates=(
+                Candidate(slot="a", text=f"one {SECRET} more", model="acme/writer"),
+                Candidate(slot="b", text=f"{'two ' * 200}{SECRET}"),
+            ),
             human=(HumanVote(rater="some person", verdict="a"),),
             metadata={"any column": ["of", {"the": "row"}]},
         )
@@ -183,8 +190,26 @@ def route(url: str) -> tuple[str, ...]:
     return parts.path, parts.query
 
 
-async def crawled(url: str, session: aiohttp.ClientSession, *more: str) -> dict[str, tuple[int, str]]:
-    """Follow every link from the front page, and from some more places; returns status and text by address."""
+def sort(url: str) -> tuple[str, ...]:
+    """Return what sort of page it is, of whichever run, item and message."""
+    parts = urlsplit(url)
+    places = parts.path.split("/")
+    return (places[1], re.sub(r"\d+", "0", places[-1]), *sorted(dict(parse_qsl(parts.query))))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found at an address."""
+
+    status: int
+    text: str
+    wrong: list[str]
+
+
+async def crawled(
+    url: str, session: aiohttp.ClientSession, *more: str, same: Callable[[str], tuple[str, ...]] = route
+) -> dict[str, Found]:
+    """Follow every link from the front page, and from some more places; returns what was found by address."""
     site, found, seen = urlsplit(url).netloc, {}, set()
     waiting = [url, *(urljoin(url, place) for place in more)]
     while waiting:
@@ -198,13 +223,14 @@ async def crawled(url: str, session: aiohttp.ClientSession, *more: str) -> dict[
                 continue
             else:
                 text = await answer.text()
-                found[at] = (answer.status, text)
-                links = Read(text).links if answer.content_type == "text/html" else []
+                read = Read(text) if answer.content_type == "text/html" else Read("")
+                found[at] = Found(answer.status, text, read.wrong)
+                links = read.links
         for link in links:
             target = urljoin(at, link).partition("#")[0]
             assert urlsplit(target)[:2] == ("http", site), (at, link)
-            if route(target) not in seen:
-                seen.add(route(target))
+            if same(target) not in seen:
+                seen.add(same(target))
                 waiting.append(target)
     return found
 
@@ -229,19 +255,21 @@ async def test_no_text_of_a_run_becomes_markup_on_any_page_and_no_page_changes_t
     asked += [f"{names[0]}/{place}?{field}={quote(words[0])}" for place in PLACES for field in FIELDS]
     asked += [f"/{quote(words[0])}", f"/r/{quote(words[2], safe='')}/", f"{names[0]}/{quote(words[0])}"]
     asked += [f"/compare?a={quote(words[0])}", f"/compare?item={quote(words[2])}", "/compare?show=%3Cimg%3E"]
-    async with visiting(runs, tmp_path) as (url, session):
-        found = await crawled(url, session, *asked)
-    met = "\n".join(text for status, text in found.values() if status == 200)
-    for at, (status, text) in found.items():
-        assert not text.startswith("<!doctype") or Read(text).wrong == [], at
-        assert status < 500, (at, text)
-        assert not any(mark in text for mark in ("\x1b", "\x00", "\u202e")), at
-        assert "54439" not in text, at
+    asked += [f"{name}/search?q={SECRET[3:12]}*" for name in names]
+    with hiding(secrets_of({"ACME_API_KEY": SECRET})):
+        async with visiting(runs, tmp_path) as (url, session):
+            found = await crawled(url, session, *asked)
+    met = "\n".join(page.text for page in found.values() if page.status == 200)
+    for at, page in found.items():
+        assert page.wrong == [], at
+        assert page.status < 500, (at, page.text)
+        assert not any(mark in page.text for mark in ("\x1b", "\x00", "\u202e", "54439", SECRET[3:])), at
     assert "&lt;img src=x onerror" in met
-    sorts = {urlsplit(at).path.rpartition("/")[2] for at, (status, _) in found.items() if status == 200}
+    assert "[secret ACME_API_KEY]" in met
+    sorts = {urlsplit(at).path.rpartition("/")[2] for at, page in found.items() if page.status == 200}
     assert {"", "items", "conversation", "search", "judges", "compare"} <= sorts
     assert any("/m/" in at for at in found)
-    assert any("Words of the first alone" in text for _, text in found.values())
+    assert "Words of the first alone" in met
     assert {run: content(run) for run in runs} == before
 
 
@@ -268,15 +296,11 @@ MADE = "document.querySelectorAll('img,base,iframe,object,embed,[onerror],[onloa
 @in_a_browser
 async def test_in_a_browser_nothing_of_a_run_is_carried_out(runs: list[Path], tmp_path: Path) -> None:
     async with visiting(runs, tmp_path) as (url, session), browsing(viewport=PHONE) as visitor:
-        found = await crawled(url, session)
-        sorts: dict[tuple[str, ...], str] = {}
-        for at, (status, text) in found.items():
-            if status == 200 and text.startswith("<!doctype"):
-                parts = urlsplit(at)
-                sort = (*parts.path.split("/")[3:4], *sorted(name for name, _ in parse_qsl(parts.query)))
-                sorts.setdefault((parts.path.split("/")[1], *sort), at)
+        found = await crawled(url, session, same=sort)
         page = await visitor.open(url)
-        for at in sorts.values():
+        shown = [at for at, each in found.items() if each.status == 200 and each.text.startswith("<!doctype")]
+        assert len({sort(at)[1] for at in shown}) > 6
+        for at in shown:
             await page.goto(at)
             assert await page.evaluate(f"{MADE}.length") == 0, at
             assert MARK in await page.evaluate("document.documentElement.textContent"), at
@@ -402,9 +426,9 @@ async def test_beyond_this_machine_a_token_is_asked_for_once_and_then_kept_where
         session.cookie_jar.clear()
         kept = {COOKIE: "the-token-itself"}
         async with aiohttp.ClientSession(cookies=kept, cookie_jar=aiohttp.CookieJar(unsafe=True)) as visitor:
-            for path, (status, text) in (await crawled(f"{at}/compare", visitor)).items():
-                assert status == 200, path
-                assert "the-token" not in unquote(text) + path
+            for path, page in (await crawled(f"{at}/compare", visitor, same=sort)).items():
+                assert page.status == 200, path
+                assert "the-token" not in unquote(page.text) + path
             async with visitor.get(at, headers={"Host": f"allowed.example:{port}"}) as answer:
                 assert answer.status == 200
             async with visitor.get(at, headers={"Host": f"evil.example:{port}"}) as answer:
