@@ -166,8 +166,8 @@ def print_line(document: dict[str, Any]) -> None:
     """Print one JSON document on one line."""
     import json
 
+    from ...runtime.printable import escaped
     from ...runtime.secrecy import hidden
-    from ...runtime.tracing import escaped
 
     print(escaped(json.dumps(hidden(document), ensure_ascii=False)), flush=True)  # noqa: T201 - what was asked for
 

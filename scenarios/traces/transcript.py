@@ -18,7 +18,7 @@ from ...protocols.messages import Message
 from ...protocols.models import EMBEDDED
 from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
 from ...protocols.review import FeedbackGiven
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..remarks import on_a_line, remark, rightness, scores
 from ..terminal import TOO_SMALL
 from .amounts import moment, span, took, whole, why
