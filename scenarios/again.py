@@ -18,8 +18,9 @@ from ..protocols.items import Item
 from ..protocols.lifecycle import ItemOpened, RunStarted
 from ..protocols.registry import Registry
 from ..runtime.log import LogReader, being_written
+from ..runtime.printable import plain
 from ..runtime.recording import RecordedRun, Sifted
-from ..runtime.tracing import logger, plain
+from ..runtime.tracing import logger
 from .cut import Cut
 from .declared import alias_of, models_of, scope_of, scopes
 from .directory import ABOUT, LOG, PLUGINS, RESULTS, Earlier, compare, look_back, noted, prepare, refused

@@ -98,8 +98,8 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - a bug: its traceback, as Python would print it, but for secrets
         import traceback
 
+        from ..runtime.printable import obeyed_by_none
         from ..runtime.secrecy import secrets_of
-        from ..runtime.tracing import obeyed_by_none
 
         print(obeyed_by_none(secrets_of(os.environ).hide(traceback.format_exc())), end="", file=sys.stderr)  # noqa: T201 - see above
         sys.exit(WITH_FAILURES)

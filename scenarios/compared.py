@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..protocols.judging import Verdict
-from ..runtime.tracing import plain
+from ..runtime.printable import plain
 from .comparison import Agreement, Comparison, Divergence, ItemComparison, OnlyIn, Place, Side, Totals
 
 LONGEST_OUTCOME = 60

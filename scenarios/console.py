@@ -118,7 +118,7 @@ def tell_broken() -> None:
     """Say on stderr which plugins of installed packages cannot be loaded: only who needs them is stopped."""
     from rich.text import Text
 
-    from ..runtime.tracing import plain
+    from ..runtime.printable import plain
     from . import terminal
     from .plugins.loading import broken
 
@@ -128,8 +128,8 @@ def tell_broken() -> None:
 
 def print_json(document: object) -> None:
     """Print the one document of a command that was asked for it."""
+    from ..runtime.printable import escaped
     from ..runtime.secrecy import hidden
-    from ..runtime.tracing import escaped
 
     print(escaped(json.dumps(hidden(document), ensure_ascii=False, indent=2)))  # noqa: T201 - the one document on stdout
 

@@ -1,10 +1,14 @@
 """Where the agents of a run are declared: several may be made of one declaration, and some come from what is used."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import spec
+from ..runtime.log import LogReader
+
+if TYPE_CHECKING:
+    from . import spec
 
 CAST = "cast"
 """Key of a run's record; where every agent is called as it is declared, it is not there."""
@@ -24,7 +28,7 @@ class Declared:
         return {"agent": self.agent, **({"used": list(self.used)} if self.used else {})}
 
 
-def places(scenario: spec.Scenario, used: tuple[str, ...] = ()) -> dict[int, tuple[str, ...]]:
+def places(scenario: "spec.Scenario", used: tuple[str, ...] = ()) -> dict[int, tuple[str, ...]]:
     """Return under which names a scenario, and every one that it uses, is held, by identity."""
     found = {id(scenario): used}
     for name, inner in scenario.used.items():
@@ -67,6 +71,14 @@ def declaration(record: Mapping[str, Any], agent: str) -> dict[str, Any]:
     scope, name = scope_of(record["scenario"], record, agent)
     found: dict[str, Any] = scope.get("agents", {}).get(name, {})
     return found
+
+
+def roles_of(log: LogReader) -> dict[str, str]:
+    """Return the role of each agent of a run."""
+    played = log.meta("played")
+    record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
+    records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]
+    return {name: declaration(each, name).get("role", name) for each in records for name in each["models"]}
 
 
 def scopes(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

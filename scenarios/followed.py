@@ -10,17 +10,14 @@ from pathlib import Path
 
 from rich.text import Text
 
+from ..runtime.printable import plain
 from ..runtime.telemetry.exporting import PATIENCE_AFTER_S
-from ..runtime.tracing import plain
 from . import terminal
 from .directory import LOG
-from .traced import SentRun, Tracing, newest_event
+from .traced import URL, SentRun, Tracing, newest_event
 
 MORE_S = 10.0
 """How much longer than its own patience a follower is waited for: a slow machine may only just have started it."""
-URL = "FELLOWSHIP_OTLP"
-"""How it is told the address, which may have a key in it: everybody can read the words of a command."""
-OURS = ("FELLOWSHIP_EXPORT_", "FELLOWSHIP_JSON")
 
 
 @contextmanager
@@ -35,11 +32,12 @@ def followed(out: Path, tracing: Tracing) -> Generator[None, None, None]:
     """
     flags = [name for name, wanted in _flags(tracing) if wanted]
     words = ["export", str(out), "--format", "otlp", *flags]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    environ[URL] = tracing.url or ""
-    more = ["--follow", "--owned", "--after", str(newest_event(out / LOG)), "--json"]
+    environ = {
+        **os.environ,
+        URL: tracing.url or "",
+    }  # it may have a key in it, and everybody can read a command's words
     follower = subprocess.Popen(  # noqa: S603 - this package's own command
-        [sys.executable, "-m", "fellowship", *words, *more],
+        [sys.executable, "-m", f"{__package__}.following", str(out), str(newest_event(out / LOG)), *flags],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

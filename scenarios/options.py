@@ -251,7 +251,7 @@ def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, expo
     """
     from rich.text import Text
 
-    from ..runtime import tracing
+    from ..runtime.printable import plain
     from . import terminal
     from .commands.dataset import data_sets_of
     from .directory import LOG, RESULTS
@@ -266,7 +266,7 @@ def leave(status: "Status", out: Path, options: PlayOptions, go_on: str, *, expo
             more.show()
     if status.state == "stopped":
         if status.why and options.as_json:  # else the summary has said so
-            terminal.err().print(Text(tracing.plain(f"fellowship: {status.why}")), soft_wrap=True)
+            terminal.err().print(Text(plain(f"fellowship: {status.why}")), soft_wrap=True)
         terminal.err().print(Text(f"Stopped. {go_on}"), soft_wrap=True)
         raise typer.Exit(STOPPED)
     raise typer.Exit(WITH_FAILURES if status.failed else DONE)

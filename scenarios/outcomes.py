@@ -1,7 +1,6 @@
 """Folds over a run's log: one outcome an item, and the state of the whole run."""
 
 import heapq
-import json
 import os
 from array import array
 from collections import Counter
@@ -23,7 +22,7 @@ from ..protocols.pairing import Data
 from ..runtime.log import LogReader, being_written
 from ..runtime.log.faults import damaged
 from .answered import Answer, Answered, answered
-from .declared import declaration
+from .declared import roles_of
 from .live import Live
 from .spared import KINDS as SPARING
 from .spared import Spared, kinds_of
@@ -368,11 +367,3 @@ def _live(log: LogReader) -> Live | None:
     """Return how the run stands, as it said last."""
     noted = log.meta("live")
     return Live.model_validate_json(noted) if noted is not None else None
-
-
-def roles_of(log: LogReader) -> dict[str, str]:
-    """Return the role of each agent of a run."""
-    played = log.meta("played")
-    record: dict[str, Any] = json.loads(played) if played is not None else {"variants": {}}
-    records: list[dict[str, Any]] = list(record["variants"].values()) if "variants" in record else [record]
-    return {name: declaration(each, name).get("role", name) for each in records for name in each["models"]}

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..runtime.models.admission import AdmissionState
-from ..runtime.tracing import plain
+from ..runtime.printable import plain
 from .settings import Progress
 
 EVERY_S = 0.25

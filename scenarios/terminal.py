@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..protocols.errors import FellowshipError
 from ..protocols.models import EMBEDDED
-from ..runtime.tracing import obeyed_by_none, plain
+from ..runtime.printable import obeyed_by_none, plain
 from .answered import Answered
 from .live import Live, Stall
 from .outcomes import Outcome, Status

@@ -29,13 +29,15 @@ from ..runtime.telemetry.exporting import (
 from ..runtime.telemetry.mapping import LATEST, OPT_IN, GenAI, OpenInference, resource
 from ..runtime.telemetry.otlp import SIGNALS, Address, Collector, Signal, above, address, resource_of
 from ..runtime.telemetry.records import Place, Sender
-from .outcomes import roles_of
+from .declared import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOG = "run.db"
 """As `directory` has it, which takes a while to load."""
+URL = "FELLOWSHIP_OTLP"
+"""The variable that has the address, as --endpoint."""
 ENVIRONMENT = "env"
 """In place of an address: as OTEL_EXPORTER_OTLP_… says."""
 

@@ -1,11 +1,27 @@
-"""The event log: one SQLite file a run, one writer, any number of readers."""
+"""The event log: one SQLite file a run, one writer, any number of readers.
+
+What writes is loaded when it is first used: who only reads is not to wait for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .examine import examine
-from .memory import MemoryLog, NoLog
+from .lock import being_written
 from .reader import LogReader, begun
 from .salvage import Salvaged, salvage
-from .sqlite import Durability, SqliteLog, being_written, open_log
 
+if TYPE_CHECKING:
+    from .memory import MemoryLog, NoLog
+    from .sqlite import Durability, SqliteLog, open_log
+
+_PLACES = {
+    "Durability": "sqlite",
+    "MemoryLog": "memory",
+    "NoLog": "memory",
+    "SqliteLog": "sqlite",
+    "open_log": "sqlite",
+}
 __all__ = [
     "Durability",
     "LogReader",
@@ -19,3 +35,9 @@ __all__ = [
     "open_log",
     "salvage",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)

@@ -14,8 +14,8 @@ from ...protocols.errors import DeclarationError, LogError
 from ...protocols.lifecycle import Failure
 from . import schema
 from .faults import unwritable
+from .lock import being_written
 from .pages import rows
-from .sqlite import being_written
 from .texts import is_own
 
 FIELDS = 7

@@ -29,6 +29,7 @@ from ..tracing import outermost
 from . import schema
 from .examine import refuse_damaged
 from .faults import passes, unwritable
+from .lock import lock_of
 from .reader import LogReader
 from .texts import TEXT, digest_of, long_text
 
@@ -307,26 +308,9 @@ class SqliteLog:
             waiter.set_exception(error)
 
 
-def _lock_of(path: Path) -> Path:
-    return path.with_suffix(".lock")
-
-
-def being_written(path: Path) -> bool:
-    """Return whether a process is writing the log at a path now; a dead one keeps no lock."""
-    if not _lock_of(path).exists():
-        return False
-    try:
-        with FileLock(_lock_of(path), timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a folder that may only be read: nobody writes there, either
-        return False
-
-
 async def _locked(path: Path) -> BaseFileLock:
     """Return the lock of a log, held; raises as `open_log` does."""
-    lock = FileLock(_lock_of(path), timeout=0)
+    lock = FileLock(lock_of(path), timeout=0)
     with anyio.move_on_after(LOOK_S):
         while True:
             try:

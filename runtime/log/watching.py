@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterator
 
+from .lock import being_written
 from .reader import LogReader
-from .sqlite import being_written
 
 EVERY_S = 0.25
 """Between two looks at a log that has not grown."""

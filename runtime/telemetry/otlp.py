@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from ...protocols.errors import DeclarationError
+from ..printable import plain
 from ..secrecy import learn
-from ..tracing import plain
 from .records import Attributes, Place
 from .wire import refused, request, status_words
 

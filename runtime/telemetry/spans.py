@@ -87,7 +87,8 @@ class Spans:
         conversation, kind = entry[1], entry[5]
         if not conversation or kind in NOTHING:
             return []
-        talk, found = self._talks.get(conversation), list[Record]()
+        talk = self._talks.get(conversation)
+        found: list[Record] = []
         if talk is None:
             if kind == "item_resumed" and self._earlier is not None:
                 talk = self._recalled(entry, found)

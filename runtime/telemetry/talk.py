@@ -5,7 +5,6 @@ in the same trace. What an agent was asked for and did not do is closed with the
 does it after all.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -148,7 +147,7 @@ class Talk:
         self._drafts: dict[str, bytes] = {}
         """Spans in which drafts were written."""
         self._asked: str | None = None
-        self._numbers = Counter[int]()
+        self._numbers: dict[int, int] = {}
         """How many calls each event has led to so far."""
         self._went_on_ns = 0
         """When its item went on, after it was broken off or had failed."""
@@ -172,7 +171,9 @@ class Talk:
         if kind == "agent_failed":
             return self._failed(cause, body)
         if kind in ENDS:
-            return [*self._evaluated(sequence, cause, speaker, kind, body), *self._ended(kind, body)]
+            found = self._evaluated(sequence, cause, speaker, kind, body)
+            found += self._ended(kind, body)
+            return found
         return self._said(sequence, cause, speaker, kind, body)
 
     def asked_for(self, sequence: int, asked: Asked, time_s: float) -> None:
@@ -246,8 +247,8 @@ class Talk:
         common, own = self._names.chat(self._sender, speaker, body)
         own["fellowship.event"] = sequence
         if cause is not None:
-            self._numbers[cause] += 1
-            own["fellowship.call"] = call_id(cause, self._numbers[cause])
+            number = self._numbers[cause] = self._numbers.get(cause, 0) + 1
+            own["fellowship.call"] = call_id(cause, number)
         if self._names.content:
             messages = [(role, self._text_of(digest)) for role, digest in body["messages"]]
             own |= self._names.chat_said(messages, body)
@@ -336,9 +337,10 @@ class Talk:
                 found.append(self._done(waiting, still, error))
                 self._leave(cause)
         top, above = self._top, self._sender.above
-        more: Attributes = {"fellowship.outcome": outcome, "fellowship.calls": top.calls}
+        own = top.own
+        own["fellowship.outcome"], own["fellowship.calls"] = outcome, top.calls
         if top.resumed:
-            more["fellowship.resumed"] = top.resumed
+            own["fellowship.resumed"] = top.resumed
         found.append(
             Span(
                 top.place,
@@ -349,7 +351,7 @@ class Talk:
                 self._now_ns,
                 self._names.workflow(self._sender),
                 self._held,
-                top.own | more | told,
+                own | told,
                 error,
                 top.links,
                 about_item=True,

@@ -69,7 +69,7 @@ def ask_first(plan: "Playable", items: "Items", settings: "Settings", out: Path,
     import anyio
 
     from ...runtime.loop import BACKEND
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from ..forecasting.ahead import forecast
     from ..forecasting.reckoning import Circumstances
 

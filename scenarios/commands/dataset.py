@@ -40,7 +40,7 @@ def data_sets_of(run: Path) -> DataSets | None:
     """
     from rich.text import Text
 
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
     from ..directory import DATASET
 

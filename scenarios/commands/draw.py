@@ -56,7 +56,7 @@ def draw(
     change: Changes = None,
 ) -> None:
     """Draw a scenario's flow: who is asked for what, and who hears whom. Nothing is called."""
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from ..drawing.chart import pictures
 
     writer = _writer(to, written_as)

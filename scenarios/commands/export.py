@@ -13,12 +13,10 @@ from ..console import DONE, WITH_FAILURES, AsJson, Run, app, log_of, plainly, pl
 from .sharing import check_form, share
 from .telemetry import (
     OTLP,
-    After,
     Content,
     Endpoint,
     Follow,
     OpenInference,
-    Owned,
     check_alone,
     refuse_options,
     send,
@@ -156,8 +154,6 @@ def export(
     content: Content = False,  # noqa: FBT002 - typer's way
     openinference: OpenInference = False,  # noqa: FBT002 - typer's way
     follow: Follow = False,  # noqa: FBT002 - typer's way
-    after: After = 0,
-    owned: Owned = False,  # noqa: FBT002 - typer's way
     as_json: AsJson = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Write what a run has come to: preference data sets that a trainer takes, votes as ratings, or what was said."""
@@ -193,11 +189,9 @@ def export(
             content=content,
             openinference=openinference,
             follow=follow,
-            after=after,
-            owned=owned,
             as_json=as_json,
         )
-    refuse_options(content=content, openinference=openinference, follow=follow, after=after > 0, owned=owned)
+    refuse_options(content=content, openinference=openinference, follow=follow)
     from ...protocols.errors import DeclarationError
     from ..preferences.exporters import EXPORTERS
     from ..sharing.formats import FORMS

@@ -47,7 +47,7 @@ def tell(heading: str, lines: "Sequence[str]") -> None:
     """Say on stderr what was left out, where something was: the first of it one by one, then how much more."""
     from rich.text import Text
 
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
 
     told = [heading, *lines[:SHOWN]] if lines else []

@@ -40,7 +40,7 @@ def tell_missing(log: "LogReader") -> None:
 
     from rich.text import Text
 
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
     from ..directory import PLUGINS
     from ..plugins.playing import missing

@@ -57,7 +57,7 @@ def show_report(
 def _show(found: "Report") -> None:
     from rich.text import Text
 
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
     from ..tables.report import sections
     from ..tables.run_facts import warnings
@@ -69,7 +69,7 @@ def _show(found: "Report") -> None:
 
 
 def _markdown(found: "Report", to: str) -> None:
-    from ...runtime.tracing import obeyed_by_none
+    from ...runtime.printable import obeyed_by_none
     from ..report.document import document
 
     text = obeyed_by_none(document(found))
@@ -86,7 +86,7 @@ def _write(path: Path, text: str) -> None:
     from rich.text import Text
 
     from ...protocols.errors import DeclarationError
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
 
     part = path.with_name(f"{path.name}.part")

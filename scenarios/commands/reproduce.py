@@ -42,7 +42,7 @@ def reproduce_paper(
     from rich.text import Text
 
     from ...protocols.errors import DeclarationError
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
     from ..reproduction import reproduce
     from ..reproduction.faults import ALL, FAULTS, named
@@ -74,7 +74,7 @@ def reproduce_paper(
 def _say(text: str) -> None:
     from rich.text import Text
 
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
 
     terminal.err().print(Text(plain(text)), soft_wrap=True)

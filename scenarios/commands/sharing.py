@@ -25,7 +25,7 @@ def share(name: str, run: Path, log: Path, to: str, given: Mapping[str, Any], *,
     from rich.text import Text
 
     from ...protocols.errors import DeclarationError
-    from ...runtime.tracing import plain
+    from ...runtime.printable import plain
     from .. import terminal
     from ..sharing.formats import FORMS
     from ..sharing.shared import STDOUT, Wish

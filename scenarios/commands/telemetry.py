@@ -27,11 +27,6 @@ OpenInference = Annotated[
     bool, typer.Option("--openinference", help="Of otlp: OpenInference's names, as Phoenix reads them.")
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Of otlp: until the run ends.")]
-After = Annotated[
-    int,
-    typer.Option(min=0, max=2**63 - 1, hidden=True, help="Of otlp: only conversations that go on after this event."),
-]
-Owned = Annotated[bool, typer.Option("--owned", hidden=True, help="Of --follow: until stdin is closed.")]
 
 
 def check_alone(formats: Sequence[str], given: Iterable[str]) -> None:
@@ -62,19 +57,13 @@ def send(
     content: bool,
     openinference: bool,
     follow: bool,
-    after: int,
-    owned: bool,
     as_json: bool,
 ) -> NoReturn:
     """Send a run, and tell what became of it; exit code 1 where something was not taken."""
-    from ...protocols.errors import DeclarationError
-    from ..traced import LOG, Tracing, send_run
+    from ..traced import Tracing, send_run
 
-    if after and items:
-        raise DeclarationError("--item and --after exclude each other")
     tracing = Tracing.of(endpoint, content=content, openinference=openinference)
-    log = run / LOG if owned else log_of(run)
-    sent = send_run(log, tracing, items=tuple(dict.fromkeys(items or ())), follow=follow, owned=owned, after=after)
+    sent = send_run(log_of(run), tracing, items=tuple(dict.fromkeys(items or ())), follow=follow)
     if as_json:
         print_json(sent.model_dump(mode="json"))
     if not as_json or sent.lost:

@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..tables.shown import text
 
 LONGEST = 400

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..tables.report import sections
 from ..tables.run_facts import title, warnings
 from .plots.drawn import plots

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...protocols.errors import DeclarationError
 from ...runtime.log import LogReader
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..drawing.mermaid import lines, said
 from ..remarks import remark
 from ..traces.talk import Talk, Turn, find, fold

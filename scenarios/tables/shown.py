@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from .table import Table
 
 

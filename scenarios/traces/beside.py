@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from ...protocols.items import Item
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from .aligned import Part, Row, aligned, shown, worded
 from .amounts import took, whole
 from .lines import Indented, lines

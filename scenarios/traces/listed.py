@@ -9,7 +9,7 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..remarks import rightness
 from .amounts import count, span
 from .choosing import told

@@ -10,7 +10,7 @@ from ...protocols.identity import call_id
 from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ...protocols.models import Attempt, Usage
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from .amounts import moment, money
 from .calls import Asked, Call
 from .lines import Indented

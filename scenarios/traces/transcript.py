@@ -18,7 +18,7 @@ from ...protocols.messages import Message
 from ...protocols.models import EMBEDDED
 from ...protocols.moderation import ApprovalGiven, CriteriaProposed, QuestionAsked, SummaryWritten
 from ...protocols.review import FeedbackGiven
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 from ..remarks import on_a_line, remark, rightness, scores
 from ..terminal import TOO_SMALL
 from .amounts import moment, span, took, whole, why
@@ -66,6 +66,8 @@ def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around
         place = _round(turn)
         if place is not None and place != shown:
             parts.append(Text(f"\nRound {turn.round}", style="bold cyan"))
+        elif place is None and turn.said and shown is not None:
+            parts.append(Text(f"\nAfter round {shown[1]}", style="bold cyan"))
         shown = place if turn.said else shown
         parts += _turn(turn, outcome, turn.time_s - before_s, around)
         before_s = turn.time_s

@@ -9,7 +9,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...runtime.tracing import plain
+from ...runtime.printable import plain
 
 HERE = Path(__file__).parent
 FINE_USD = 0.001

@@ -13,7 +13,7 @@ from importlib import import_module
 from io import StringIO
 from typing import Any, Self, TypeAlias
 
-from ....runtime.tracing import plain
+from ....runtime.printable import plain
 
 Axes: TypeAlias = Any
 """matplotlib's: its signatures are half typed."""

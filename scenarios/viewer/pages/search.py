@@ -5,8 +5,8 @@ from functools import partial
 from aiohttp import web
 from markupsafe import Markup, escape
 
+from ....runtime.printable import plain
 from ....runtime.secrecy import hide_cut
-from ....runtime.tracing import plain
 from ...traces.index import Index
 from ...traces.listing import Hit
 from ..rendering import address, page
