@@ -41,7 +41,7 @@ def show(
         names = about(log, item)
         chosen = _chosen(item, names, number)
         if message is not None:
-            _message(log, item, names, _sequence(message), as_json=as_json)
+            _message(log, item, names, *_sequence(message), as_json=as_json)
             return
         if follow:
             _listen(log, chosen, as_json=as_json)
@@ -69,17 +69,19 @@ def _chosen(item: str, names: "tuple[ConversationId, ...]", number: int | None) 
     return known[str(number)]
 
 
-def _sequence(words: str) -> int:
-    """Read the number of an event, or the id of a call, which begins with one; raises DeclarationError."""
+def _sequence(words: str) -> tuple[int, int]:
+    """Read the number of an event, or the id of a call: an event's number, and which call; raises DeclarationError."""
     from ...protocols.errors import DeclarationError
 
     number, dot, call = words.partition(".")
     if not number.isdecimal() or len(number) > DIGITS or (dot and not call.isdecimal()):
         raise DeclarationError(f"--message takes a message's number or a call's id, as in 17 or 17.2, not {words!r}")
-    return int(number)
+    return int(number), int(call[:DIGITS] or 0)
 
 
-def _message(log: "LogReader", item: str, names: "tuple[ConversationId, ...]", sequence: int, *, as_json: bool) -> None:
+def _message(
+    log: "LogReader", item: str, names: "tuple[ConversationId, ...]", sequence: int, call: int, *, as_json: bool
+) -> None:
     from ...protocols.errors import DeclarationError
     from ..traces.calls import asked_at
     from ..traces.document import MessageDocument
@@ -91,6 +93,9 @@ def _message(log: "LogReader", item: str, names: "tuple[ConversationId, ...]", s
         raise DeclarationError(
             f"event {sequence} is not of {item!r} but of {other!r}: `fellowship trace RUN {other} --message {sequence}`"
         )
+    if call > len(asked.calls):
+        made = len(asked.calls)
+        raise DeclarationError(f"event {sequence} led to {made} {'call' if made == 1 else 'calls'}")
     if as_json:
         print_json(MessageDocument.of(asked, log.run_id()).written())
     else:

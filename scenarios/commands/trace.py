@@ -69,7 +69,8 @@ def trace(
     ] = None,
     cost: Annotated[float | None, typer.Option(min=0, help="At least, in US dollars.")] = None,
     text: Annotated[
-        str | None, typer.Option(help='Words that stand in it; "in quotes" together, -word not, begin* for beginnings.')
+        str | None,
+        typer.Option(help='Words that stand in one message; "in quotes" together, -word not, begin* for beginnings.'),
     ] = None,
     agent: Annotated[str | None, typer.Option(help="Who spoke in it.")] = None,
     model: Annotated[str | None, typer.Option(help="Which was called in it.")] = None,

@@ -45,11 +45,14 @@ class Shared(BaseModel):
 def written(to: Path) -> Generator[IO[bytes], None, None]:
     """Open a file that stands in its place when all is written, and not before; a file of that name is replaced.
 
+    Folders that are not there are made.
+
     Raises:
         DeclarationError: it cannot be written.
     """
     part = to.with_name(f"{to.name}.part")
     try:
+        to.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             yield file
         part.replace(to)

@@ -84,7 +84,7 @@ def policy(style: str) -> str:
 
 
 def _chosen(index: Index, wish: Wish) -> tuple[list[Listed], int]:
-    """Return the conversations that are wanted, as far as the limit goes, and how many these are without it."""
+    """Return the conversations that are wanted, as far as the limit goes, and how many the run has."""
     for item in wish.items:
         if not index.conversations(item):
             find(index.log, item)
@@ -93,9 +93,9 @@ def _chosen(index: Index, wish: Wish) -> tuple[list[Listed], int]:
     found: list[Listed] = []
     total = 0
     for row in _rows(index):
+        total += 1
         if wish.items and row.item not in wish.items:
             continue
-        total += 1
         if limit is None or len(found) < int(limit):
             found.append(row)
     return found, total

@@ -23,6 +23,7 @@ from ...protocols.lifecycle import (
     ItemResumed,
     ModelCalled,
     OutcomeSetAside,
+    RunStarted,
 )
 from ...protocols.messages import Command, Fact, Message
 from ...protocols.models import Usage
@@ -220,7 +221,7 @@ def about(log: LogReader, item: str) -> tuple[ConversationId, ...]:
     """Return all conversations about an item, the oldest first.
 
     Raises:
-        DeclarationError: the run has not begun such an item.
+        DeclarationError: the run has not begun such an item, or not yet.
     """
     found: list[ConversationId] = []
     known: set[str] = set()
@@ -230,6 +231,11 @@ def about(log: LogReader, item: str) -> tuple[ConversationId, ...]:
         if name == item:
             found.append(conversation)
     if not found:
+        started = log.newest("run_started")
+        start = started.message() if started is not None else None
+        if isinstance(start, RunStarted) and start.items > len(known):
+            begun = f"{len(known):,} of {start.items:,} items"
+            raise DeclarationError(f"the run has begun no item {item!r}: it has begun {begun} so far")
         hint = nearest(item, known) if len(known) < 10_000 else ""
         raise DeclarationError(f"the run has no item {item!r}{hint if 'did you mean' in hint else ''}")
     return tuple(found)

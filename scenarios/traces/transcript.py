@@ -66,6 +66,8 @@ def transcript(conversation: Talk, *, models: Sequence[str] = (), around: Around
         place = _round(turn)
         if place is not None and place != shown:
             parts.append(Text(f"\nRound {turn.round}", style="bold cyan"))
+        elif place is None and turn.said and shown is not None:
+            parts.append(Text(f"\nAfter round {shown[1]}", style="bold cyan"))
         shown = place if turn.said else shown
         parts += _turn(turn, outcome, turn.time_s - before_s, around)
         before_s = turn.time_s

@@ -282,7 +282,7 @@ def test_some_items_of_a_run_are_exported_alone_and_an_unknown_one_is_refused(ru
         (("--to", tmp_path / "log.eval", "--item", "i9"), "the run has no item 'i9'"),
         (("--to", tmp_path / "log.zip"), "an Inspect log is a FILE.eval or a FILE.json"),
         (("--to", "-"), "an Inspect log is a FILE.eval or a FILE.json"),
-        (("--to", tmp_path / "no" / "log.eval"), "cannot be written: No such file or directory"),
+        (("--to", tmp_path / "log.eval" / "log.eval"), "cannot be written: File exists"),
     ):
         refused = fellowship("export", run, "--format", "inspect", *arguments)
         assert (refused.exit_code, refused.stdout) == (2, "")
@@ -434,3 +434,8 @@ def test_inspect_reads_samples_scores_and_events_back(run: Path, solved: Path, t
     other = tmp_path / f"solved.{ending}"
     export(solved, other)
     assert inspect.read_eval_log(str(other)).eval.model_roles["solver"][2].model == "acme/three"
+
+
+def test_a_folder_that_is_not_there_is_made(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "logs" / "more" / "log.json", "--item", "i0")
+    assert json.loads((tmp_path / "logs" / "more" / "log.json").read_text())["version"] == 2

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -454,3 +455,29 @@ def test_the_page_shows_what_the_commands_print(run: Path, tmp_path: Path, monke
     for document_ in (talk, talk["turns"][0], talk["effort"], of_one, of_one["calls"][0]):
         assert set(document_) in keys
     assert {*conversations, *conversations["conversations"][0]} in keys
+
+
+def test_votes_after_the_rounds_stand_under_none_of_them(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    asyncio.run(play(library("debate"), items(1), out, Settings(client=ScriptedModel())))
+    shown = fellowship("trace", out, "i0").stdout
+    assert shown.index("Round 2") < shown.rindex("argues") < shown.index("After round 2") < shown.index("votes")
+
+
+def test_an_item_whose_turn_has_not_come_is_told_as_such_and_a_call_that_was_not_made(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    asyncio.run(play(library("judge"), items(2), out, Settings(client=ScriptedModel())))
+    missing = fellowship("trace", out, "i7")
+    assert "the run has no item 'i7'" in missing.stderr
+    with sqlite3.connect(out / "run.db") as log:
+        log.execute("UPDATE events SET body = json_set(body, '$.items', 9) WHERE kind = 'run_started'")
+    log.close()
+    waiting = fellowship("trace", out, "i7")
+    assert (
+        waiting.exit_code,
+        "the run has begun no item 'i7': it has begun 2 of 9 items so far" in waiting.stderr,
+    ) == (2, True)
+    with LogReader(out / "run.db") as reader:
+        cause = next(event.cause for event in reader.events(kinds=("model_called",)) if event.conversation == "i0~1")
+    none = fellowship("trace", out, "i0", "--message", f"{cause}.9")
+    assert (none.exit_code, f"event {cause} led to 1 call" in none.stderr) == (2, True)

@@ -15,7 +15,7 @@ LONGEST = 19
 async def message(request: web.Request) -> web.Response:
     """Return the page of a message, or of the message that a call was made for."""
     run = viewed(request)
-    text = request.match_info["sequence"]
+    text, _, _ = request.match_info["sequence"].partition(".")  # the id of a call begins with its command's
     if not text.isascii() or not text.isdecimal() or len(text) >= LONGEST:
         raise DeclarationError(f"{text!r:.40} is no number of an event")
     found, run_id = await run.ask(_inspection, int(text))

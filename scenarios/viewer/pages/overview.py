@@ -28,6 +28,11 @@ async def front(request: web.Request) -> web.Response:
     return page("runs.html", runs=[(run, *await run.ask(state)) for run in runs], mark=mark)
 
 
+async def to_overview(request: web.Request) -> web.Response:
+    """Lead to a run's overview."""
+    raise web.HTTPFound(address(viewed(request).name))
+
+
 async def overview(request: web.Request) -> web.Response:
     """Return a run's overview."""
     run = viewed(request)
@@ -93,6 +98,7 @@ async def _grown(runs: Sequence[Viewed], seen: Sequence[str]) -> None:
 ROUTES = (
     web.get("/", front),
     web.get("/events", events, allow_head=False),
+    web.get("/r/{run}", to_overview),
     web.get("/r/{run}/", overview),
     web.get("/r/{run}/played", played),
     web.get("/r/{run}/events", events, allow_head=False),

@@ -86,7 +86,7 @@ def test_the_file_is_whole_loads_nothing_and_its_policy_knows_its_one_style(tmp_
         "characters": len((tmp_path / "talk.html").read_text("utf-8")),
         "conversations left out": 21,
     }
-    assert "3 of 24 conversations are in this file" in page.words
+    assert "3 of 24 conversations of the run are in this file" in page.words
 
 
 def test_chosen_items_alone_are_in_it_with_their_prompts_where_these_are_wanted(tmp_path: Path) -> None:

@@ -264,3 +264,13 @@ def test_view_tells_its_address_and_ends_at_once_when_it_is_interrupted_though_s
         out, told = viewer.communicate(timeout=20)
     assert told_first
     assert (viewer.returncode, out, told) == (0, "", "")
+
+
+async def test_a_message_is_found_by_the_id_of_a_call_and_a_run_by_its_name_alone(tmp_path: Path) -> None:
+    with LogReader(gallery()["loop"] / "run.db") as log:
+        called = next(event for event in log.events(kinds=("model_called",)))
+    async with visiting(tmp_path, "loop") as visitor:
+        page = await visitor.page(f"/r/loop/m/{called.cause}.1")
+        assert f"{called.cause}.1" in page.words
+        assert "1 done" not in page.words
+        assert f"{known('loop').done} done" in (await visitor.page("/r/loop")).words
