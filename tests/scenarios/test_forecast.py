@@ -400,10 +400,10 @@ def taken(made: Plan, seed: int) -> Counter[str] | None:
     log = _Calls()
     model = by_chance(seed)
 
-    async def staged() -> object:
+    async def staged() -> tuple[object, object]:
         return await Stage(made, ActorSystem(log, models=model, seed=seed), seed).play(Due(0, ONE))
 
-    end = asyncio.run(staged())
+    end, _ = asyncio.run(staged())
     assert sum(log.calls.values()) == len(model.calls)
     return log.calls if isinstance(end, ItemFinished) else None
 
