@@ -1,9 +1,8 @@
 """A run: a plan played for every item of a data set, many at once, into a directory of its own."""
 
 import asyncio
-import gc
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -14,6 +13,7 @@ from ..protocols.errors import DeclarationError, FellowshipError, LogError, RunS
 from ..protocols.identity import CONDUCTOR, ConversationId
 from ..protocols.items import Item
 from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
+from ..runtime.collecting import collector_at_rest
 from ..runtime.log import LogReader
 from ..runtime.recording import RecordedRun
 from ..runtime.secrecy import hiding, known, secrets_of
@@ -30,7 +30,9 @@ from .steps import Playable, Swept
 from .sweep import SweptItems
 
 COLLECT_EVERY = 50_000
-"""Objects made, less those gone, after which the garbage collector looks at them."""
+"""Objects made, less those gone, after which the garbage collector looks at them. Thousands of short conversations keep
+it busy, and each time it would walk every module again: a quarter of the CPU of a run without a network, measured. What
+a run makes itself has no cycles."""
 NOTED_EVERY_S = 2.0
 """How often a run notes how it stands, for `status` from elsewhere."""
 SETTLED_EVERY = 64
@@ -115,7 +117,7 @@ async def _carried_on(
     if settings.watch is not None:
         settings.watch(progress)
     try:
-        with _collector_at_rest():
+        with collector_at_rest(COLLECT_EVERY):
             await _play(plan, items, out, settings, earlier, progress, mark)
     except BaseExceptionGroup as group:
         error = _first(group)
@@ -134,26 +136,6 @@ async def _fold_what_is_there(out: Path) -> None:
             await _fold(out)
         except LogError as error:
             scope().warning("results_not_written", path=str(out), reason=str(error))
-
-
-@contextmanager
-def _collector_at_rest() -> Generator[None, None, None]:
-    """Let the garbage collector pass over all that is alive when a run begins.
-
-    Thousands of short conversations keep it busy, and each time it would walk every module again: a quarter of the
-    CPU of a run without a network, measured. What a run makes itself is looked at less often: it makes no cycles.
-    """
-    thresholds = gc.get_threshold()
-    if thresholds[0] == COLLECT_EVERY:  # another run of this process sees to it
-        yield
-        return
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 async def _play(

@@ -15,14 +15,15 @@ from pydantic import BaseModel, ConfigDict
 
 from ..protocols.errors import LogError, UnknownName
 from ..protocols.identity import ConversationId
+from ..runtime.collecting import collector_at_rest
 from ..runtime.log import LogReader
 from ..runtime.secrecy import known
 from ..runtime.telemetry.exporting import (
+    COLLECT_EVERY,
     AsItIs,
     Until,
     WhileOpen,
     WhileWritten,
-    collector_at_rest,
     export,
     opened,
 )
@@ -173,7 +174,7 @@ def send_run(
     log = opened(path, after, until)
     if log is None:
         return SentRun(to=to, spans=0, events=0, calls=0, unfinished=0, up_to=after)
-    with log, collector_at_rest():
+    with log, collector_at_rest(COLLECT_EVERY):
         sender, names = tracing.sender(log), tracing.names()
         release = version("llm-fellowship")
         said = resource_of(tracing.environ, resource(sender, release))

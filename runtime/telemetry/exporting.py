@@ -7,8 +7,9 @@ yet is not read yet.
 import gc
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -33,7 +34,7 @@ LOOK_EVERY_S = 0.5
 SEND_EVERY_S = 1.0
 """How long something that is ready is kept at the most, for more to go with it."""
 COLLECT_EVERY = 500_000
-"""Objects made, less those gone, after which the garbage collector looks at them."""
+"""Objects made, less those gone, after which the collector looks at them: spans are many, and make no cycles."""
 PATIENCE_S = 30.0
 """How long sending is tried again after the fact."""
 PATIENCE_AFTER_S = 10.0
@@ -67,14 +68,14 @@ class AsItIs:
         return left_s > 0
 
 
-class _Ending:
+class _Ending(ABC):
     """What those have in common who wait for an end."""
 
     def __init__(self) -> None:
         self._over_s: float | None = None
 
-    def _has_ended(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _has_ended(self) -> bool: ...
 
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -278,19 +279,6 @@ def export(
             for reason, count in collector.lost.items()
         ],
     )
-
-
-@contextmanager
-def collector_at_rest() -> Generator[None, None, None]:
-    """Let the garbage collector pass over what is there, and look seldom: spans make no cycles, and are many."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 def _all(
