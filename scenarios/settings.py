@@ -1,19 +1,18 @@
 """How a run is carried out, and how it goes."""
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..protocols.errors import ModelError
-from ..protocols.identity import ConversationId
 from ..protocols.lifecycle import Failure
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import Durability
 from ..runtime.recording import Cassette, Fit
 from ..runtime.session import Access, Limits, Session
+from ..runtime.tracing import scope
 
 
 @dataclass(slots=True)
@@ -40,12 +39,13 @@ class Progress:
     """Why no further item can succeed."""
     session: Session | None = None
     """The open run, to be looked at."""
-    playing: dict[ConversationId, asyncio.Task[None]] = field(
-        default_factory=dict[ConversationId, "asyncio.Task[None]"], repr=False
-    )
-    """Who plays which conversation."""
-    dropped: set[ConversationId] = field(default_factory=set[ConversationId])
-    """Conversations that had not come to anything when no further item was to be begun."""
+
+    def stop_for(self, cause: Failure) -> None:
+        """Begin no further item; the first cause is the one that is told."""
+        if self.stopped_by is None:
+            self.stopped_by = cause
+            scope().warning("run_stopping", error=cause.error, reason=cause.reason)
+        self.draining = True
 
 
 @dataclass(frozen=True, slots=True)
