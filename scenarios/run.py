@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -22,7 +23,7 @@ from ..runtime.system import NoModels
 from ..runtime.tracing import scope
 from .changes import take_in_changes
 from .directory import LOG, RESULTS, Earlier, describe, mark_of, prepare
-from .live import live
+from .live import live, stalls
 from .outcomes import Status, status, write_results
 from .player import Player, Tally
 from .settings import Counting, Progress, Settings
@@ -113,6 +114,7 @@ async def _carried_on(
     if settings.client is None and not settings.recorded:
         prove(plan.models, settings.environ)
     progress = Progress(count, len(earlier.ended), earlier.done, earlier.failed)
+    progress.budget = str(settings.limits.budget) if settings.limits.budget and settings.client is None else None
     if settings.watch is not None:
         settings.watch(progress)
     try:
@@ -160,7 +162,10 @@ async def _play(
     ) as session:
         if session.log.found != earlier.last:  # it ended while we waited for its lock: what we know of it is stale
             raise DeclarationError(f"{out} was played by another process until just now: start the same command again")
-        progress.session = session
+        progress.begun = True
+        if session.access is not None:
+            progress.admissions = session.access.admissions
+            progress.stalls = partial(stalls, session.system, session.access)
         session.system.models = Counting(session.system.models, progress)
         with LogReader(out / LOG) as reader:
             if earlier.changes:

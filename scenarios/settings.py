@@ -10,9 +10,11 @@ from ..protocols.lifecycle import Failure
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import Durability
+from ..runtime.models.admission import AdmissionState
 from ..runtime.recording import Cassette, Fit
-from ..runtime.session import Access, Limits, Session
+from ..runtime.session import Access, Limits
 from ..runtime.tracing import scope
+from .live import Stall
 
 
 @dataclass(slots=True)
@@ -37,8 +39,13 @@ class Progress:
     """Set it to begin no further item, and to leave when those in flight have ended."""
     stopped_by: Failure | None = None
     """Why no further item can succeed."""
-    session: Session | None = None
-    """The open run, to be looked at."""
+    begun: bool = False
+    """Whether the run has been opened: its log is there."""
+    budget: str | None = None
+    admissions: Callable[[], tuple[AdmissionState, ...]] = tuple
+    """Returns every endpoint's controller as it is now."""
+    stalls: Callable[[], tuple[Stall, ...]] = tuple
+    """Returns the calls that have been on their way for longest."""
 
     def stop_for(self, cause: Failure) -> None:
         """Begin no further item; the first cause is the one that is told."""
