@@ -238,8 +238,16 @@ async def open_access(
     Raises:
         DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
     """
+    reason: FellowshipError | None = None
     async with AsyncExitStack() as stack:
-        yield await _Opening(stack, environ, limits, access, clock, log, secrets).access(models, purse, seed)
+        try:
+            reached = await _Opening(stack, environ, limits, access, clock, log, secrets).access(models, purse, seed)
+        except FellowshipError as error:  # on its way through a transport's task group it would become a group
+            reason = error
+        else:
+            yield reached
+    if reason is not None:
+        raise reason
 
 
 def _purse(budget: Budget, log: SqliteLog) -> Purse:
