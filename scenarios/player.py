@@ -25,7 +25,7 @@ class Player:
     def __init__(self, system: ActorSystem, access: ModelAccess | None, progress: Progress, ended: Ended) -> None:
         self._system = system
         self._access = access
-        self._progress = progress
+        self.progress = progress
         self._ended = ended
         self._playing: dict[ConversationId, asyncio.Task[None]] = {}
         self._dropped: set[ConversationId] = set()
@@ -40,7 +40,7 @@ class Player:
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - coroutines run in tasks
-        progress = self._progress
+        progress = self.progress
         progress.in_flight += 1
         self._playing[due.conversation] = task
         try:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -27,7 +28,7 @@ from .live import live, stalls
 from .outcomes import Status, status, write_results
 from .player import Player, Tally
 from .settings import Counting, Progress, Settings
-from .stage import Due, Stage
+from .stage import Due, Stage, Todo
 from .steps import Playable, Swept
 from .sweep import SweptItems
 
@@ -148,13 +149,14 @@ async def _play(
     progress: Progress,
     mark: str | None,
 ) -> None:
+    elsewhere = settings.recorded or settings.cluster is not None
     async with open_session(
         out / LOG,
         plan.models,
         environ=settings.environ,
         limits=settings.limits,
         seed=settings.seed,
-        client=NoModels() if settings.recorded else settings.client,
+        client=NoModels() if elsewhere else settings.client,
         clock=settings.clock,
         access=settings.access,
         durability=settings.durability,
@@ -172,16 +174,16 @@ async def _play(
                 await take_in_changes(plan, reader, session.log, earlier, settings.seed)
                 progress.earlier, progress.done, progress.failed = len(earlier.ended), earlier.done, earlier.failed
             describe(plan, out, session.log, settings.seed, settings.about, mark)
-            stage = Stage(
-                plan,
-                session.system,
-                settings.seed,
-                deadline_s=settings.limits.item_deadline_s,
-                own=_own(reader, earlier),
-                cassette=settings.cassette,
-                fit=settings.fit,
-            )
-            await _play_all(stage, items, session, settings, earlier, progress)
+            await _play_all(plan, _open(items, earlier, progress), session, settings, progress, _own(reader, earlier))
+
+
+def _open(items: Iterable[tuple[int, Item]], earlier: Earlier, progress: Progress) -> Iterator[Todo]:
+    """Return all that is still to be played."""
+    for number, item in items:
+        if progress.draining:
+            return
+        if item.id not in earlier.ended:
+            yield number, item, earlier.left.get(item.id)
 
 
 def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
@@ -194,27 +196,32 @@ def _own(reader: LogReader, earlier: Earlier) -> RecordedRun | None:
 
 
 async def _play_all(
-    stage: Stage,
-    items: Iterable[tuple[int, Item]],
+    plan: Playable,
+    todo: Iterator[Todo],
     session: Session,
     settings: Settings,
-    earlier: Earlier,
     progress: Progress,
+    own: RecordedRun | None,
 ) -> None:
-    concurrency, finished = settings.limits.concurrency, len(earlier.ended)
-    start = RunStarted(items=progress.items, finished=finished, concurrency=concurrency, seed=settings.seed)
+    finished = progress.done + progress.failed
+    limits = settings.limits
+    start = RunStarted(items=progress.items, finished=finished, concurrency=limits.concurrency, seed=settings.seed)
     session.log.append(start, sender=CONDUCTOR)
     log = scope().within(
         path=str(session.log.path.parent)
     )  # lines of the run and its items say it; what is within, not
     log.info("run_started", items=progress.items, finished=finished)
     reason: Literal["done", "stopped", "failed"] = "failed"
+    tally = Tally(progress, log)
+    player = Player(session.system, session.access, progress, tally.end)
     try:
-        todo = _todo(items, stage, earlier, progress)
-        player = Player(session.system, session.access, progress, Tally(progress, log).end)
-        async with _attended(session, progress, settings.limits, player.drop), asyncio.TaskGroup() as workers:
-            for _ in range(min(_conversations(settings), progress.items)):
-                workers.create_task(_work(todo, stage, player, session, progress))
+        async with _attended(session, progress, limits, player.drop):
+            if settings.cluster is None:
+                await _play_here(plan, todo, session, settings, player, own)
+            else:
+                from .cluster.driving import drive  # noqa: PLC0415 - loaded by those who have a cluster
+
+                await drive(plan, todo, session.log, settings, progress, tally, own)
         all_ended = progress.done + progress.failed == progress.items
         reason = "done" if all_ended else "stopped"
     except asyncio.CancelledError:
@@ -225,6 +232,30 @@ async def _play_all(
             ended = RunEnded(reason=reason, cause=None if reason == "done" else progress.stopped_by)
             session.log.append(ended, sender=CONDUCTOR)
         log.info("run_ended", reason=reason, done=progress.done, failed=progress.failed)
+
+
+async def _play_here(
+    plan: Playable,
+    todo: Iterator[Todo],
+    session: Session,
+    settings: Settings,
+    player: Player,
+    own: RecordedRun | None,
+) -> None:
+    """Play all that is to be played in this process."""
+    stage = Stage(
+        plan,
+        session.system,
+        settings.seed,
+        deadline_s=settings.limits.item_deadline_s,
+        own=own,
+        cassette=settings.cassette,
+        fit=settings.fit,
+    )
+    played = count(1)
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(min(_conversations(settings), player.progress.items)):
+            workers.create_task(_work((stage.due(*each) for each in todo), stage, player, session, played))
 
 
 def _conversations(settings: Settings) -> int:
@@ -264,20 +295,11 @@ async def _attended(
         attendants.cancel_scope.cancel()
 
 
-def _todo(items: Iterable[tuple[int, Item]], stage: Stage, earlier: Earlier, progress: Progress) -> Iterator[Due]:
-    """Return all that is still to be played."""
-    for number, item in items:
-        if progress.draining:
-            return
-        if item.id not in earlier.ended:
-            yield stage.due(number, item, earlier.left.get(item.id))
-
-
-async def _work(todo: Iterator[Due], stage: Stage, player: Player, session: Session, progress: Progress) -> None:
+async def _work(todo: Iterator[Due], stage: Stage, player: Player, session: Session, played: Iterator[int]) -> None:
     for due in todo:
         if not await player.play(stage, due):
             return
-        if due.recorded is not None and (progress.done + progress.failed) % SETTLED_EVERY == 0:
+        if due.recorded is not None and next(played) % SETTLED_EVERY == 0:
             await session.log.flush()  # nothing was waited for: let the log keep up, always at the same places
 
 

@@ -14,6 +14,7 @@ from ..runtime.models.admission import AdmissionState
 from ..runtime.recording import Cassette, Fit
 from ..runtime.session import Access, Limits
 from ..runtime.tracing import scope
+from .cluster.cluster import Cluster
 from .live import Stall
 
 
@@ -77,6 +78,8 @@ class Settings:
     """How the calls of the cassette have to fit those that are made. `exact` asks no model at all."""
     durability: Durability = "process"
     """What the log outlives: the end of the process, or also that of the machine."""
+    cluster: Cluster | None = None
+    """Where items are played; none for this process."""
     watch: Callable[[Progress], None] | None = None
     """Is handed the progress when the run begins."""
     about: Mapping[str, str] = field(default_factory=dict[str, str])

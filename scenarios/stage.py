@@ -26,6 +26,8 @@ from .directory import Left
 from .steps import Playable, Swept
 
 End = ItemFinished | ItemFailed
+Todo = tuple[int, Item, Left | None]
+"""An item's place in the data set, the item, and what an earlier start has left of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""The driver of a run on a cluster: leases items to workers, takes what they say into the one log, and outlives them."""
+"""The driver of a run on a cluster: leases out items, takes what workers say into the one log, and outlives them."""
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import orjson
@@ -18,23 +19,25 @@ from ...protocols.errors import (
     WorkerLost,
 )
 from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
-from ...protocols.items import Item
 from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
 from ...runtime.cluster.bank import BankState
 from ...runtime.cluster.intake import Intake, item_of
 from ...runtime.log import LogReader, SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row
-from ...runtime.models.admission import AdmissionState
 from ...runtime.models.budget import Reservation
 from ...runtime.models.endpoints import Endpoint
-from ...runtime.recording import Cassette, RecordedRun
+from ...runtime.recording import Cassette, Parcel, RecordedRun
 from ...runtime.tracing import scope, tell
 from ..directory import UNKNOWN, Left
 from ..live import LONGEST_SHOWN, Stall
 from ..player import Tally
 from ..settings import Progress
-from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
+from ..stage import Todo
+from .parcels import Answer, Charter, Order, Place, Welcome, Work
+
+if TYPE_CHECKING:
+    from ...runtime.models.admission import AdmissionState
 
 MOST_DEATHS = 5
 """Workers that may die while they play an item, until the item is held to be why."""
@@ -54,11 +57,8 @@ AGAIN_S, LONGEST_S = 0.5, 30.0
 """How often, and for how long, a worker is tried again that cannot be reached."""
 KNOWN = {kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError)}
 
-Todo = tuple[int, Item, Left | None]
-"""An item, its place in the data set, and what an earlier start has left of it."""
 
-
-class Unreachable(Exception):  # noqa: N818 - not known to be an error yet
+class Unreachable(Exception):
     """A worker did not answer; it may live."""
 
 
@@ -163,6 +163,8 @@ class Crew:
         self._members: dict[str, Member] = {}
         self._exhausted = False
         self._changed = asyncio.Event()
+        self._hiring: set[anyio.CancelScope] = set()
+        self._employed = asyncio.TaskGroup()
         self._admissions: tuple[AdmissionState, ...] = ()
 
     async def play(self, todo: Iterable[Todo], workers: int) -> None:
@@ -180,17 +182,24 @@ class Crew:
         progress.stalls = self._stalls
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._watch())
-            async with asyncio.TaskGroup() as employed:
+            async with self._employed:
                 for place in range(1, workers + 1):
-                    employed.create_task(self._employ(place))
+                    self._employed.create_task(self._employ(place))
             watch.cancel()
 
     async def _watch(self) -> None:
         """Look now and then how the bank stands."""
         while True:
             self._admissions = (await self._yard.bank()).endpoints
-            self._changed.set()  # who waits for a worker, or for work, looks whether a signal came meanwhile
+            self._tell_all()  # a signal may have come meanwhile
             await anyio.sleep(WATCH_EVERY_S)
+
+    def _tell_all(self) -> None:
+        """Let those who wait, for work or for a worker, look whether there is anything to do any more."""
+        self._changed.set()
+        if self._finished():
+            for hiring in self._hiring:
+                hiring.cancel()
 
     # workers
 
@@ -223,18 +232,12 @@ class Crew:
 
     async def _hired(self, name: str) -> Hand | None:
         """Return a new worker; None where there is nothing to do any more before there is one."""
-        hiring = asyncio.ensure_future(self._yard.hire(name))
-        try:
-            while not self._finished():
-                self._changed.clear()
-                changed = asyncio.ensure_future(self._changed.wait())
-                await asyncio.wait((hiring, changed), return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                if hiring.done():
-                    return hiring.result()
-        finally:
-            if not hiring.done():
-                hiring.cancel()
+        with anyio.CancelScope() as hiring:
+            self._hiring.add(hiring)
+            try:
+                return await self._yard.hire(name)
+            finally:
+                self._hiring.discard(hiring)
         return None
 
     async def _introduce(self, member: Member, hand: Hand) -> None:
@@ -244,7 +247,7 @@ class Crew:
         member.intake = Intake(self._log, _ahead(before_s, self._now_s(), place.now_s))
         welcome = Welcome(member.name, place.address, await self._yard.engines(place))
         scope().info("worker_joined", worker=member.name, host=place.host, node=place.node, pid=place.pid)
-        running = asyncio.ensure_future(hand.run(self._charter, welcome))
+        running = self._employed.create_task(_accompanied(hand.run(self._charter, welcome)))
         self._members[member.name] = member
         try:
             number = await self._lead(member, hand)
@@ -256,7 +259,6 @@ class Crew:
             raise
         finally:
             running.cancel()
-            await asyncio.wait((running,))  # how it ended is known from what it said, or by its death
 
     def _now_s(self) -> float:
         return self._log.clock.now_s()
@@ -361,7 +363,7 @@ class Crew:
             past = self._own.excerpt(left.conversations())
         return Work(number, item, left, past, self._recording(item.id))
 
-    def _recording(self, item: ItemId):  # noqa: ANN202 - a Parcel
+    def _recording(self, item: ItemId) -> Parcel | None:
         return None if self._cassette is None else self._cassette.only(item)
 
     # what they say
@@ -384,7 +386,7 @@ class Crew:
         if answer.stopped_by is not None:
             self._progress.stop_for(answer.stopped_by)
         if ended or answer.left_open or answer.stopped_by is not None:
-            self._changed.set()
+            self._tell_all()
         member.last = answer
 
     def _heed(self, member: Member, row: Row, ended: list[str]) -> None:
@@ -455,7 +457,7 @@ class Crew:
                     self._again.append(Work(number, item, left, excerpt, self._recording(item.id)))
         else:
             self._again.extend(Work(number, item, None, None, self._recording(item.id)) for number, item, _ in orphans)
-        self._changed.set()
+        self._tell_all()
 
     def _give_up(self, todo: Todo) -> None:
         """Let an item fail whose workers have died again and again."""
@@ -468,6 +470,12 @@ class Crew:
         failed = ItemFailed(number=number, cause=Failure(error=WorkerLost.__name__, reason=reason))
         self._log.append(failed, sender=CONDUCTOR, conversation=name, cause=opened)
         self._tally.failed(item.id, name, failed.cause)
+
+
+async def _accompanied(run: Awaitable[None]) -> None:
+    """Wait until a worker has ended; how, is known from what it says, and of one that dies from its silence."""
+    with suppress(WorkerLost, Unreachable):
+        await run
 
 
 def _taken(member: Member) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...protocols.identity import RunId
 from ...protocols.items import Item
@@ -12,13 +12,10 @@ from ...runtime.cluster.relay import Text
 from ...runtime.log.scribe import Row
 from ...runtime.models.endpoints import Endpoint
 from ...runtime.models.prices import PriceTable
-from ...runtime.recording import Fit
+from ...runtime.recording import Fit, Parcel
 from ...runtime.session import Limits
 from ..directory import Left
 from ..live import Stall
-
-if TYPE_CHECKING:
-    from ...runtime.recording.cassette import Parcel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +94,7 @@ class Work:
     """What was left of it: by an earlier start, or by a worker that is no more."""
     past: bytes | None = None
     """An excerpt of the log: what was said in it."""
-    recording: "Parcel | None" = None
+    recording: Parcel | None = None
     """Its part of the cassette."""
 
 

@@ -241,7 +241,6 @@ class Worker:
             failed=self._failed,
         )
 
-
     def _stalls_of_late(self) -> tuple[Stall, ...] | None:
         """Return the calls that have been on their way for longest, once a beat."""
         now_s = time.monotonic()
@@ -330,7 +329,9 @@ def _plan_of(charter: Charter) -> Playable:
     plan = remade(charter.record, charter.plugins, charter.directory)
     record = plan.record()
     if record != {key: value for key, value in charter.record.items() if key in record}:
-        here = f"llm-fellowship {version('llm-fellowship')}, Python {platform.python_version()} on {socket.gethostname()}"
+        here = (
+            f"llm-fellowship {version('llm-fellowship')}, Python {platform.python_version()} on {socket.gethostname()}"
+        )
         raise DeclarationError(f"{here} would play another scenario than the driver: install the same version there")
     return plan
 
