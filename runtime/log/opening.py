@@ -51,6 +51,27 @@ def opened(path: Path) -> sqlite3.Connection:
     return _checked(_connected(path, how), path)
 
 
+def held(data: bytes, path: Path) -> sqlite3.Connection:
+    """Return a connection by which a log that is held in memory can be read, from any thread, and not be written.
+
+    Args:
+        data: The bytes of the log.
+        path: What it is called in errors.
+
+    Raises:
+        LogError: they are no log, or none that this version can read.
+    """
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        with reading(path):
+            connection.deserialize(data)
+            connection.execute("PRAGMA query_only = ON")
+    except LogError:
+        connection.close()
+        raise
+    return _checked(connection, path)
+
+
 def _connected(path: Path, how: str) -> sqlite3.Connection:
     with reading(path):
         return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, check_same_thread=False)

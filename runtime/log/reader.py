@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+from weakref import finalize
 
 import orjson
 
@@ -13,8 +14,11 @@ from ...protocols.events import Event
 from ...protocols.identity import ConversationId, RunId
 from . import schema
 from .faults import damaged, reading
-from .opening import opened
+from .opening import held, opened
 from .texts import is_own, whole
+
+if TYPE_CHECKING:
+    from .scribe import Row as Stored
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
@@ -42,6 +46,23 @@ class LogReader:
         """
         self.path = path
         self._connection = opened(path)
+
+    @classmethod
+    def of(cls, data: bytes, path: Path) -> Self:
+        """Return a reader of a log in memory, such as an excerpt; it need not be closed.
+
+        Args:
+            data: The bytes of the log.
+            path: Of the log that they were taken from, for words in errors; nothing need be there.
+
+        Raises:
+            LogError: they are no log, or none that this version can read.
+        """
+        reader = cls.__new__(cls)
+        reader.path = path
+        reader._connection = connection = held(data, path)  # noqa: SLF001 - its own
+        finalize(reader, connection.close)
+        return reader
 
     def __enter__(self) -> Self:
         return self
@@ -231,6 +252,21 @@ class LogReader:
         for sequence in sequences:
             for row in self._rows(query, sequence) if sequence <= schema.NO_END else ():
                 yield self._event(row)
+
+    def stored(self, sequences: Iterable[int]) -> "Iterator[Stored]":
+        """Return events by their sequence, in the order asked for, as the present version stores them."""
+        digest = "text_digest" if self._version >= schema.APART else "NULL"
+        query = (
+            f"SELECT {COLUMNS}, {digest} FROM json_each(?) AS wanted CROSS JOIN events ON sequence = wanted.value "  # noqa: S608 - constants
+            "ORDER BY wanted.key"
+        )
+        for *row, text_digest in self._rows(query, orjson.dumps(list(sequences)).decode()):
+            yield (*row, 1 if row[5] in schema.LANDMARKS else None, text_digest)  # pyright: ignore[reportReturnType]
+
+    def texts(self, digests: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return digest and words of kept texts, as far as they are there."""
+        query = "SELECT digest, text FROM texts WHERE digest IN (SELECT value FROM json_each(?))"
+        yield from self._rows(query, orjson.dumps(list(digests)).decode())
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""
