@@ -6,7 +6,7 @@ what it is, then one line a call, with every message as it was sent.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
@@ -19,6 +19,7 @@ from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure, ItemFailed, ModelCalled
 from ...protocols.models import ChatMessage, ChatRole
 from ..log import LogReader
+from ..log.excerpt import excerpt
 from ..secrecy import hide_json
 from .standing import Sifted, calls_of, sift
 from .tape import Fit, Recorded, Tape
@@ -47,6 +48,18 @@ class Cassette(Protocol):
 
     def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
         """Return conversation, agent and call of all that was asked in conversations that do not count any more."""
+        ...
+
+    def only(self, item: ItemId) -> "Parcel":
+        """Return what was recorded of an item, to be sent to another process; raises CassetteMiss as `tape` does."""
+        ...
+
+
+class Parcel(Protocol):
+    """What was recorded of one item; it can be pickled, and is no larger than what it holds."""
+
+    def cassette(self) -> Cassette:
+        """Return a cassette that answers for the item as the one did that it was taken from."""
         ...
 
 
@@ -111,10 +124,26 @@ class RecordedRun:
 
     def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
         """Return the calls of an item; raises CassetteMiss where it was not recorded."""
-        if item not in self._held:
-            raise _unknown(item, str(self._log.path.parent), self._held)
+        self._prove(item)
         conversation, sifted = self.counts(item)
         return self.tape_of(conversation, sifted, fit=fit, keep=keep, with_earlier=True)
+
+    def only(self, item: ItemId) -> "Excerpt":
+        """Return the conversations about an item as a parcel; raises CassetteMiss where it was not recorded."""
+        self._prove(item)
+        return Excerpt(self._log.path, self.excerpt(self._held[item]), self._whole, self._forked)
+
+    def excerpt(self, conversations: Iterable[ConversationId]) -> bytes:
+        """Return a log that holds those of some conversations that are here, for `LogReader.of`.
+
+        To go on with a conversation it takes those before it about the same item, too: it may be held over them.
+        Raises LogError where the log cannot be read.
+        """
+        return excerpt(self._log, {name: self._events[name] for name in conversations if name in self._events})
+
+    def _prove(self, item: ItemId) -> None:
+        if item not in self._held:
+            raise _unknown(item, str(self._log.path.parent), self._held)
 
     def tape_of(
         self,
@@ -146,6 +175,21 @@ class RecordedRun:
             whole=self._whole,
             forked=self._forked,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A parcel out of a run's log."""
+
+    path: Path
+    """Of the log, for words in errors."""
+    data: bytes
+    whole: bool = False
+    forked: bool = False
+
+    def cassette(self) -> RecordedRun:
+        """Return the recording."""
+        return RecordedRun(LogReader.of(self.data, self.path), whole=self.whole, forked=self.forked)
 
 
 def _failure(sifted: Sifted) -> Failure | None:
@@ -231,15 +275,30 @@ class FileCassette:
 
     def tape(self, item: ItemId, *, fit: Fit, keep: Keep) -> Tape:
         """Return the calls of an item; raises CassetteMiss where it was not recorded."""
-        if item not in self.conversations:
-            raise _unknown(item, str(self.path), self.conversations)
-        conversation = self.conversations[item]
+        conversation = self._about(item)
         return Tape(conversation, self.calls[conversation], self.texts.__getitem__, fit=fit, keep=keep)
 
     def earlier(self, item: ItemId) -> Iterator[tuple[ConversationId, str, ModelCalled]]:
         """Return nothing: a file holds what counts."""
         del item
         return iter(())
+
+    def only(self, item: ItemId) -> Self:
+        """Return the calls of an item and what was said in them; raises CassetteMiss where it was not recorded."""
+        conversation = self._about(item)
+        calls = self.calls[conversation]
+        digests = {digest for recorded in calls for _, digest in recorded.called.messages}
+        texts = {digest: self.texts[digest] for digest in digests}
+        return replace(self, calls={conversation: calls}, conversations={item: conversation}, texts=texts)
+
+    def cassette(self) -> Self:
+        """Return itself: it is its own parcel."""
+        return self
+
+    def _about(self, item: ItemId) -> ConversationId:
+        if item not in self.conversations:
+            raise _unknown(item, str(self.path), self.conversations)
+        return self.conversations[item]
 
     def _add(self, document: dict[str, Any]) -> None:
         said = [ChatMessage(role, text) for role, text in document["said"]]
