@@ -1,6 +1,7 @@
 """What was recorded, given back: to go on with a conversation, to replay it, and as a model in tests."""
 
-from .cassette import Cassette, FileCassette, Parcel, RecordedRun
+from .cassette import Cassette, Parcel, RecordedRun
+from .file import FileCassette
 from .recall import Recall
 from .recollection import Recollection
 from .standing import Sifted, sift
