@@ -64,7 +64,8 @@ def held(data: bytes, path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         with reading(path):
-            connection.deserialize(data)
+            if data:  # of none SQLite says that there is no memory
+                connection.deserialize(data)
             connection.execute("PRAGMA query_only = ON")
     except LogError:
         connection.close()
