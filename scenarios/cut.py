@@ -1,12 +1,13 @@
 """One conversation up to an event, as a cassette: what a fork stands on."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from ..protocols.events import Event
 from ..protocols.identity import CONDUCTOR, ConversationId, ItemId
 from ..protocols.lifecycle import ModelCalled
 from ..runtime.recording import Fit, RecordedRun, Sifted, Tape
-from ..runtime.recording.cassette import Keep
+from ..runtime.recording.cassette import Excerpt, Keep
 
 
 class Cut:
@@ -15,6 +16,7 @@ class Cut:
     def __init__(self, recorded: RecordedRun, conversation: ConversationId, sifted: Sifted, at: int) -> None:
         self._recorded = recorded
         self._conversation = conversation
+        self._at = at
         by_sequence = {event.sequence: event for event in sifted.events}
         command = _command_of(by_sequence[at], by_sequence)
         before = Sifted()
@@ -33,6 +35,24 @@ class Cut:
         """Return nothing: a fork counts what it stands on alone."""
         del item
         return iter(())
+
+    def only(self, item: ItemId) -> "CutParcel":
+        """Return the conversation as a parcel; raises CassetteMiss where it is about another item."""
+        return CutParcel(self._recorded.only(item), self._conversation, self._at)
+
+
+@dataclass(frozen=True, slots=True)
+class CutParcel:
+    """A parcel of a conversation up to an event."""
+
+    excerpt: Excerpt
+    conversation: ConversationId
+    at: int
+
+    def cassette(self) -> Cut:
+        """Return the cassette."""
+        recorded = self.excerpt.cassette()
+        return Cut(recorded, self.conversation, recorded.sifted(self.conversation), self.at)
 
 
 def _command_of(event: Event, events: Mapping[int, Event]) -> int | None:

@@ -217,7 +217,7 @@ def cassette(
     from rich.text import Text
 
     from ..runtime.log import LogReader
-    from ..runtime.recording.cassette import write
+    from ..runtime.recording.file import write
     from . import terminal
 
     with LogReader(log_of(run)) as log:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from .examine import examine
 from .lock import being_written
-from .reader import LogReader, begun
+from .opening import begun
+from .reader import LogReader
 from .salvage import Salvaged, salvage
 
 if TYPE_CHECKING:

@@ -1,23 +1,24 @@
 """Reading a log, also while its run is still going."""
 
-import os
-import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+from weakref import finalize
 
 import orjson
 
-from ...protocols.errors import LogError
 from ...protocols.events import Event
 from ...protocols.identity import ConversationId, RunId
 from . import schema
-from .faults import UNOPENED, code_of, cut_off, damaged, half_done, missing_bytes, reading, wal_of
+from .faults import damaged, reading
+from .opening import held, opened
 from .texts import is_own, whole
+
+if TYPE_CHECKING:
+    from .scribe import Row as Stored
 
 BOUNDS = "kind IN ('item_opened', 'item_resumed', 'item_finished', 'item_failed')"
 WRITTEN_OFF = "written_off"
@@ -34,15 +35,6 @@ Entry = tuple[int, str, int | None, str, str, str, str, float]
 """Sequence, conversation, cause, sender, recipients with commas, kind, body and time of an event."""
 
 
-def begun(path: Path) -> bool:
-    """Return whether anything was ever written to a log that is there; else its process was killed as it made it.
-
-    What that process left half done is undone. Raises LogError where the file is no log, or cannot be opened.
-    """
-    with reading(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
-        return schema.check(connection, path) > 0
-
-
 class LogReader:
     """A reader of committed events; events are streamed, never held."""
 
@@ -53,43 +45,24 @@ class LogReader:
             LogError: there is no log at this path, or none that this version can read.
         """
         self.path = path
-        if not path.is_file():
-            raise LogError(f"{path} is not there: no run has written its log here")
-        lacks = missing_bytes(path) if os.access(path, os.R_OK) else 0
-        if lacks:
-            raise damaged(path, cut_off(lacks))
-        with reading(path):
-            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        try:
-            version = self._opened()
-        except LogError:
-            self._connection.close()
-            raise
-        if version == 0:
-            self._connection.close()
-            raise LogError(f"{path} is empty: its run was killed before it began, or the file was cut off")
+        self._connection = opened(path)
 
-    def _opened(self) -> int:
-        """Return the version of the log.
+    @classmethod
+    def of(cls, data: bytes, path: Path) -> Self:
+        """Return a reader of a log in memory, such as an excerpt; it need not be closed.
 
-        A log that was not closed in good order wants a file beside it, also of those who only read. In a folder that
-        may not be written it is read as a file that nobody changes, where nothing waits to be added to it. What a
-        process left half done that was killed while it made the log, opened or closed it, is undone first.
+        Args:
+            data: The bytes of the log.
+            path: Of the log that they were taken from, for words in errors; nothing need be there.
+
+        Raises:
+            LogError: they are no log, or none that this version can read.
         """
-        try:
-            return schema.check(self._connection, self.path)
-        except LogError as error:
-            cause = error.__cause__ or error
-            if half_done(cause):
-                begun(self.path)
-                return schema.check(self._connection, self.path)
-            if code_of(cause) not in UNOPENED or wal_of(self.path).exists():
-                raise
-        self._connection.close()
-        uri = f"{self.path.absolute().as_uri()}?immutable=1"
-        with reading(self.path):
-            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        return schema.check(self._connection, self.path)
+        reader = cls.__new__(cls)
+        reader.path = path
+        reader._connection = connection = held(data, path)  # noqa: SLF001 - its own
+        finalize(reader, connection.close)
+        return reader
 
     def __enter__(self) -> Self:
         return self
@@ -279,6 +252,21 @@ class LogReader:
         for sequence in sequences:
             for row in self._rows(query, sequence) if sequence <= schema.NO_END else ():
                 yield self._event(row)
+
+    def stored(self, sequences: Iterable[int]) -> "Iterator[Stored]":
+        """Return events by their sequence, in the order asked for, as the present version stores them."""
+        digest = "text_digest" if self._version >= schema.APART else "NULL"
+        query = (
+            f"SELECT {COLUMNS}, {digest} FROM json_each(?) AS wanted CROSS JOIN events ON sequence = wanted.value "  # noqa: S608 - constants
+            "ORDER BY wanted.key"
+        )
+        for *row, text_digest in self._rows(query, orjson.dumps(list(sequences)).decode()):
+            yield (*row, 1 if row[5] in schema.LANDMARKS else None, text_digest)  # pyright: ignore[reportReturnType]
+
+    def texts(self, digests: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return digest and words of kept texts, as far as they are there."""
+        query = "SELECT digest, text FROM texts WHERE digest IN (SELECT value FROM json_each(?))"
+        yield from self._rows(query, orjson.dumps(list(digests)).decode())
 
     def newest(self, kind: str) -> Event | None:
         """Return the newest event of a kind."""

@@ -46,7 +46,7 @@ from fellowship.protocols.models import (
 )
 from fellowship.runtime.log import LogReader, open_log
 from fellowship.runtime.recording import FileCassette, Fit, Recollection, RecordedRun, Tape, sift
-from fellowship.runtime.recording.cassette import write
+from fellowship.runtime.recording.file import write
 from fellowship.runtime.recording.standing import error_of, failure_of, stops
 from fellowship.runtime.recording.tape import Recorded, excerpt
 

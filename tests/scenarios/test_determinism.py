@@ -18,7 +18,7 @@ from fellowship.protocols.models import ChatMessage, ModelCall
 from fellowship.protocols.ports import Context
 from fellowship.runtime.log import LogReader
 from fellowship.runtime.recording import Cassette, FileCassette, RecordedRun
-from fellowship.runtime.recording.cassette import write
+from fellowship.runtime.recording.file import write
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import ScriptedModel, as_reply
 from fellowship.scenarios import Plan, Settings, load, plan, play
