@@ -18,6 +18,7 @@ from .console import DONE, STOPPED, WITH_FAILURES, WRONG_USE, AsJson, BaseUrl, l
 
 if TYPE_CHECKING:
     from ..runtime.session import Rate
+    from .cluster.cluster import Cluster
     from .outcomes import Status
     from .settings import Progress, Settings
     from .steps import Playable
@@ -39,6 +40,13 @@ class Durability(StrEnum):
 
     PROCESS = "process"
     FULL = "full"
+
+
+class Engine(StrEnum):
+    """Where items are played."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,26 @@ class PlayOptions:
         Durability,
         typer.Option(help="What the log outlives: the end of the process, or also a power loss; costs time."),
     ] = Durability.PROCESS
+    engine: Annotated[
+        Engine, typer.Option(help="Where items are played: in this process, or by workers on a Ray cluster.")
+    ] = Engine.LOCAL
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --engine ray: auto, for the cluster that this machine is part of, or HOST:PORT. [a Ray started here]",
+            show_default=False,
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of --engine ray: processes that play. [one for 32 calls in flight, as far as there are CPUs]"
+        ),
+    ] = None
+    ship: Annotated[
+        Path | None,
+        typer.Option(help="Of --engine ray: a wheel of fellowship, for nodes that have none.", show_default=False),
+    ] = None
     otlp: Annotated[
         str | None,
         typer.Option(
@@ -160,7 +188,31 @@ class PlayOptions:
             cache_here=self.cache is True,
         )
         environ = _environment(plan, self.base_url)
-        return Settings(limits=limits, access=access, environ=environ, durability=self.durability.value, **more)
+        return Settings(
+            limits=limits,
+            access=access,
+            environ=environ,
+            durability=self.durability.value,
+            cluster=self._cluster(),
+            **more,
+        )
+
+    def _cluster(self) -> "Cluster | None":
+        """Return where items are played, if not here."""
+        from ..protocols.errors import DeclarationError
+        from .cluster.cluster import HERE, Cluster
+
+        told = {"--address": self.address, "--workers": self.workers, "--ship": self.ship}
+        if self.engine is Engine.LOCAL:
+            for name, value in told.items():
+                if value is not None:
+                    raise DeclarationError(
+                        f"{name} belongs to --engine ray: in this process there is nothing of the kind"
+                    )
+            return None
+        if self.batch:
+            raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
+        return Cluster(self.address or HERE, self.workers, self.ship)
 
     def tracing(self) -> "Tracing | None":
         """Return where the run is to be sent, if so; raises DeclarationError where that cannot be."""

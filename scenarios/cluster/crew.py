@@ -452,9 +452,9 @@ class Crew:
             begun_anew = len(names) > sum(left is not None for _, _, left in orphans)
             with LogReader(self._log.path) as reader:
                 past = RecordedRun(reader, names, 0 if begun_anew else since)
-                for number, item, left in orphans:
+                for number, whole, left in orphans:
                     excerpt = past.excerpt(left.conversations()) if left is not None else None
-                    self._again.append(Work(number, item, left, excerpt, self._recording(item.id)))
+                    self._again.append(Work(number, whole, left, excerpt, self._recording(whole.id)))
         else:
             self._again.extend(Work(number, item, None, None, self._recording(item.id)) for number, item, _ in orphans)
         self._tell_all()

@@ -42,8 +42,7 @@ async def drive(
     """Play all that is to be played on a cluster; see Crew.play for what it raises."""
     cluster, limits = settings.cluster, settings.limits
     assert cluster is not None  # noqa: S101 - else it is played here
-    if settings.access.batch:
-        raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
+    assert not settings.access.batch  # noqa: S101 - a batch leaves from one place
     with LogReader(log.path) as reader:
         (usd, tokens), off = reader.spent(), Reservation(*reader.written_off())
     async with rays.opened(
