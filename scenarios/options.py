@@ -104,7 +104,7 @@ class PlayOptions:
     address: Annotated[
         str | None,
         typer.Option(
-            help="Of --engine ray: auto, for the cluster that this machine is part of, or HOST:PORT. [a Ray started here]",
+            help="Of --engine ray: auto, for the cluster this machine is part of, or HOST:PORT. [a Ray started here]",
             show_default=False,
         ),
     ] = None
@@ -206,9 +206,7 @@ class PlayOptions:
         if self.engine is Engine.LOCAL:
             for name, value in told.items():
                 if value is not None:
-                    raise DeclarationError(
-                        f"{name} belongs to --engine ray: in this process there is nothing of the kind"
-                    )
+                    raise DeclarationError(f"{name} belongs to --engine ray")
             return None
         if self.batch:
             raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
