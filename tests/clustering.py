@@ -65,6 +65,9 @@ class NearHand:
         sent = pickle.loads(pickle.dumps(order))  # noqa: S301 - our own
         answer: Answer = await self._unless_dead(self.worker.exchange(sent))
         self.answers += 1
+        if self._yard.doomed(self):
+            self.die()
+            raise WorkerLost(f"{self.name} is no more")
         if self._yard.deaf(self):
             raise Unreachable(f"{self.name} was not heard")
         return answer
@@ -76,16 +79,23 @@ class NearHand:
 class NearYard:
     """Workers within this process, under a bank that is the real one."""
 
-    def __init__(self, bank: Bank) -> None:
-        self._bank = bank
+    def __init__(self) -> None:
         self.hands: list[NearHand] = []
+        """All workers that were ever hired."""
         self.deaf: Callable[[NearHand], bool] = lambda _: False
-        self.hired: Callable[[NearHand], None] = lambda _: None
+        """Whether a worker's answer is lost."""
+        self.doomed: Callable[[NearHand], bool] = lambda _: False
+        """Whether a worker dies now, with its answer on its way."""
+        self.made: Bank | None = None
+
+    @property
+    def _bank(self) -> Bank:
+        assert self.made is not None
+        return self.made
 
     async def hire(self, name: str) -> NearHand:
         hand = NearHand(name, self._bank, self)
         self.hands.append(hand)
-        self.hired(hand)
         return hand
 
     async def engines(self, place: Place) -> Mapping[str, Endpoint]:
@@ -100,18 +110,18 @@ class NearYard:
 
 
 @pytest.fixture
-def near(monkeypatch: pytest.MonkeyPatch) -> list[NearYard]:
-    """Have runs on a cluster played within this process; returns the yards that were opened."""
-    yards: list[NearYard] = []
+def near(monkeypatch: pytest.MonkeyPatch) -> NearYard:
+    """Have runs on a cluster played within this process; returns where their workers come from."""
+    yard = NearYard()
 
     @asynccontextmanager
     async def opened(cluster: object, models: object, **terms: Any) -> AsyncGenerator[NearYard, None]:
         del cluster, models
-        async with Bank(**terms) as bank:
-            yards.append(NearYard(bank))
-            yield yards[-1]
+        async with Bank(**terms) as yard.made:
+            yield yard
 
     monkeypatch.setattr(rays, "opened", opened)
     monkeypatch.setattr(rays, "processors", lambda: 4)
     monkeypatch.setattr(rays, "nodes", lambda: 2)
-    return yards
+    monkeypatch.setattr("fellowship.scenarios.cluster.crew.AGAIN_S", 0.0)
+    return yard
