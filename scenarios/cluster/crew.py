@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MOST_DEATHS = 4
 """Workers that may die while they play an item, until the item is held to be why."""
 MOST_IN_VAIN = 3
-"""Workers that may die one after another before they say a word, until the run is stopped."""
+"""Workers that may die one after another before they are given anything, until the run stops."""
 GATHER_S = 0.003
 """How long events of a worker gather, for each worker there is: what the driver spends on a message of one, it has to
 spend on those of all."""
@@ -213,7 +213,7 @@ class Crew:
             try:
                 await self._attend(member)
             except WorkerLost as lost:
-                vain = 0 if member.spoke else vain + 1
+                vain = 0 if member.spoke or member.held else vain + 1
                 scope().warning(
                     "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
                 )
