@@ -14,13 +14,14 @@ from .log import Durability, LogReader, SqliteLog, open_log
 from .log.reader import WRITTEN_OFF
 from .models import weights
 from .models.access import ModelAccess, Route
-from .models.admission import Admission, Admissions, everybody
+from .models.admission import Admission, everybody
 from .models.batch import BatchTransport
 from .models.batch_journal import LogJournal, submitted
-from .models.budget import LONGEST_ANSWER, Budget, Purse, Reservation
+from .models.budget import LONGEST_ANSWER, Budget, Funds, Purse, Reservation
 from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import Endpoint, resolve, split
+from .models.leases import Gates
 from .models.pace import MINUTE_S
 from .models.prices import Price, PriceTable
 from .models.retries import Retries
@@ -107,8 +108,10 @@ class Access:
     """A file of answers that were paid for; none for none."""
     cache_here: bool = False
     """Whether answers of endpoints on this machine are kept, too."""
-    admissions: Admissions | None = None
+    admissions: Gates | None = None
     """Controllers shared with others; none shares them with all of the process."""
+    purse: Funds | None = None
+    """In place of one of the run's own: a share in what others spend from, too."""
 
     def __post_init__(self) -> None:
         if self.batch and self.stream:
@@ -123,7 +126,7 @@ class Session:
     system: ActorSystem
     access: ModelAccess | None
     """The way to real endpoints; none where a client answers in their place."""
-    purse: Purse | None = None
+    purse: Funds | None = None
 
 
 def prove(models: Sequence[ModelSettings], environ: Mapping[str, str]) -> None:
@@ -185,11 +188,12 @@ async def open_session(
         opening = open_log(log, clock=clock, durability=durability, hide=secrets.hide_json)
         written = await stack.enter_async_context(opening)
         stack.enter_context(within(run=written.run))
-        purse = _purse(limits.budget, written) if limits.budget else None
+        access = access or Access()
+        purse = access.purse or (_purse(limits.budget, written) if limits.budget else None)
         reached: ModelAccess | None = None
         try:
             if client is None:
-                ways = _Opening(stack, environ, limits, access or Access(), clock, written, secrets)
+                ways = _Opening(stack, environ, limits, access, clock, written, secrets)
                 client = reached = await ways.access(models, purse, seed)
         except FellowshipError as error:  # on its way through the log's task group it would become a group
             reason = error
@@ -236,7 +240,7 @@ class _Opening:
         self._admissions = access.admissions or everybody()
         self._proxied = any(name.lower() in PROXIES and value for name, value in environ.items())
 
-    async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
+    async def access(self, models: Sequence[ModelSettings], purse: Funds | None, seed: int) -> ModelAccess:
         endpoints = {settings: await self._endpoint(settings) for settings in models}
         for endpoint in endpoints.values():
             self._secrets.add(endpoint.key or "")
