@@ -110,8 +110,6 @@ class Access:
     """Whether answers of endpoints on this machine are kept, too."""
     admissions: Gates | None = None
     """Controllers shared with others; none shares them with all of the process."""
-    purse: Funds | None = None
-    """In place of one of the run's own: a share in what others spend from, too."""
 
     def __post_init__(self) -> None:
         if self.batch and self.stream:
@@ -188,17 +186,67 @@ async def open_session(
         opening = open_log(log, clock=clock, durability=durability, hide=secrets.hide_json)
         written = await stack.enter_async_context(opening)
         stack.enter_context(within(run=written.run))
-        access = access or Access()
-        purse = access.purse or (_purse(limits.budget, written) if limits.budget else None)
-        reached: ModelAccess | None = None
+        reached, purse = None, None
         try:
             if client is None:
-                ways = _Opening(stack, environ, limits, access, clock, written, secrets)
-                client = reached = await ways.access(models, purse, seed)
+                purse = _purse(limits.budget, written) if limits.budget else None
+                ways = open_access(
+                    models,
+                    environ=environ,
+                    limits=limits,
+                    seed=seed,
+                    clock=clock,
+                    access=access or Access(),
+                    secrets=secrets,
+                    purse=purse,
+                    log=written,
+                )
+                client = reached = await stack.enter_async_context(ways)
         except FellowshipError as error:  # on its way through the log's task group it would become a group
             reason = error
         else:
             yield Session(written, ActorSystem(written, models=client, clock=clock, seed=seed), reached, purse)
+    if reason is not None:
+        raise reason
+
+
+@asynccontextmanager
+async def open_access(
+    models: Sequence[ModelSettings],
+    *,
+    environ: Mapping[str, str],
+    limits: Limits,
+    seed: int,
+    clock: Clock,
+    access: Access,
+    secrets: Secrets,
+    purse: Funds | None = None,
+    log: SqliteLog | None = None,
+) -> AsyncGenerator[ModelAccess, None]:
+    """Open the way to models: transports, embedded engines, admission; see `open_session`.
+
+    Args:
+        models: What will be asked.
+        environ: Where keys and addresses are looked up.
+        limits: How hard endpoints are worked.
+        seed: For the chance in waits.
+        clock: For everything that takes time.
+        access: By which way models are reached.
+        secrets: Keys of endpoints come to them.
+        purse: What may be spent.
+        log: Where batches are noted, by which calls go only then.
+
+    Raises:
+        DeclarationError: a model cannot be reached, or has no price that a budget in money needs.
+    """
+    reason: FellowshipError | None = None
+    async with AsyncExitStack() as stack:
+        try:
+            reached = await _Opening(stack, environ, limits, access, clock, log, secrets).access(models, purse, seed)
+        except FellowshipError as error:  # on its way through a transport's task group it would become a group
+            reason = error
+        else:
+            yield reached
     if reason is not None:
         raise reason
 
@@ -226,7 +274,7 @@ class _Opening:
         limits: Limits,
         access: Access,
         clock: Clock,
-        log: SqliteLog,
+        log: SqliteLog | None,
         secrets: Secrets,
     ) -> None:
         self._stack = stack
@@ -292,6 +340,7 @@ class _Opening:
         return replace(endpoint, longest_answer=min(longest, LONGEST_ANSWER))
 
     async def _batches(self, endpoints: Sequence[Endpoint]) -> Transport:
+        assert self._log is not None  # noqa: S101 - batches leave from where the log is
         with LogReader(self._log.path) as reader:
             earlier = submitted(reader)
         batches = BatchTransport(

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict
 from ..runtime.secrecy import hide_cut
 
 if TYPE_CHECKING:
+    from ..runtime.models.access import ModelAccess
     from ..runtime.session import Session
+    from ..runtime.system import ActorSystem
     from .settings import Progress
 
 LONGEST_SHOWN = 5
@@ -82,28 +84,25 @@ class Live(BaseModel):
 
 def live(session: "Session", progress: "Progress") -> Live:
     """Return how a run stands."""
-    access = session.access
     return Live(
         time_s=session.system.clock.now_s(),
         in_flight=progress.in_flight,
         calls=progress.calls,
         tokens=progress.tokens,
         cost_usd=None if progress.unpriced else progress.cost_usd,
-        budget=str(session.purse.budget) if session.purse else None,
+        budget=progress.budget,
         draining=progress.draining,
-        endpoints=tuple(
-            EndpointState.model_validate(state, from_attributes=True)
-            for state in (access.admissions() if access else ())
-        ),
-        stalls=_stalls(session),
+        endpoints=tuple(EndpointState.model_validate(state, from_attributes=True) for state in progress.admissions()),
+        stalls=progress.stalls(),
     )
 
 
-def _stalls(session: "Session") -> tuple[Stall, ...]:
-    access, now_s = session.access, session.system.clock.monotonic_s()
+def stalls(system: "ActorSystem", access: "ModelAccess | None") -> tuple[Stall, ...]:
+    """Return the calls that have been on their way for longest."""
+    now_s = system.clock.monotonic_s()
     found: list[Stall] = []
     for pending in access.pending()[:LONGEST_SHOWN] if access else ():
-        address, call, name = session.system.asking.get(id(pending.call), (None, pending.call, ""))
+        address, call, name = system.asking.get(id(pending.call), (None, pending.call, ""))
         found.append(
             Stall(
                 agent=address.agent if address else "",

@@ -227,7 +227,7 @@ def play_through(
             return _played(play, settings, seen, quiet=options.log_json) or _status_of(out)
     except LogError as error:
         terminal.say(error)
-        begun = bool(seen) and seen[0].session is not None
+        begun = bool(seen) and seen[0].begun
         raise typer.Exit(STOPPED if begun else WRONG_USE) from error
 
 

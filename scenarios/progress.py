@@ -58,8 +58,7 @@ class ProgressLine:
             f"{rate:.2f}/s" if rate < 10 else f"{rate:.0f}/s",
             f"{_clock((progress.items - ended) / rate)} left" if rate else "… left",
         ]
-        if progress.session is not None and progress.session.access is not None:
-            parts.extend(_troubles(progress.session.access.admissions()))
+        parts.extend(_troubles(progress.admissions()))
         if progress.draining:
             parts.append("stopping when those in flight have ended; once more to stop at once")
         return Text(" · ".join(parts))

@@ -3,27 +3,29 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import anyio
 import anyio.to_thread
 
-from ..protocols.errors import DeclarationError, FellowshipError, LogError, RunStopping
-from ..protocols.identity import CONDUCTOR, ConversationId
+from ..protocols.errors import DeclarationError, FellowshipError, LogError
+from ..protocols.identity import CONDUCTOR
 from ..protocols.items import Item
-from ..protocols.lifecycle import Failure, ItemFailed, RunEnded, RunStarted
+from ..protocols.lifecycle import Failure, RunEnded, RunStarted
 from ..runtime.collecting import collector_at_rest
 from ..runtime.log import LogReader
 from ..runtime.recording import RecordedRun
 from ..runtime.secrecy import hiding, known, secrets_of
 from ..runtime.session import Limits, Session, open_session, prove
 from ..runtime.system import NoModels
-from ..runtime.tracing import Scope, scope
+from ..runtime.tracing import scope
 from .changes import take_in_changes
 from .directory import LOG, RESULTS, Earlier, describe, mark_of, prepare
-from .live import live
+from .live import live, stalls
 from .outcomes import Status, status, write_results
+from .player import Player, Tally
 from .settings import Counting, Progress, Settings
 from .stage import Due, Stage
 from .steps import Playable, Swept
@@ -37,8 +39,6 @@ NOTED_EVERY_S = 2.0
 """How often a run notes how it stands, for `status` from elsewhere."""
 SETTLED_EVERY = 64
 """Items played from a recording until the log is waited for."""
-MOST_WARNINGS = 5
-"""Failures of one sort that are told of as they happen."""
 
 
 class Items(Protocol):
@@ -114,6 +114,7 @@ async def _carried_on(
     if settings.client is None and not settings.recorded:
         prove(plan.models, settings.environ)
     progress = Progress(count, len(earlier.ended), earlier.done, earlier.failed)
+    progress.budget = str(settings.limits.budget) if settings.limits.budget and settings.client is None else None
     if settings.watch is not None:
         settings.watch(progress)
     try:
@@ -161,7 +162,10 @@ async def _play(
     ) as session:
         if session.log.found != earlier.last:  # it ended while we waited for its lock: what we know of it is stale
             raise DeclarationError(f"{out} was played by another process until just now: start the same command again")
-        progress.session = session
+        progress.begun = True
+        if session.access is not None:
+            progress.admissions = session.access.admissions
+            progress.stalls = partial(stalls, session.system, session.access)
         session.system.models = Counting(session.system.models, progress)
         with LogReader(out / LOG) as reader:
             if earlier.changes:
@@ -207,9 +211,10 @@ async def _play_all(
     reason: Literal["done", "stopped", "failed"] = "failed"
     try:
         todo = _todo(items, stage, earlier, progress)
-        async with _attended(session, progress, settings.limits), asyncio.TaskGroup() as workers:
+        player = Player(session.system, session.access, progress, Tally(progress, log).end)
+        async with _attended(session, progress, settings.limits, player.drop), asyncio.TaskGroup() as workers:
             for _ in range(min(_conversations(settings), progress.items)):
-                workers.create_task(_work(todo, stage, session, progress, log))
+                workers.create_task(_work(todo, stage, player, session, progress))
         all_ended = progress.done + progress.failed == progress.items
         reason = "done" if all_ended else "stopped"
     except asyncio.CancelledError:
@@ -234,21 +239,22 @@ def _conversations(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def _attended(session: Session, progress: Progress, limits: Limits) -> AsyncGenerator[None, None]:
+async def _attended(
+    session: Session, progress: Progress, limits: Limits, drop: Callable[[], None]
+) -> AsyncGenerator[None, None]:
     """Note how the run stands, now and then, for whoever looks at it from elsewhere; end it when its time is over."""
 
     async def note() -> None:
         while True:
             session.log.note(live=live(session, progress).model_dump_json())
             if progress.draining:
-                _drop(session, progress)
+                drop()
             await anyio.sleep(NOTED_EVERY_S)
 
     async def end_in_time(seconds: float) -> None:
         await anyio.sleep(seconds)
         reason = f"the run's time of {seconds:g} s is over"
-        progress.stopped_by = progress.stopped_by or Failure(error="TimeIsOver", reason=reason)
-        progress.draining = True
+        progress.stop_for(Failure(error="TimeIsOver", reason=reason))
 
     async with anyio.create_task_group() as attendants:
         attendants.start_soon(note)
@@ -267,59 +273,12 @@ def _todo(items: Iterable[tuple[int, Item]], stage: Stage, earlier: Earlier, pro
             yield stage.due(number, item, earlier.left.get(item.id))
 
 
-async def _work(todo: Iterator[Due], stage: Stage, session: Session, progress: Progress, log: Scope) -> None:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - coroutines run in tasks
+async def _work(todo: Iterator[Due], stage: Stage, player: Player, session: Session, progress: Progress) -> None:
     for due in todo:
-        progress.in_flight += 1
-        progress.playing[due.conversation] = task
-        try:
-            end, conversation = await stage.play(due)
-        except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
-            if progress.stopped_by is None:
-                progress.stopped_by = Failure(error=type(error).__name__, reason=str(error))
-                log.warning("run_stopping", error=type(error).__name__, reason=str(error))
-            progress.draining = True
+        if not await player.play(stage, due):
             return
-        except asyncio.CancelledError:
-            if due.conversation not in progress.dropped or task.uncancel():
-                raise
-            return  # it stays open
-        finally:
-            progress.in_flight -= 1
-            del progress.playing[due.conversation]
-        if isinstance(end, ItemFailed):
-            progress.failed += 1
-            _warn(log.within(item=due.item.id, conversation=conversation), progress, end.cause)
-        else:
-            progress.done += 1
-            log.info("item_finished", item=due.item.id, conversation=conversation, verdict=end.verdict)
         if due.recorded is not None and (progress.done + progress.failed) % SETTLED_EVERY == 0:
             await session.log.flush()  # nothing was waited for: let the log keep up, always at the same places
-
-
-def _drop(session: Session, progress: Progress) -> None:
-    """Leave the items open whose first calls still wait for a limit: they may wait for hours, and have cost nothing."""
-    if session.access is None:
-        return
-    sent: set[ConversationId] = set()
-    unsent: set[ConversationId] = set()
-    for pending in session.access.pending():
-        asked = session.system.asking.get(id(pending.call))
-        if asked is not None:
-            (sent if pending.attempts else unsent).add(asked[0].conversation)
-    for conversation in unsent.intersection(session.system.idle()) - sent - progress.dropped:
-        progress.dropped.add(conversation)
-        progress.playing[conversation].cancel()
-
-
-def _warn(log: Scope, progress: Progress, cause: Failure) -> None:
-    """Tell of a failure; of the many that are alike, of the first few."""
-    progress.failures[cause.error] += 1
-    number = progress.failures[cause.error]
-    tell = log.warning if number <= MOST_WARNINGS else log.info
-    more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
-    tell("item_failed", error=cause.error, reason=cause.reason, **more)
 
 
 async def _fold(out: Path) -> Status:

@@ -1,19 +1,20 @@
 """How a run is carried out, and how it goes."""
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..protocols.errors import ModelError
-from ..protocols.identity import ConversationId
 from ..protocols.lifecycle import Failure
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import Durability
+from ..runtime.models.leases import AdmissionState
 from ..runtime.recording import Cassette, Fit
-from ..runtime.session import Access, Limits, Session
+from ..runtime.session import Access, Limits
+from ..runtime.tracing import scope
+from .live import Stall
 
 
 @dataclass(slots=True)
@@ -38,14 +39,20 @@ class Progress:
     """Set it to begin no further item, and to leave when those in flight have ended."""
     stopped_by: Failure | None = None
     """Why no further item can succeed."""
-    session: Session | None = None
-    """The open run, to be looked at."""
-    playing: dict[ConversationId, asyncio.Task[None]] = field(
-        default_factory=dict[ConversationId, "asyncio.Task[None]"], repr=False
-    )
-    """Who plays which conversation."""
-    dropped: set[ConversationId] = field(default_factory=set[ConversationId])
-    """Conversations that had not come to anything when no further item was to be begun."""
+    begun: bool = False
+    """Whether the run has been opened: its log is there."""
+    budget: str | None = None
+    admissions: Callable[[], tuple[AdmissionState, ...]] = tuple
+    """Returns every endpoint's controller as it is now."""
+    stalls: Callable[[], tuple[Stall, ...]] = tuple
+    """Returns the calls that have been on their way for longest."""
+
+    def stop_for(self, cause: Failure) -> None:
+        """Begin no further item; the first cause is the one that is told."""
+        if self.stopped_by is None:
+            self.stopped_by = cause
+            scope().warning("run_stopping", error=cause.error, reason=cause.reason)
+        self.draining = True
 
 
 @dataclass(frozen=True, slots=True)

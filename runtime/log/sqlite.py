@@ -21,7 +21,6 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ...protocols.errors import DeclarationError, LogError
 from ...protocols.events import Event
 from ...protocols.identity import WHOLE_RUN, ConversationId, RunId
-from ...protocols.lifecycle import ModelCalled
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
 from ..clock import SystemClock
@@ -31,7 +30,7 @@ from .examine import refuse_damaged
 from .faults import passes, unwritable
 from .lock import lock_of
 from .reader import LogReader
-from .texts import TEXT, digest_of, long_text
+from .scribe import COLUMNS, Row, Scribe
 
 BACKLOG = 20_000
 """Events that may wait to be written before those who state more have to wait: some 20 MB."""
@@ -39,8 +38,6 @@ GATHER_S = 0.003
 """How long a group gathers while many talk at once: a commit has its cost, however few events are in it."""
 MANY = 16
 """Events in a group from which on many talk at once; a lone conversation never waits to be joined."""
-REMEMBERED_TEXTS = 4_096
-"""Texts known to be kept; one that is forgotten is offered to SQLite again, which ignores it."""
 SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Events inserted by one statement. Python's lock is given up for every statement, and a busy loop is slow to give it
 back: a statement an event cost 5 % of the calls a second at 256 in flight."""
@@ -52,8 +49,6 @@ PATIENCE_S, AGAIN_S = 30.0, 0.5
 Durability = Literal["process", "full"]
 """What a commit survives: the end of the process, or a power loss, too."""
 SYNCHRONOUS: dict[Durability, str] = {"process": "NORMAL", "full": "FULL"}
-Row = tuple[int, str, int | None, str, str, str, str, float, int | None, str | None]
-COLUMNS = 10
 
 
 @cache
@@ -76,14 +71,13 @@ class SqliteLog:
     ) -> None:
         self.path = path
         self._hide = hide
+        self._scribe = Scribe(clock, hide)
         self._closed = False
         self._connection = connection
         self._clock = clock
         self._patience_s = patience_s
         self._rows: list[Row] = []
-        self._texts: list[tuple[str, str]] = []
         self._notes: dict[str, str] = {}
-        self._known_texts: dict[str, None] = {}
         noted = connection.execute("SELECT value FROM meta WHERE key = ?", (schema.RUN,)).fetchone()
         self.run = RunId(noted[0])
         """The run's id."""
@@ -118,51 +112,25 @@ class SqliteLog:
             raise self._broken
         if self._closed:
             raise LogError(f"{self.path} is closed: {message.kind} came too late")
-        if isinstance(message, ModelCalled) and message.logprobs:
-            message = self._without_spelling(message)
-        text, digest, to_json = long_text(message), None, message.__pydantic_serializer__.to_json
-        if text is None:
-            body = to_json(message, exclude_none=True).decode()  # half of model_dump_json
-        else:
-            text = text if self._hide is None else self._hide(text)
-            digest = digest_of(text)
-            body = to_json(message, exclude_none=True, exclude=TEXT).decode()
-            self.keep(digest, text)
-        if self._hide is not None:
-            body = self._hide(body)
-        self._last += 1
-        self._rows.append(
-            (
-                self._last,
-                conversation,
-                cause,
-                sender,
-                ",".join(recipients),
-                message.kind,
-                body,
-                self._clock.now_s(),
-                1 if message.kind in schema.LANDMARKS else None,
-                digest,
-            )
-        )
+        self._rows.append(self._scribe.row(self._last + 1, message, sender, conversation, cause, recipients))
+        self._last += 1  # now that it has turned out to be one that can be written down
         self._more.set()
         return self._last
 
-    def _without_spelling(self, called: ModelCalled) -> ModelCalled:
-        """Return a call without the tokens of its text, where these spell what must not be written."""
-        if self._hide is None or called.text is None or self._hide(called.text) == called.text:
-            return called
-        return called.model_copy(update={"logprobs": None})
+    def take(self, row: Row) -> int:
+        """Take an event that another process has put down, whose own sequence does not count; as `append` does."""
+        if self._broken is not None:
+            raise self._broken
+        if self._closed:
+            raise LogError(f"{self.path} is closed: {row[5]} came too late")
+        self._last += 1
+        self._rows.append((self._last, *row[1:]))
+        self._more.set()
+        return self._last
 
     def keep(self, digest: str, text: str) -> None:
         """Keep a text under its digest, once; raises UnicodeEncodeError for one that cannot be written down."""
-        if digest in self._known_texts:
-            return
-        text.encode()  # a lone surrogate is its sayer's fault: in the writer it would be the end of the run
-        if len(self._known_texts) >= REMEMBERED_TEXTS:
-            del self._known_texts[next(iter(self._known_texts))]
-        self._known_texts[digest] = None
-        self._texts.append((digest, text if self._hide is None else self._hide(text)))
+        self._scribe.keep(digest, text)
 
     async def drain(self) -> None:
         """Wait until there is room for more events."""
@@ -230,7 +198,7 @@ class SqliteLog:
 
     async def _write_group(self) -> None:
         rows, self._rows = self._rows, []
-        texts, self._texts = self._texts, []
+        texts = self._scribe.texts()
         notes, self._notes = self._notes, {}
         if not rows and not texts and not notes:
             return

@@ -1,6 +1,6 @@
-"""The right to send a request: what it is, who gives it and takes it back, and in which order those who wait have it."""
+"""The right to send a request: what it is, who gives it and takes it back, and the order of those who wait."""
 
-import asyncio
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,13 +106,13 @@ class Lane:
     __slots__ = ("again", "fresh")
 
     def __init__(self) -> None:
-        self.fresh: deque[asyncio.Future[None]] = deque()
-        self.again: deque[asyncio.Future[None]] = deque()
+        self.fresh = deque[Future[None]]()
+        self.again = deque[Future[None]]()
 
     def __bool__(self) -> bool:
         return bool(self.fresh or self.again)
 
-    def take(self) -> "asyncio.Future[None] | None":
+    def take(self) -> "Future[None] | None":
         """Return who is next, of those who have not left; None where all have."""
         while self:
             turn = (self.again or self.fresh).popleft()
