@@ -42,6 +42,9 @@ SHORT_HOLD_S = 0.1
 """Wait after too many calls at once: some of them will have ended."""
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 """Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
+SPARE, ROOMY = 0.75, 0.9
+"""Parts of the calls that may be in flight: up to the one there may be leases that nobody has asked for, from the other
+on there are too few to leave any unused."""
 FAILURES = 5
 """Failures in a row after which an endpoint is taken to fail everybody: fewer than one call's own tries."""
 LONGEST_BREAK_S, LONGEST_DOUBT_S = 30.0, 5.0
@@ -232,6 +235,21 @@ class Admission:
         if self._head or self._queued or self._delay_s(tokens) > 0:
             return None
         return self._give(tokens)
+
+    def spare(self, tokens: float) -> Lease | None:
+        """Return the right to send a request that is only foreseen; None where there is not plenty of everything."""
+        if not self.roomy or self.in_flight + 1 > SPARE * self._cap:
+            return None
+        now_s = self._clock.monotonic_s()
+        plenty = self.requests.ample(1.0, now_s) and self.tokens.ample(tokens, now_s)
+        return self._give(tokens) if plenty else None
+
+    @property
+    def roomy(self) -> bool:
+        """Whether nothing is wrong, nobody waits, and calls in flight are well below what they may be."""
+        if self._fatal is not None or self._head or self._queued or self._probing or self.broken:
+            return False
+        return self.in_flight <= ROOMY * self._cap and self._held_until_s <= self._clock.monotonic_s()
 
     def _give(self, tokens: float) -> Lease:
         if self._since_s is None:
