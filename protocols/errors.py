@@ -304,6 +304,14 @@ class RecordingEnded(Diverged):
     """The recording breaks off here: the item had failed, for a reason that stands in no message."""
 
 
+class WorkerLost(ExecutionError):
+    """A process that played items is no more, or cannot be reached."""
+
+
+class WorkerFailed(ExecutionError):
+    """A process that plays items cannot go on, by a fault of its own."""
+
+
 class LogError(ExecutionError):
     """The event log cannot be read or written."""
 

@@ -110,6 +110,8 @@ class Access:
     """Whether answers of endpoints on this machine are kept, too."""
     admissions: Gates | None = None
     """Controllers shared with others; none shares them with all of the process."""
+    engines: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    """Embedded models that somebody on this machine serves already."""
 
     def __post_init__(self) -> None:
         if self.batch and self.stream:
@@ -327,6 +329,8 @@ class _Opening:
 
     async def _endpoint(self, settings: ModelSettings) -> Endpoint:
         provider, model = split(settings.model)
+        if settings.model in self._access.engines:
+            return self._access.engines[settings.model]
         if provider == EMBEDDED:
             if model not in self._engines:
                 engine = EmbeddedEngine(settings.model, weights.find(model))

@@ -68,6 +68,37 @@ def configure(*, json: bool = False, level: int = logging.WARNING) -> None:
     )
 
 
+def hand_over(take: Callable[[str, str, dict[str, object]], None], *, least: int) -> None:
+    """Set up structlog for a process whose lines are shown by another.
+
+    Args:
+        take: Is called with level, event and facts of every line.
+        least: The least level that is told.
+    """
+
+    def taken(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        del logger
+        told = dict(event)
+        take(name, str(told.pop("event", "")), told)
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            _plainly,
+            taken,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        cache_logger_on_first_use=False,
+    )
+
+
+def tell(level: str, event: str, facts: dict[str, object]) -> None:
+    """Show a line that another process has handed over."""
+    getattr(logger(), level)(event, **facts)
+
+
 Log = structlog.typing.FilteringBoundLogger
 
 

@@ -55,8 +55,35 @@ def played(
     Raises:
         DeclarationError: the log does not say what was played, or the changes are wrong.
     """
-    record, name = _record(reader), f"the scenario of {reader.path.parent}"
-    prove_there(record.get("plugins", {}), json.loads(reader.meta(PLUGINS) or "{}"), str(reader.path.parent))
+    noted = json.loads(reader.meta(PLUGINS) or "{}")
+    return remade(_record(reader), noted, str(reader.path.parent), models, changes, variant, roles)
+
+
+def remade(
+    record: dict[str, Any],
+    noted: Mapping[str, Mapping[str, Any]],
+    run: str,
+    models: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
+    variant: str | None = None,
+    roles: Registry[type[Agent]] = ROLES,
+) -> Playable:
+    """Return the plan that a record is of.
+
+    Args:
+        record: What decides what a run says, as its log has it.
+        noted: Where its plugins come from.
+        run: Its directory, for errors.
+        models: As for `played`; so are changes, variant and roles.
+        changes: See there.
+        variant: See there.
+        roles: See there.
+
+    Raises:
+        DeclarationError: as `played`.
+    """
+    name = f"the scenario of {run}"
+    prove_there(record.get("plugins", {}), noted, run)
     if "variants" not in record:
         return _made(record, name, models, changes, roles)
     declared = validate(Source(name, record["scenario"]))

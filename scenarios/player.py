@@ -82,18 +82,23 @@ class Tally:
 
     def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
         """Take in how an item has ended."""
-        progress = self._progress
         if isinstance(end, ItemFailed):
-            progress.failed += 1
-            self._warn(self._log.within(item=item, conversation=conversation), end.cause)
+            self.failed(item, conversation, end.cause)
         else:
-            progress.done += 1
-            self._log.info("item_finished", item=item, conversation=conversation, verdict=end.verdict)
+            self.finished(item, conversation, end.verdict)
 
-    def _warn(self, log: Scope, cause: Failure) -> None:
+    def finished(self, item: ItemId, conversation: ConversationId, verdict: str | None) -> None:
+        """Take in that an item has its outcome."""
+        self._progress.done += 1
+        self._log.info("item_finished", item=item, conversation=conversation, verdict=verdict)
+
+    def failed(self, item: ItemId, conversation: ConversationId, cause: Failure) -> None:
+        """Take in that an item has failed."""
+        self._progress.failed += 1
         failures = self._progress.failures
         failures[cause.error] += 1
         number = failures[cause.error]
+        log = self._log.within(item=item, conversation=conversation)
         tell = log.warning if number <= MOST_WARNINGS else log.info
         more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
         tell("item_failed", error=cause.error, reason=cause.reason, **more)

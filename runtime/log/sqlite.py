@@ -74,7 +74,7 @@ class SqliteLog:
         self._scribe = Scribe(clock, hide)
         self._closed = False
         self._connection = connection
-        self._clock = clock
+        self.clock = clock
         self._patience_s = patience_s
         self._rows: list[Row] = []
         self._notes: dict[str, str] = {}
@@ -224,7 +224,7 @@ class SqliteLog:
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, rows, texts, notes)
             except sqlite3.Error as error:
-                now_s = self._clock.monotonic_s()
+                now_s = self.clock.monotonic_s()
                 if not passes(error) or (until_s is not None and now_s >= until_s):
                     raise
                 if until_s is None:
@@ -232,7 +232,7 @@ class SqliteLog:
                     self._scope.warning(
                         "log_waits", path=str(self.path), reason=str(error), for_s=self._patience_s, events=len(rows)
                     )
-                await self._clock.sleep(AGAIN_S)
+                await self.clock.sleep(AGAIN_S)
             else:
                 if until_s is not None:
                     self._scope.info("log_goes_on", path=str(self.path))

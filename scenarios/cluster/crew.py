@@ -1,0 +1,502 @@
+"""The driver of a run on a cluster: leases items to workers, takes what they say into the one log, and outlives them."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import anyio
+import orjson
+
+from ...protocols.errors import (
+    CassetteMiss,
+    DeclarationError,
+    FellowshipError,
+    LogError,
+    WorkerFailed,
+    WorkerLost,
+)
+from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
+from ...protocols.items import Item
+from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
+from ...runtime.cluster.bank import BankState
+from ...runtime.cluster.intake import Intake, item_of
+from ...runtime.log import LogReader, SqliteLog
+from ...runtime.log.reader import WRITTEN_OFF
+from ...runtime.log.scribe import Row
+from ...runtime.models.admission import AdmissionState
+from ...runtime.models.budget import Reservation
+from ...runtime.models.endpoints import Endpoint
+from ...runtime.recording import Cassette, RecordedRun
+from ...runtime.tracing import scope, tell
+from ..directory import UNKNOWN, Left
+from ..live import LONGEST_SHOWN, Stall
+from ..player import Tally
+from ..settings import Progress
+from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
+
+MOST_DEATHS = 5
+"""Workers that may die while they play an item, until the item is held to be why."""
+MOST_IN_VAIN = 3
+"""Workers that may die one after another without an item's end, until no more are asked for in their place."""
+GATHER_S = 0.003
+"""How long events of a worker gather, for each worker there is: what the driver spends on a message of one, it has to
+spend on those of all."""
+LONGEST_GATHER_S = 0.25
+STOP_S = 10.0
+"""How long workers have to break off what they play, and to say so."""
+WATCH_EVERY_S = 1.0
+"""How often the bank is asked how it stands."""
+LAST_ORDERS = 2**31
+"""Orders from this number on break off."""
+AGAIN_S, LONGEST_S = 0.5, 30.0
+"""How often, and for how long, a worker is tried again that cannot be reached."""
+KNOWN = {kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError)}
+
+Todo = tuple[int, Item, Left | None]
+"""An item, its place in the data set, and what an earlier start has left of it."""
+
+
+class Unreachable(Exception):  # noqa: N818 - not known to be an error yet
+    """A worker did not answer; it may live."""
+
+
+class Hand(Protocol):
+    """A worker, as the driver reaches it. Its methods raise WorkerLost where there is none any more."""
+
+    async def place(self) -> Place:
+        """Return where it is."""
+        ...
+
+    def run(self, charter: Charter, welcome: Welcome) -> Awaitable[None]:
+        """Let it begin, and return what ends when it does."""
+        ...
+
+    async def exchange(self, order: Order) -> Answer:
+        """Tell it what to do, and return what has happened; raises Unreachable where it is not known."""
+        ...
+
+    async def dismiss(self) -> None:
+        """End its process, whatever it does."""
+        ...
+
+
+class Yard(Protocol):
+    """Where workers come from, and what they share."""
+
+    async def hire(self, name: str) -> Hand:
+        """Return a new worker; waits until there is room for one.
+
+        Raises:
+            DeclarationError: no worker can be had there.
+        """
+        ...
+
+    async def engines(self, place: Place) -> Mapping[str, Endpoint]:
+        """Return the embedded models' engines on a worker's node."""
+        ...
+
+    async def bank(self) -> BankState:
+        """Return how the bank stands."""
+        ...
+
+    async def bury(self, name: str) -> Reservation:
+        """Tell the bank that a worker is no more; returns what may have been spent without a word."""
+        ...
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker, and what it has."""
+
+    name: str
+    intake: Intake
+    held: dict[str, Todo] = field(default_factory=dict[str, Todo])
+    """Items that it plays."""
+    last: Answer = field(default_factory=Answer)
+    stalls: tuple[Stall, ...] = ()
+    ended: int = 0
+    """Items that it has brought to an end."""
+    host: str = ""
+
+
+class Crew:
+    """All workers of a run, and what is left for them to do."""
+
+    def __init__(
+        self,
+        yard: Yard,
+        charter: Charter,
+        log: SqliteLog,
+        progress: Progress,
+        tally: Tally,
+        *,
+        own: RecordedRun | None = None,
+        cassette: Cassette | None = None,
+        written_off: Reservation | None = None,
+    ) -> None:
+        """Make a crew.
+
+        Args:
+            yard: Where workers come from.
+            charter: What they are told of the run.
+            log: The one log.
+            progress: Of the run.
+            tally: Counts the ends of items.
+            own: What this run has recorded before.
+            cassette: What another run has recorded.
+            written_off: What earlier starts have counted in full because nobody says what it cost.
+        """
+        self._yard = yard
+        self._charter = charter
+        self._log = log
+        self._progress = progress
+        self._tally = tally
+        self._own = own
+        self._cassette = cassette
+        self._off = written_off or Reservation(0.0, 0)
+        self._todo: Iterator[Todo] = iter(())
+        self._again: deque[Work] = deque()
+        """Items that were being played by workers that are no more."""
+        self._deaths: Counter[str] = Counter()
+        self._members: dict[str, Member] = {}
+        self._exhausted = False
+        self._changed = asyncio.Event()
+        self._admissions: tuple[AdmissionState, ...] = ()
+
+    async def play(self, todo: Iterable[Todo], workers: int) -> None:
+        """Play all that is to be played, by so many workers.
+
+        Raises:
+            DeclarationError: a worker cannot play: no package, no key, no weights where it is.
+            LogError: the log takes no more.
+            CassetteMiss: a call is made that the cassette has no answer to.
+            WorkerFailed: a worker met a fault of its own.
+        """
+        self._todo = iter(todo)
+        progress = self._progress
+        progress.admissions = lambda: self._admissions
+        progress.stalls = self._stalls
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(self._watch())
+            async with asyncio.TaskGroup() as employed:
+                for place in range(1, workers + 1):
+                    employed.create_task(self._employ(place))
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        """Look now and then how the bank stands."""
+        while True:
+            self._admissions = (await self._yard.bank()).endpoints
+            self._changed.set()  # who waits for a worker, or for work, looks whether a signal came meanwhile
+            await anyio.sleep(WATCH_EVERY_S)
+
+    # workers
+
+    async def _employ(self, place: int) -> None:
+        """Keep a place filled: a worker that dies is followed by another."""
+        number = vain = 0
+        while not self._finished():
+            number += 1
+            member = Member(f"{place}.{number}", Intake(self._log))
+            try:
+                await self._attend(member)
+            except WorkerLost as lost:
+                vain = 0 if member.ended else vain + 1
+                scope().warning(
+                    "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
+                )
+                await self._bury(member)
+                if vain >= MOST_IN_VAIN:
+                    self._progress.stop_for(Failure(error=WorkerLost.__name__, reason=f"workers keep dying: {lost}"))
+
+    async def _attend(self, member: Member) -> None:
+        hand = await self._hired(member.name)
+        if hand is None:
+            return
+        try:
+            await self._introduce(member, hand)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await hand.dismiss()
+
+    async def _hired(self, name: str) -> Hand | None:
+        """Return a new worker; None where there is nothing to do any more before there is one."""
+        hiring = asyncio.ensure_future(self._yard.hire(name))
+        try:
+            while not self._finished():
+                self._changed.clear()
+                changed = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait((hiring, changed), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                if hiring.done():
+                    return hiring.result()
+        finally:
+            if not hiring.done():
+                hiring.cancel()
+        return None
+
+    async def _introduce(self, member: Member, hand: Hand) -> None:
+        before_s = self._now_s()
+        place = await hand.place()
+        member.host = place.host
+        member.intake = Intake(self._log, _ahead(before_s, self._now_s(), place.now_s))
+        welcome = Welcome(member.name, place.address, await self._yard.engines(place))
+        scope().info("worker_joined", worker=member.name, host=place.host, node=place.node, pid=place.pid)
+        running = asyncio.ensure_future(hand.run(self._charter, welcome))
+        self._members[member.name] = member
+        try:
+            number = await self._lead(member, hand)
+            await self._say(hand, Order(number + 1, *_taken(member), leave=True))
+            await running
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
+                await self._break_off(member, hand)
+            raise
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))  # how it ended is known from what it said, or by its death
+
+    def _now_s(self) -> float:
+        return self._log.clock.now_s()
+
+    async def _lead(self, member: Member, hand: Hand) -> int:
+        """Give a worker items until there are no more; returns the number of the last order."""
+        number, room = 0, self._charter.conversations
+        while True:
+            works = self._works(member, room)
+            if not works and not member.held:
+                if self._finished():
+                    return number
+                if number:
+                    await self._change()
+                    continue
+            number += 1
+            more = not self._exhausted or bool(self._again)
+            order = Order(
+                number,
+                *_taken(member),
+                works=works,
+                more=more,
+                draining=self._progress.draining,
+                gather_s=min(LONGEST_GATHER_S, GATHER_S * len(self._members)),
+            )
+            answer = await self._say(hand, order)
+            self._take(member, answer)
+            await self._log.durable(member.intake.last)
+            room = answer.room
+            if answer.failed is not None:
+                raise self._error(member, answer.failed)
+
+    async def _say(self, hand: Hand, order: Order) -> Answer:
+        """Exchange words with a worker, again where it could not be reached."""
+        loop = asyncio.get_running_loop()
+        until_s: float | None = None
+        while True:
+            try:
+                return await hand.exchange(order)
+            except Unreachable as error:
+                until_s = until_s or loop.time() + LONGEST_S
+                if loop.time() > until_s:
+                    raise WorkerLost(f"it could not be reached for {LONGEST_S:g} s: {error}") from error
+                scope().info("worker_unreachable", reason=str(error))
+            await anyio.sleep(AGAIN_S)
+
+    async def _change(self) -> None:
+        """Wait until there is more to do for those who have nothing, or no more at all."""
+        self._changed.clear()
+        if not self._finished() and not self._again:
+            await self._changed.wait()
+
+    async def _break_off(self, member: Member, hand: Hand) -> None:
+        """Let a worker break off what it plays, and take down what came of it."""
+        number = LAST_ORDERS
+        try:
+            while True:
+                number += 1
+                answer = await hand.exchange(Order(number, *_taken(member), more=False, draining=True, stop=True))
+                self._take(member, answer)
+                if not answer.playing:
+                    return
+        except (WorkerLost, Unreachable) as error:
+            scope().warning("worker_lost", worker=member.name, host=member.host, reason=str(error))
+
+    def _error(self, member: Member, failure: Failure) -> FellowshipError:
+        kind = KNOWN.get(failure.error)
+        if kind is CassetteMiss or kind is LogError:
+            return kind(failure.reason)
+        where = f"a worker on {member.host}"
+        if kind is DeclarationError or failure.error == "UnknownName":
+            return DeclarationError(f"{where}: {failure.reason}")
+        return WorkerFailed(f"{where} failed: {failure.reason}")
+
+    # items
+
+    def _finished(self) -> bool:
+        """Whether no worker will ever have anything to do any more."""
+        if any(member.held for member in self._members.values()):
+            return False
+        return self._progress.draining or (self._exhausted and not self._again)
+
+    def _works(self, member: Member, room: int) -> tuple[Work, ...]:
+        works: list[Work] = []
+        while len(works) < room and not self._progress.draining:
+            work = self._again.popleft() if self._again else self._next()
+            if work is None:
+                break
+            works.append(work)
+            member.held[work.item.id] = (work.number, work.item, work.left)
+        self._progress.in_flight += len(works)
+        return tuple(works)
+
+    def _next(self) -> Work | None:
+        todo = next(self._todo, None)
+        if todo is None:
+            self._exhausted = True
+            return None
+        number, item, left = todo
+        past = None
+        if left is not None and self._own is not None:
+            past = self._own.excerpt(left.conversations())
+        return Work(number, item, left, past, self._recording(item.id))
+
+    def _recording(self, item: ItemId):  # noqa: ANN202 - a Parcel
+        return None if self._cassette is None else self._cassette.only(item)
+
+    # what they say
+
+    def _take(self, member: Member, answer: Answer) -> None:
+        """Take in what a worker has said."""
+        ended: list[str] = []
+        for row in member.intake.take(answer.rows, answer.texts):
+            self._heed(member, row, ended)
+        for level, event, facts in answer.lines:
+            tell(level, event, _placed(member.intake, facts))
+        self._count(member, answer)
+        if answer.stalls is not None:
+            member.stalls = tuple(_stall(member.intake, stall) for stall in answer.stalls)
+        for item in ended:
+            member.intake.forget(item)
+        for item in answer.left_open:
+            if member.held.pop(item, None) is not None:
+                self._progress.in_flight -= 1
+        if answer.stopped_by is not None:
+            self._progress.stop_for(answer.stopped_by)
+        if ended or answer.left_open or answer.stopped_by is not None:
+            self._changed.set()
+        member.last = answer
+
+    def _heed(self, member: Member, row: Row, ended: list[str]) -> None:
+        """Take in an event that says how far an item has come."""
+        sequence, conversation, kind = row[0], ConversationId(row[1]), row[5]
+        item = ItemId(item_of(conversation))
+        todo = member.held.get(item)
+        if todo is None:
+            return
+        if kind == "item_opened":
+            number, whole, left = todo
+            outcome = left.outcome if left is not None else None
+            member.held[item] = (number, whole, Left(conversation, sequence, UNKNOWN, outcome))
+        elif kind in ("item_finished", "item_failed"):
+            body = orjson.loads(row[6])
+            if kind == "item_finished":
+                self._tally.finished(item, conversation, body.get("verdict"))
+            else:
+                self._tally.failed(item, conversation, Failure.model_validate(body["cause"]))
+            del member.held[item]
+            member.ended += 1
+            self._progress.in_flight -= 1
+            ended.append(item)
+
+    def _count(self, member: Member, answer: Answer) -> None:
+        progress, last = self._progress, member.last
+        progress.calls += answer.calls - last.calls
+        progress.tokens += answer.tokens - last.tokens
+        progress.cost_usd += answer.cost_usd - last.cost_usd
+        progress.unpriced += answer.unpriced - last.unpriced
+        self._write_off(Reservation(answer.off_usd - last.off_usd, answer.off_tokens - last.off_tokens))
+
+    def _write_off(self, most: Reservation) -> None:
+        if most.tokens:
+            self._off = Reservation(self._off.usd + most.usd, self._off.tokens + most.tokens)
+            self._log.note(**{WRITTEN_OFF: f"{self._off.usd} {self._off.tokens}"})
+
+    def _stalls(self) -> tuple[Stall, ...]:
+        found = [stall for member in self._members.values() for stall in member.stalls]
+        return tuple(sorted(found, key=lambda stall: -stall.seconds)[:LONGEST_SHOWN])
+
+    # those who are no more
+
+    async def _bury(self, member: Member) -> None:
+        """Have what a dead worker played gone on with by others, at the message where it was."""
+        self._members.pop(member.name, None)
+        self._write_off(await self._yard.bury(member.name))
+        await self._log.flush()
+        self._progress.in_flight -= len(member.held)
+        orphans: list[Todo] = []
+        for todo in member.held.values():
+            item = todo[1].id
+            self._deaths[item] += 1
+            if self._deaths[item] >= MOST_DEATHS:
+                self._give_up(todo)
+            else:
+                orphans.append(todo)
+        member.held.clear()
+        names = [name for _, _, left in orphans if left is not None for name in left.conversations()]
+        since = min((left.opened for _, _, left in orphans if left is not None and left.opened), default=0)
+        past: RecordedRun | None = None
+        if names:
+            begun_anew = len(names) > sum(left is not None for _, _, left in orphans)
+            with LogReader(self._log.path) as reader:
+                past = RecordedRun(reader, names, 0 if begun_anew else since)
+                for number, item, left in orphans:
+                    excerpt = past.excerpt(left.conversations()) if left is not None else None
+                    self._again.append(Work(number, item, left, excerpt, self._recording(item.id)))
+        else:
+            self._again.extend(Work(number, item, None, None, self._recording(item.id)) for number, item, _ in orphans)
+        self._changed.set()
+
+    def _give_up(self, todo: Todo) -> None:
+        """Let an item fail whose workers have died again and again."""
+        number, item, left = todo
+        name = left.conversation if left is not None else ConversationId(f"{item.id}~1")
+        opened = left.opened if left is not None else None
+        if opened is None:
+            opened = self._log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=name)
+        reason = f"{MOST_DEATHS} workers died while they played it"
+        failed = ItemFailed(number=number, cause=Failure(error=WorkerLost.__name__, reason=reason))
+        self._log.append(failed, sender=CONDUCTOR, conversation=name, cause=opened)
+        self._tally.failed(item.id, name, failed.cause)
+
+
+def _taken(member: Member) -> tuple[int, int]:
+    """Return the newest event of a worker that is durable, and how many of the texts that came last."""
+    return member.intake.taken, len(member.last.texts)
+
+
+def _ahead(before_s: float, after_s: float, theirs_s: float) -> float:
+    """Return what our clock is ahead of another's, as far as that can be told from one question and its answer."""
+    ahead_s = (before_s + after_s) / 2 - theirs_s
+    return ahead_s if abs(ahead_s) > after_s - before_s else 0.0
+
+
+def _placed(intake: Intake, facts: dict[str, object]) -> dict[str, object]:
+    """Return the facts of a line with the places that events have in the one log."""
+    item = facts.get("item") or item_of(str(facts.get("conversation", "")))
+    found = dict(facts)
+    for name in ("sequence", "cause"):
+        if isinstance(value := found.get(name), int):
+            found[name] = intake.place(str(item), value)
+    if isinstance(call := found.get("call"), str):
+        found["call"] = _call(intake, str(item), call)
+    return found
+
+
+def _call(intake: Intake, item: str, call: str) -> CallId:
+    cause, dot, number = call.partition(".")
+    return CallId(f"{intake.place(item, int(cause))}{dot}{number}" if cause.isdecimal() else call)
+
+
+def _stall(intake: Intake, stall: Stall) -> Stall:
+    return stall.model_copy(update={"call": _call(intake, item_of(stall.conversation), stall.call)})
