@@ -190,6 +190,11 @@ class Admission:
         """Whether no request can succeed any more."""
         return self._fatal is not None
 
+    @property
+    def last_word(self) -> ModelError | None:
+        """The endpoint's, where it has been given up; an error of its own for everybody who asks."""
+        return type(self._fatal)(str(self._fatal)) if self._fatal is not None else None
+
     def state(self) -> AdmissionState:
         """Return the controller as it is now."""
         return AdmissionState(
@@ -230,8 +235,8 @@ class Admission:
         Raises:
             ModelError: as `lease`.
         """
-        if self._fatal is not None:
-            raise self._last_word()
+        if (word := self.last_word) is not None:
+            raise word
         if self._head or self._queued or self._delay_s(tokens) > 0:
             return None
         return self._give(tokens)
@@ -322,8 +327,8 @@ class Admission:
 
     async def _stand_first(self, tokens: float) -> None:
         while True:
-            if self._fatal is not None:
-                raise self._last_word()
+            if (word := self.last_word) is not None:
+                raise word
             delay_s = self._delay_s(tokens)
             if delay_s <= 0:
                 return
@@ -623,11 +628,6 @@ class Admission:
 
     def _settling(self, now_s: float) -> bool:
         return self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S * self._scale
-
-    def _last_word(self) -> ModelError:
-        """Return the endpoint's last word, as an error of its own for every caller."""
-        assert self._fatal is not None  # noqa: S101 - asked by those who have looked
-        return type(self._fatal)(str(self._fatal))
 
 
 class Admissions:

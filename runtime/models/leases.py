@@ -73,9 +73,12 @@ class Lease:
 
     def answered(self, headers: Mapping[str, str], usage: Usage) -> None:
         """End it with an answer."""
+        self.served(float(usage.input_tokens + usage.output_tokens) if usage.reported else self.tokens, headers)
+
+    def served(self, used: float, headers: Mapping[str, str]) -> None:
+        """End it with an answer that used so many tokens."""
         lessor, self._lessor = self._lessor, None
         if lessor is not None:
-            used = float(usage.input_tokens + usage.output_tokens) if usage.reported else self.tokens
             lessor.answered(self, used, headers)
 
     def failed(self, error: ModelError) -> None:
