@@ -21,8 +21,8 @@ from ...protocols.errors import (
 )
 from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
 from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
+from ...runtime.cluster.bank import BankState
 from ...runtime.cluster.intake import Intake, item_of
-from ...runtime.cluster.terms import BankState
 from ...runtime.log import LogReader, SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row

@@ -16,8 +16,8 @@ import anyio.to_thread
 
 from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
-from ...runtime.cluster.bank import Bank
-from ...runtime.cluster.terms import BankState, Desk, Report, Told
+from ...runtime.cluster.bank import Bank, BankState
+from ...runtime.cluster.terms import Desk, Report, Told
 from ...runtime.models import weights
 from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
 
@@ -274,11 +275,12 @@ class Playing:
         self._system = system
         self._access = access
         self._tasks = tasks
+        self._context = copy_context()  # of the run: its secrets, and what lines of the logs belong to
         self._stage = self._stage_of()
 
     def begin(self, work: Work) -> "asyncio.Task[None]":
         """Begin to play an item."""
-        return self._tasks.create_task(self._play(work))
+        return self._tasks.create_task(self._play(work), context=self._context.copy())
 
     def stalls(self) -> tuple[Stall, ...]:
         """Return the calls that have been on their way for longest."""
