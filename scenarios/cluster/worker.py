@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ...protocols.errors import DeclarationError, FellowshipError, LogError
+from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
@@ -35,7 +36,7 @@ from ..player import Player
 from ..plugins.loading import loaded
 from ..run import COLLECT_EVERY
 from ..settings import Counting, Progress
-from ..stage import Stage
+from ..stage import End, Stage
 from ..steps import Playable
 from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
 
@@ -105,7 +106,7 @@ class Worker:
             self._log.grown = self._news.set
             async with self._client(charter, welcome, bank, plan, environ, secrets) as (client, access):
                 system = ActorSystem(self._log, models=Counting(client, self._progress), seed=charter.seed)
-                player = Player(system, access, self._progress, lambda *_: None)
+                player = Player(system, access, self._progress, Untold(self._progress))
                 async with asyncio.TaskGroup() as group:
                     self._play = Playing(charter, plan, system, access, player, group)
                     self._ready.set()
@@ -253,6 +254,20 @@ class Worker:
             return None
         self._told_s = now_s
         return self._play.stalls()
+
+
+class Untold:
+    """An Ear that tells nobody: the driver sees by the events how items end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
+        """Do nothing."""
+
+    def stop(self, cause: Failure) -> None:
+        """Begin no further item."""
+        self._progress.stop_for(cause)
 
 
 class Playing:
