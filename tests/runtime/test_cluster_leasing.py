@@ -196,6 +196,32 @@ async def test_limits_a_minute_hold_for_all_workers_to_the_request_and_are_used(
 
 
 @in_virtual_time
+async def test_limits_hold_where_workers_ask_by_fits_and_starts_about_as_much_as_is_allowed() -> None:
+    """Here leases that nobody asked for are in use all the time, and requests leave later than they are counted."""
+    server = Watched(Enforced(requests_per_minute=6_000, style="sliding", announced=False))
+    rng = Random(1)
+
+    async def ask(access: ModelAccess) -> None:
+        while True:
+            await access.complete(CALL)
+            await asyncio.sleep(rng.expovariate(1 / 0.7))
+
+    async with bank_of() as bank, employed(bank) as workers:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2 * MINUTE_S), asyncio.TaskGroup() as asking:
+                for worker in workers:
+                    access = worker.access(server, worker.share(requests=6_000))
+                    for _ in range(25):
+                        asking.create_task(ask(access))
+        reports = sum(worker.teller.reports for worker in workers)
+    assert server.enforcer.refused.total() == 0
+    assert server.enforcer.share_used("requests", MINUTE_S, 2 * MINUTE_S) >= 0.95
+    assert reports < 0.7 * len(
+        server.came_s
+    )  # two would be needed for each, if all were asked for and ended one by one
+
+
+@in_virtual_time
 async def test_calls_in_flight_never_exceed_the_most_of_the_whole_cluster_and_come_near_it() -> None:
     server = Watched(Enforced(), seconds=1.0)
     async with bank_of() as bank:
@@ -463,7 +489,7 @@ async def spent(
     errands: Sequence[Errand], budget: Budget, usd_a_token: float, deaths: Sequence[float]
 ) -> tuple[Billed, float, int]:
     """Run errands in three workers, of which some die; return what was used, and what the bank has counted."""
-    billed, written_off = Billed(), list[Reservation]()
+    billed = Billed()
     async with bank_of(budget) as bank:
 
         async def live(number: int) -> None:
@@ -479,7 +505,7 @@ async def spent(
                 lives.create_task(live(number))
             for number, death_s in enumerate(deaths):
                 await asyncio.sleep(death_s)
-                written_off.append(bank.bury(f"w{number}"))
+                bank.bury(f"w{number}")
         state = bank.state()
         async with employed(bank, 1, first=9, budget=budget) as (last,):  # nothing is held any more
             assert last.purse is not None
@@ -713,10 +739,10 @@ async def test_a_budget_holds_exactly_what_it_says_and_who_does_not_fit_waits_fo
             assert str(error).startswith(f"the budget of {budget} does not reach for the next request, which can cost")
             ends.append("refused")
 
-    async with accesses(kind, server, budget=budget, price=PRICE, settings=LIMITED) as both:
-        async with asyncio.TaskGroup() as asking:
-            for number in range(30):
-                asking.create_task(ask(both[number % 2]))
+    offered = accesses(kind, server, budget=budget, price=PRICE, settings=LIMITED)
+    async with offered as both, asyncio.TaskGroup() as asking:
+        for number in range(30):
+            asking.create_task(ask(both[number % 2]))
     cost = PRICE.cost_usd(SPENT)
     fitting = max(
         number
