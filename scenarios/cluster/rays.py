@@ -295,8 +295,6 @@ def _environment(cluster: Cluster) -> dict[str, Any]:
     """Return the `runtime_env` of workers. Keys are no part of it: Ray shows it to whoever asks."""
     if cluster.wheel is None:
         return {}
-    if not cluster.wheel.is_file() or cluster.wheel.suffix != ".whl":
-        raise DeclarationError(f"{cluster.wheel} is no wheel: `python -m build --wheel` makes one in dist/")
     return {"py_modules": [str(cluster.wheel)]}
 
 

@@ -4,7 +4,11 @@ import asyncio
 import pickle
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+<<<<<<< HEAD
 from dataclasses import dataclass
+=======
+from dataclasses import dataclass, replace
+>>>>>>> 7c72f35b7e7a12d17c1364bfabe1a56f94c6ac65
 from random import Random
 
 import pytest
@@ -23,6 +27,10 @@ from fellowship.runtime.cluster.terms import Report, Told
 from fellowship.runtime.models import Endpoint, ModelAccess, Price, Retries, Route, Transport
 from fellowship.runtime.models.budget import Budget, Purse, Reservation
 from fellowship.runtime.models.leases import Lane, Lease
+<<<<<<< HEAD
+=======
+from fellowship.runtime.models.retries import TABLE
+>>>>>>> 7c72f35b7e7a12d17c1364bfabe1a56f94c6ac65
 from fellowship.runtime.models.wire import Reply, refusal
 from fellowship.runtime.testing import Enforced
 from fellowship.runtime.testing.gauges import Style
@@ -43,11 +51,11 @@ class Line:
         self._bank = bank
         self._rng = Random(seed)
         self._delay_s = delay_s
-        self.written = b""
+        self.written: list[bytes] = []
 
     async def report(self, worker: str, report: Report) -> Told:
         crossed = pickle.dumps(report)
-        self.written += crossed
+        self.written.append(crossed)
         await self._late()
         return await self._back(await self._bank.report(worker, pickle.loads(crossed)))  # noqa: S301 - our own
 
@@ -179,6 +187,32 @@ async def test_limits_a_minute_hold_for_all_workers_to_the_request_and_are_used(
         await all_is_free(bank)
     assert server.enforcer.refused.total() == 0
     assert server.enforcer.share_used("requests" if tokens == 120 else "tokens", MINUTE_S, 2 * MINUTE_S) >= 0.95
+
+
+@in_virtual_time
+async def test_limits_hold_where_workers_ask_by_fits_and_starts_about_as_much_as_is_allowed() -> None:
+    """Here leases that nobody asked for are in use all the time, and requests leave later than they are counted."""
+    server = Watched(Enforced(requests_per_minute=6_000, style="sliding", announced=False))
+    rng = Random(1)
+
+    async def ask(access: ModelAccess) -> None:
+        while True:
+            await access.complete(CALL)
+            await asyncio.sleep(rng.expovariate(1 / 0.7))
+
+    async with bank_of() as bank, employed(bank) as workers:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2 * MINUTE_S), asyncio.TaskGroup() as asking:
+                for worker in workers:
+                    access = worker.access(server, worker.share(requests=6_000))
+                    for _ in range(25):
+                        asking.create_task(ask(access))
+        reports = sum(worker.teller.reports for worker in workers)
+    assert server.enforcer.refused.total() == 0
+    assert server.enforcer.share_used("requests", MINUTE_S, 2 * MINUTE_S) >= 0.95
+    assert reports < 0.7 * len(
+        server.came_s
+    )  # two would be needed for each, if all were asked for and ended one by one
 
 
 @in_virtual_time
@@ -449,7 +483,7 @@ async def spent(
     errands: Sequence[Errand], budget: Budget, usd_a_token: float, deaths: Sequence[float]
 ) -> tuple[Billed, float, int]:
     """Run errands in three workers, of which some die; return what was used, and what the bank has counted."""
-    billed, written_off = Billed(), list[Reservation]()
+    billed = Billed()
     async with bank_of(budget) as bank:
 
         async def live(number: int) -> None:
@@ -465,7 +499,7 @@ async def spent(
                 lives.create_task(live(number))
             for number, death_s in enumerate(deaths):
                 await asyncio.sleep(death_s)
-                written_off.append(bank.bury(f"w{number}"))
+                bank.bury(f"w{number}")
         state = bank.state()
         async with employed(bank, 1, first=9, budget=budget) as (last,):  # nothing is held any more
             assert last.purse is not None
@@ -501,3 +535,308 @@ def test_a_request_is_refused_only_where_nothing_that_is_held_can_come_back(erra
         billed, _, spent_tokens = runner.run(spent(errands, Budget(tokens=tokens), 0.0, []))
     if billed.refused:
         assert spent_tokens + max(errand.most for errand in errands) > tokens
+
+
+@in_virtual_time
+async def test_money_is_not_asked_for_with_each_request_while_there_is_plenty_and_is_when_there_is_not() -> None:
+    budget = Budget(tokens=100_000)
+    async with bank_of(budget) as bank, employed(bank, 1, budget=budget) as (worker,):
+        purse, most = worker.purse, Reservation(0.0, 500)
+        assert purse is not None
+        waits_s: list[float] = []
+        for _ in range(199):
+            start_s = now_s()
+            await purse.reserve(most)
+            waits_s.append(now_s() - start_s)
+            purse.settle(most, 0.0, 500)
+            await asyncio.sleep(0.05)
+        assert sum(wait_s > 0 for wait_s in waits_s[:160]) <= 45  # one in four, when all is used that is set aside
+        assert all(wait_s > 0 for wait_s in waits_s[-10:])
+        await asyncio.sleep(0.2)
+        assert bank.state().spent_tokens == 99_500
+
+
+@in_virtual_time
+async def test_what_workers_keep_of_the_money_is_called_back_for_who_needs_it() -> None:
+    budget = Budget(usd=20.0, tokens=20_000)
+    async with bank_of(budget) as bank, employed(bank, 3, budget=budget) as workers:
+        for worker in workers:
+            assert worker.purse is not None
+            await worker.purse.reserve(Reservation(0.1, 100))
+            worker.purse.settle(Reservation(0.1, 100), 0.01, 10)
+        await asyncio.sleep(0.3)
+        assert bank.state().spent_tokens == 30
+        assert workers[0].purse is not None
+        async with asyncio.timeout(1.0):
+            rest = Reservation(20.0 - 0.03, 20_000 - 30)
+            await workers[0].purse.reserve(rest)  # to the last token
+            workers[0].purse.settle(rest, 19.0, 19_000)
+            with pytest.raises(BudgetExhausted, match=r"19\.0300 usd and 19,030 tokens are spent"):
+                await workers[1].purse.reserve(rest)  # type: ignore[union-attr]
+
+
+# the same as in one process
+
+
+class Down:
+    """A transport to an endpoint that answers for a while and then fails everybody, until it recovers."""
+
+    def __init__(
+        self, down_s: float, up_s: float = float("inf"), error: Callable[[], ModelError] | None = None
+    ) -> None:
+        self._down_s = down_s
+        self._up_s = up_s
+        self._error = error or (lambda: Overloaded("the endpoint is burning"))
+        self.inside = 0
+        self.asked = 0
+        self.crowd: list[int] = []
+        """For each failure, how many were inside."""
+
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier) -> Reply:
+        self.inside += 1
+        self.asked += 1
+        try:
+            await asyncio.sleep(0.5)
+        finally:
+            self.inside -= 1
+        if self._down_s <= now_s() < self._up_s:
+            self.crowd.append(self.inside + 1)
+            raise self._error()
+        return Reply(Completion("so", "stop", "m", SPENT, (), tier=tier), {})
+
+
+@asynccontextmanager
+async def accesses(
+    kind: str,
+    server: Transport,
+    *,
+    most: int = 20,
+    patience_s: float = 600.0,
+    budget: Budget | None = None,
+    price: Price | None = None,
+    retries: Retries | None = None,
+    settings: ModelSettings = SETTINGS,
+    deadline_s: float = 300.0,
+) -> AsyncGenerator[list[ModelAccess], None]:
+    """Yield accesses in two workers, or one in one process twice."""
+    if kind == "one process":
+        admission = Admission(ENDPOINT.name, most, clock=LoopClock(), patience_s=patience_s)
+        route = {settings: Route(ENDPOINT, server, admission, price)}
+        purse = Purse(budget) if budget is not None else None
+        yield [ModelAccess(route, clock=LoopClock(), deadline_s=deadline_s, purse=purse, retries=retries)] * 2
+        return
+    async with bank_of(budget, patience_s=patience_s) as bank, employed(bank, 2, budget=budget) as workers:
+        yield [
+            worker.access(
+                server, worker.share(most), price=price, retries=retries, settings=settings, deadline_s=deadline_s
+            )
+            for worker in workers
+        ]
+        await asyncio.sleep(1.0)
+        await all_is_free(bank)
+
+
+BOTH = pytest.mark.parametrize("kind", ["one process", "two workers"])
+
+
+@BOTH
+@in_virtual_time
+async def test_calls_outlive_an_endpoint_that_is_down_for_minutes(kind: str) -> None:
+    server, answered = Down(5.0, 200.0), list[float]()
+
+    async def ask(access: ModelAccess) -> None:
+        while now_s() < 250.0:
+            await access.complete(CALL)
+            answered.append(now_s())
+
+    async with accesses(kind, server, most=40) as both, asyncio.TaskGroup() as asking:
+        for number in range(40):
+            asking.create_task(ask(both[number % 2]))
+    assert 40 <= len(server.crowd) <= 40 + 15
+    assert set(server.crowd[40:]) == {1}  # one at a time finds out
+    assert len([time_s for time_s in answered if 240.0 <= time_s < 250.0]) >= 0.9 * 40 * 20
+
+
+@BOTH
+@pytest.mark.parametrize(("down_s", "patience_s"), [(0.0, 30.0), (5.0, 100.0)], ids=["never-answered", "was-well"])
+@in_virtual_time
+async def test_an_endpoint_that_fails_for_longer_than_patience_is_given_up_by_everybody(
+    kind: str, down_s: float, patience_s: float
+) -> None:
+    ends = list[float]()
+
+    async def ask(access: ModelAccess) -> None:
+        with pytest.raises(EndpointDown, match=r"has failed every call for .*the endpoint is burning"):
+            while True:
+                await access.complete(CALL)
+        ends.append(now_s())
+
+    async with accesses(kind, Down(down_s), patience_s=100.0) as both, asyncio.TaskGroup() as asking:
+        for number in range(60):
+            asking.create_task(ask(both[number % 2]))
+    assert len(ends) == 60
+    assert down_s + patience_s <= min(ends) <= max(ends) <= down_s + patience_s + 2 * 30
+
+
+@BOTH
+@in_virtual_time
+async def test_an_empty_account_is_told_to_all_who_wait_or_come_later(kind: str) -> None:
+    server = Down(2.0, error=lambda: QuotaExhausted("the account is empty"))
+    told: list[ModelError] = []
+
+    async def ask(access: ModelAccess) -> None:
+        with pytest.raises(QuotaExhausted, match="the account is empty") as caught:
+            while True:
+                await access.complete(CALL)
+        told.append(caught.value)
+
+    async with accesses(kind, server, most=4) as both:
+        async with asyncio.TaskGroup() as asking:
+            for number in range(50):
+                asking.create_task(ask(both[number % 2]))
+        assert len(server.crowd) <= 4
+        asked, start_s = server.asked, now_s()
+        for access in both:
+            with pytest.raises(QuotaExhausted, match="the account is empty"):
+                await access.complete(CALL)
+        assert (server.asked, now_s()) == (asked, start_s)
+    assert len({id(error) for error in told}) == 50
+
+
+@BOTH
+@in_virtual_time
+async def test_a_call_that_keeps_failing_is_tried_as_often_as_the_table_says(kind: str) -> None:
+    server = Down(0.0, error=lambda: TruncatedReply("cut"))
+    async with accesses(kind, server) as (access, _):
+        with pytest.raises(TruncatedReply) as caught:
+            await access.complete(CALL)
+    assert len(caught.value.attempts) == server.asked == 1 + (TABLE[TruncatedReply].times or 0)
+
+
+LIMITED = ModelSettings(model="simulated/m", max_tokens=100)
+ASKED = ModelCall(LIMITED, CALL.messages)
+MOST = most_of(ASKED, PRICE, 100)
+
+
+@BOTH
+@in_virtual_time
+async def test_a_budget_holds_exactly_what_it_says_and_who_does_not_fit_waits_for_those_in_flight(kind: str) -> None:
+    server = Down(1e9)
+    budget = Budget(usd=MOST.usd * 2, tokens=MOST.tokens * 2)
+    ends: list[str] = []
+
+    async def ask(access: ModelAccess) -> None:
+        try:
+            await access.complete(ASKED)
+            ends.append("answered")
+        except BudgetExhausted as error:
+            assert str(error).startswith(f"the budget of {budget} does not reach for the next request, which can cost")
+            ends.append("refused")
+
+    offered = accesses(kind, server, budget=budget, price=PRICE, settings=LIMITED)
+    async with offered as both, asyncio.TaskGroup() as asking:
+        for number in range(30):
+            asking.create_task(ask(both[number % 2]))
+    cost = PRICE.cost_usd(SPENT)
+    fitting = max(
+        number
+        for number in range(1, 30)
+        if (number - 1) * cost + MOST.usd <= MOST.usd * 2 and (number - 1) * 100 + MOST.tokens <= MOST.tokens * 2
+    )
+    assert (ends.count("answered"), ends.count("refused")) == (fitting, 30 - fitting)
+    assert server.asked == fitting
+
+
+@BOTH
+@in_virtual_time
+async def test_a_call_whose_cost_nobody_knows_counts_in_full(kind: str) -> None:
+    server = Down(0.0, error=lambda: CallTimedOut("late"))
+    async with accesses(kind, server, budget=Budget(tokens=MOST.tokens * 2), settings=LIMITED, retries=Retries({})) as (
+        access,
+        other,
+    ):
+        for way in (access, other):
+            with pytest.raises(CallTimedOut):
+                await way.complete(ASKED)
+        with pytest.raises(BudgetExhausted, match=f"{2 * MOST.tokens:,} tokens are spent"):
+            await access.complete(ASKED)
+
+
+# what crosses
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("slow", retry_after_s=2.5, limit="tokens"),
+        Overloaded("burning", retry_after_s=7.0),
+        ConnectionFailed("reset", sent=True),
+        TruncatedReply("cut"),
+        refusal(429, b"slow down", {"Retry-After": "3", "x-ratelimit-limit-requests": "60"}, ENDPOINT),
+        BudgetExhausted("nothing left"),
+        model_error("NobodyKnowsThis", "recorded elsewhere"),
+        ItemTimedOut(3.0),
+        AskCycle(["a", "b", "a"]),
+        UnknownName("model", "gpt", ["gtp"]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_cross_to_another_process_with_all_that_they_say(error: FellowshipError) -> None:
+    if isinstance(error, ModelError):
+        error.usage, error.status, error.cost_usd = SPENT, 429, 0.25
+    crossed = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(crossed).__name__, str(crossed)) == (type(error).__name__, str(error))
+    facts, expected = vars(crossed), vars(error)
+    if isinstance(error, ModelError) and error.headers is not None:
+        facts, expected = dict(facts), dict(expected)
+        assert facts.pop("headers") == {name.lower(): value for name, value in expected.pop("headers").items()}
+    assert {name: value for name, value in facts.items() if name != "problems"} == {
+        name: value for name, value in expected.items() if name != "problems"
+    }
+
+
+@in_virtual_time
+async def test_the_bank_knows_an_endpoint_by_a_digest_and_one_at_a_loopback_address_by_its_node() -> None:
+    here = Endpoint("vllm/m", "m", "http://127.0.0.1:8000/v1", key="sk-secret")
+    async with bank_of() as bank, employed(bank, 3) as workers:
+        for worker in workers:
+            for endpoint in (ENDPOINT, here, replace(ENDPOINT, key="sk-other")):
+                (await worker.share(endpoint=endpoint).lease(Lane(), 0.0)).end()
+        assert sorted(state.endpoint for state in bank.state().endpoints) == ["simulated/m"] * 2 + ["vllm/m"] * 3
+        crossed = b"".join(b"".join(worker.line.written) for worker in workers)
+        assert b"simulated/m" in crossed
+        assert b"sk-secret" not in crossed
+        assert b"models.example" not in crossed
+
+
+@in_virtual_time
+async def test_what_an_endpoint_announces_to_one_worker_is_known_to_all() -> None:
+    async with bank_of() as bank, employed(bank, 2) as (first, second):
+        shares = [worker.share() for worker in (first, second)]
+        assert not shares[1].counts_tokens
+        await taken(shares[1], 1)
+        (lease,) = await taken(shares[0], 1)
+        headers = {"x-ratelimit-limit-tokens": "6000", "x-ratelimit-remaining-tokens": "5900", "server": "x" * 1_000}
+        lease.answered(headers, SPENT)
+        await asyncio.sleep(0.2)
+        await taken(shares[1], 1)
+        assert shares[1].counts_tokens
+        assert shares[1].state().tokens_per_minute == 6000
+        assert b"xxx" not in b"".join(first.line.written)
+
+
+@in_virtual_time
+async def test_a_teller_whose_bank_fails_ends_its_worker_with_that_error() -> None:
+    class Dead:
+        async def report(self, worker: str, report: Report) -> Told:
+            raise OSError("the bank is gone")
+
+        async def listen(self, worker: str) -> Told:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(OSError, match="the bank is gone"):
+        async with Teller(Dead(), "w0") as teller:
+            share = LeasedAdmissions(teller, salt=b"salt", node="n").of(ENDPOINT, lambda: pytest.fail("made"))
+            share.join(Lane(), 4)
+            await share.lease(Lane(), 0.0)
