@@ -2,13 +2,9 @@
 
 import asyncio
 import pickle
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-<<<<<<< HEAD
-from dataclasses import dataclass
-=======
 from dataclasses import dataclass, replace
->>>>>>> 7c72f35b7e7a12d17c1364bfabe1a56f94c6ac65
 from random import Random
 
 import pytest
@@ -17,20 +13,30 @@ from hypothesis import strategies as st
 from virtual import in_virtual_time, now_s
 
 from fellowship.protocols.errors import (
+    AskCycle,
     BudgetExhausted,
+    CallTimedOut,
+    ConnectionFailed,
+    EndpointDown,
+    FellowshipError,
+    ItemTimedOut,
+    ModelError,
+    Overloaded,
+    QuotaExhausted,
+    RateLimited,
+    TruncatedReply,
+    UnknownName,
     WorkerLost,
+    model_error,
 )
-from fellowship.protocols.models import ChatMessage, ModelCall, ModelSettings, Tier, Usage
+from fellowship.protocols.models import ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
 from fellowship.runtime.cluster.bank import Bank
 from fellowship.runtime.cluster.leasing import LeasedAdmission, LeasedAdmissions, LeasedPurse, Teller
 from fellowship.runtime.cluster.terms import Report, Told
-from fellowship.runtime.models import Endpoint, ModelAccess, Price, Retries, Route, Transport
-from fellowship.runtime.models.budget import Budget, Purse, Reservation
+from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route, Transport
+from fellowship.runtime.models.budget import Budget, Purse, Reservation, most_of
 from fellowship.runtime.models.leases import Lane, Lease
-<<<<<<< HEAD
-=======
 from fellowship.runtime.models.retries import TABLE
->>>>>>> 7c72f35b7e7a12d17c1364bfabe1a56f94c6ac65
 from fellowship.runtime.models.wire import Reply, refusal
 from fellowship.runtime.testing import Enforced
 from fellowship.runtime.testing.gauges import Style
