@@ -56,9 +56,14 @@ WATCH_EVERY_S = 1.0
 """How often the bank is asked how it stands."""
 LAST_ORDERS = 2**31
 """Orders from this number on break off."""
+LATE_S = 20.0
+"""How long a worker may take to come until that is told."""
+WHY_LATE = "no processor of the cluster is free for more, or their environment is being made; the others go on"
 AGAIN_S, LONGEST_S = 0.5, 30.0
 """How often, and for how long, a worker is tried again that cannot be reached."""
-KNOWN = {kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError)}
+KNOWN: dict[str, type[FellowshipError]] = {
+    kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError, WorkerLost)
+}
 
 
 class Unreachable(Exception):
@@ -167,7 +172,8 @@ class Crew:
         self._exhausted = False
         self._wanted = self._lost = 0
         self._changed = asyncio.Event()
-        self._hiring: set[anyio.CancelScope] = set()
+        self._hiring: dict[anyio.CancelScope, float] = {}
+        """Workers that are not there yet, and since when."""
         self._employed = asyncio.TaskGroup()
         self._admissions: tuple[AdmissionState, ...] = ()
 
@@ -194,8 +200,13 @@ class Crew:
             watch.cancel()
 
     async def _watch(self) -> None:
-        """Look now and then how the bank stands."""
+        """Look now and then how the bank stands, and whether there is room for all workers."""
+        told = False
         while True:
+            late_s = asyncio.get_running_loop().time() - LATE_S
+            if not told and any(since_s < late_s for since_s in self._hiring.values()):
+                told = True
+                scope().warning("workers_late", there=len(self._members), wanted=self._wanted, reason=WHY_LATE)
             self._admissions = (await self._yard.bank()).endpoints
             self._tell_all()  # a signal may have come meanwhile
             await anyio.sleep(WATCH_EVERY_S)
@@ -243,11 +254,11 @@ class Crew:
     async def _hired(self, name: str) -> Hand | None:
         """Return a new worker; None where there is nothing to do any more before there is one."""
         with anyio.CancelScope() as hiring:
-            self._hiring.add(hiring)
+            self._hiring[hiring] = asyncio.get_running_loop().time()
             try:
                 return await self._yard.hire(name)
             finally:
-                self._hiring.discard(hiring)
+                del self._hiring[hiring]
         return None
 
     async def _introduce(self, member: Member, hand: Hand) -> None:
@@ -283,14 +294,13 @@ class Crew:
         number, room = 0, self._charter.conversations
         while True:
             works = self._works(member, room)
-            if not works and not member.held:
+            more = not self._exhausted or bool(self._again)
+            if not works and not member.held and (self._progress.draining or not more):
                 if self._finished():
                     return number
-                if number:
-                    await self._change()
-                    continue
+                await self._change()
+                continue
             number += 1
-            more = not self._exhausted or bool(self._again)
             order = Order(
                 number,
                 *_taken(member),
@@ -341,7 +351,7 @@ class Crew:
 
     def _error(self, member: Member, failure: Failure) -> FellowshipError:
         kind = KNOWN.get(failure.error)
-        if kind is CassetteMiss or kind is LogError:
+        if kind is not None and kind is not DeclarationError:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
         if kind is DeclarationError or failure.error == "UnknownName":

@@ -17,7 +17,7 @@ import anyio.to_thread
 from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
 from ...runtime.cluster.bank import Bank, BankState
-from ...runtime.cluster.terms import Desk, Report, Told
+from ...runtime.cluster.terms import Report, Told
 from ...runtime.models import weights
 from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
@@ -73,24 +73,26 @@ class WorkerActor(Worker):
 
 
 class RayBank:
-    """The bank, as workers reach it."""
+    """The bank, as workers reach it. Who cannot, is taken for lost: what it was given is given to others."""
 
     def __init__(self, actor: Any) -> None:  # noqa: ANN401 - a handle of Ray's
         self._actor = actor
 
-    async def join(self, worker: str, desks: tuple[Desk, ...]) -> None:
-        """Name the endpoints that a worker asks."""
-        await _told(self._actor.join.remote(worker, desks))
-
     async def report(self, worker: str, report: Report) -> Told:
         """Tell what has happened, and ask for more."""
-        told: Told = await _told(self._actor.report.remote(worker, report))
+        told: Told = await self._heard(self._actor.report.remote(worker, report))
         return told
 
     async def listen(self, worker: str) -> Told:
         """Wait for what the bank has to tell."""
-        told: Told = await _told(self._actor.listen.remote(worker))
+        told: Told = await self._heard(self._actor.listen.remote(worker))
         return told
+
+    async def _heard(self, reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the bank returns
+        try:
+            return await _told(reference)
+        except Unreachable as error:
+            raise WorkerLost(f"what leases limits cannot be reached: {error}") from error
 
 
 class RayHand:
@@ -295,8 +297,6 @@ def _environment(cluster: Cluster) -> dict[str, Any]:
     """Return the `runtime_env` of workers. Keys are no part of it: Ray shows it to whoever asks."""
     if cluster.wheel is None:
         return {}
-    if not cluster.wheel.is_file() or cluster.wheel.suffix != ".whl":
-        raise DeclarationError(f"{cluster.wheel} is no wheel: `python -m build --wheel` makes one in dist/")
     return {"py_modules": [str(cluster.wheel)]}
 
 

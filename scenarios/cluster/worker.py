@@ -12,7 +12,7 @@ from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
 
-from ...protocols.errors import DeclarationError, FellowshipError, LogError
+from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
 from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
@@ -114,7 +114,7 @@ class Worker:
                         await self._called_in_time()
 
     async def _called_in_time(self) -> None:
-        """Wait for a word from the driver; raises LogError where none comes."""
+        """Wait for a word from the driver; raises WorkerLost where none comes: then nobody waits for this worker."""
         try:
             async with asyncio.timeout(DESERTED_S):
                 await self._called.wait()
@@ -123,7 +123,7 @@ class Worker:
             if self._log is not None:
                 self._log.end(reason)
             self._released = True
-            raise LogError(reason) from error
+            raise WorkerLost(reason) from error
         self._called.clear()
 
     @asynccontextmanager
@@ -348,8 +348,7 @@ def _plugins(files: dict[str, str]) -> Generator[None, None, None]:
 def _plan_of(charter: Charter) -> Playable:
     """Return the plan; raises DeclarationError where this process makes another one of it than the driver."""
     plan = remade(charter.record, charter.plugins, charter.directory)
-    record = plan.record()
-    if record != {key: value for key, value in charter.record.items() if key in record}:
+    if plan.record() != charter.record:
         here = (
             f"llm-fellowship {version('llm-fellowship')}, Python {platform.python_version()} on {socket.gethostname()}"
         )
