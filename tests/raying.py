@@ -1,18 +1,20 @@
 """A real Ray for tests: nodes of this machine, in a process of their own that ends them when it is left alone.
 
-    python tests/raying.py nodes FOLDER      does what is told by lines of JSON on stdin, and answers by lines of JSON
-    python tests/raying.py play TERMS        plays a run on a cluster as no option of the command line says
+python tests/raying.py nodes             does what is told by lines of JSON on stdin, and answers by lines of JSON
+python tests/raying.py play TERMS        plays a run on a cluster as no option of the command line says
 """
 
 import asyncio
 import json
+import math
 import os
 import select
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +25,15 @@ import anyio
 import pytest
 from anyio.abc import Process
 
+from fellowship.runtime.testing import Fault
+
 CPUS = 2
 """Of each node."""
 STORE_BYTES = 80 * 2**20
 PATIENCE_S = 120.0
 """The longest that anything may take here."""
 LOOK_S = 0.02
+SAID = "said.txt"
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: `make ray` does that")
 
@@ -72,7 +77,7 @@ class Nodes:
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_S)
         line = self._process.stdout.readline() if ready else b""
-        assert line, f"Ray did not do what it was told: see {self.folder}"
+        assert line, f"Ray did not do what it was told: {(self.folder / SAID).read_text()}"
         return json.loads(line)
 
     def play(self, workers: int) -> list[str]:
@@ -86,30 +91,56 @@ def nodes_started(environ: dict[str, str]) -> Generator[Nodes, None, None]:
     """Start one node, which others join when they are asked for; all end with the block, and with this process."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     more = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", **environ}
-    process = subprocess.Popen(
-        [sys.executable, __file__, "nodes", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **more},
-    )
+    with (folder / SAID).open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, __file__, "nodes"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={**os.environ, **more},
+        )
     try:
         yield Nodes(process, folder)
     finally:
         process.communicate(timeout=PATIENCE_S)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Pace:
     """The latency of an endpoint: slow until it is told that all are there."""
 
-    def __init__(self, slow_s: float = 0.3, quick_s: tuple[float, float] = (0.02, 0.05)) -> None:
+    def __init__(self, slow_s: float = 0.3) -> None:
         self.slow_s = slow_s
         self.hurried = False
-        self._quick_s = quick_s
 
     def __call__(self, rng: Random) -> float:
-        return rng.uniform(*self._quick_s) if self.hurried else self.slow_s
+        return rng.uniform(0.02, 0.05) if self.hurried else self.slow_s
+
+
+class Episode:
+    """Notes when an endpoint is asked; from some request on it refuses for a while, and says for how long still."""
+
+    def __init__(self, after: int, lasting_s: float) -> None:
+        self.times: list[float] = []
+        self._after = after
+        self._lasting_s = lasting_s
+        self._until_s = math.inf
+
+    def __iter__(self) -> Iterator[Fault | None]:
+        return self
+
+    def __next__(self) -> Fault | None:
+        self.times.append(now_s := time.monotonic())
+        if len(self.times) == self._after + 1:
+            self._until_s = now_s + self._lasting_s
+        if len(self.times) <= self._after or now_s >= self._until_s:
+            return None
+        wait_ms = str(math.ceil(1000 * (self._until_s - now_s)))
+        words = {"message": "slow down", "code": "rate_limit_exceeded"}
+        return Fault(status=429, headers={"retry-after-ms": wait_ms}, error=words)
+
+    def since(self) -> list[float]:
+        """Return when it was asked after the first that was refused, in seconds since that."""
+        return [asked_s - self.times[self._after] for asked_s in self.times[self._after + 1 :]]
 
 
 @asynccontextmanager
@@ -136,7 +167,7 @@ def lines(said: str, event: str) -> list[dict[str, Any]]:
 async def joined(said: Callable[[], str], count: int) -> list[dict[str, Any]]:
     """Wait until so many workers are there."""
     with anyio.fail_after(PATIENCE_S):
-        while len(found := lines(said(), "worker_joined")) < count:
+        while len(found := lines(said(), "worker_joined")) < count:  # noqa: ASYNC110 - of another process
             await anyio.sleep(LOOK_S)
     return found
 
@@ -144,7 +175,7 @@ async def joined(said: Callable[[], str], count: int) -> list[dict[str, Any]]:
 async def gone(pids: Iterable[int], within_s: float) -> None:
     """Wait until processes are no more."""
     with anyio.fail_after(within_s):
-        while any(_lives(pid) for pid in pids):
+        while any(_lives(pid) for pid in pids):  # noqa: ASYNC110 - as above
             await anyio.sleep(LOOK_S)
 
 
@@ -176,13 +207,13 @@ async def _play(terms: dict[str, Any]) -> None:
     await play(library("judge"), items(terms["items"]), Path(terms["out"]), settings)
 
 
-def _serve(folder: str) -> None:
+def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what Ray says is no answer
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": CPUS, "object_store_memory": STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False, "temp_dir": folder})
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
 
     def carry_out(verb: str, *words: Any) -> object:
         match verb:
@@ -203,7 +234,7 @@ def _serve(folder: str) -> None:
         return None
 
     def answer(told: object) -> None:
-        print(json.dumps(told), file=answers, flush=True)  # noqa: T201 - the answer to whoever started this
+        print(json.dumps(told), file=answers, flush=True)
 
     try:
         answer(cluster.address)
@@ -211,6 +242,7 @@ def _serve(folder: str) -> None:
             answer(carry_out(*json.loads(line)))
     finally:
         cluster.shutdown()
+        shutil.rmtree(os.environ["RAY_TMPDIR"], ignore_errors=True)
 
 
 def _places(cluster: Any, text: bytes) -> Generator[str, None, None]:
@@ -237,6 +269,6 @@ def _places(cluster: Any, text: bytes) -> Generator[str, None, None]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "nodes":
-        _serve(sys.argv[2])
+        _serve()
     else:
         asyncio.run(_play(json.loads(sys.argv[2])))
