@@ -284,6 +284,7 @@ def _connect(cluster: Cluster) -> None:
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+        os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
         options |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
         logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
