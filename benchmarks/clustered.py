@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from common import Server, items, judging, run, settings
 from processes import Watching
@@ -115,9 +115,7 @@ class OwnLog(RelayLog):
         cause: int | None = None,
         recipients: tuple[str, ...] = (),
     ) -> int:
-        sequence = super().append(
-            message, sender=sender, conversation=conversation, cause=cause, recipients=recipients
-        )
+        sequence = super().append(message, sender=sender, conversation=conversation, cause=cause, recipients=recipients)
         texts = self._scribe.texts()
         self._texts += texts
         for digest, text in texts:
@@ -164,7 +162,12 @@ ORDINARY = rays.WorkerActor
 def start_ray() -> None:
     """Start Ray here, as a run does that is given no address; workers find this folder."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    options = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship", "include_dashboard": False}
+    options = {
+        "configure_logging": False,
+        "log_to_driver": False,
+        "namespace": "fellowship",
+        "include_dashboard": False,
+    }
     rays.ray().init(address="local", num_cpus=4, object_store_memory=rays.LOCAL_STORE_BYTES, **options)
 
 
@@ -221,14 +224,12 @@ class Child:
         here = str(Path(__file__).parent)
         path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
         command = [sys.executable, "-c", "import clustered; clustered.child()", "--uvloop"]  # importable by workers
-        environ = {**os.environ, "PYTHONPATH": path, WAITS: self._waits.name}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
-        )
+        environ = {**os.environ, "PYTHONPATH": path, WAITS: self._waits.name, "RAY_AUTH_MODE": "disabled"}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
         self._watching = Watching(self._process.pid)
         self._watching.begin()
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What the processes of a cluster spend: their processor time, read from /proc as they go, and told apart by what they do."""
+"""What the processes of a cluster spend: their processor time, read from /proc as they go, by what they do."""
 
 import os
 import threading
