@@ -44,13 +44,16 @@ from fellowship.scenarios.player import Tally
 
 EVENTS = (1, 16, 64, 256)
 WANTS = (1, 16, 64)
-TOLD = 6_000
+TOLD = 2_000
 """Events that are told, in all, of each size; and no fewer than LEAST messages."""
 LEAST = 200
 GROUPED = 20_000
 DESK = "desk"
 LATENCY_S = 0.2
 SCENARIO = "debate"
+CALLED = "model_called"
+TEXTS = {"a": 1_000, "b": 2_000}
+"""Characters that come with each call of the prepared debates, its answer and what is new in its prompt; no two alike."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,13 @@ async def recorded() -> tuple[list[Row], int]:
         return template(Path(folder)), (Path(folder) / "run" / "run.db").stat().st_size // 100
 
 
+def texts_of(row: Row) -> list[tuple[str, str]]:
+    """Return the texts that came with an event: those of a call, each another one."""
+    if row[5] != CALLED:
+        return []
+    return [(f"{kind}{row[0]:0>63x}", f"{row[0]} {kind} ".ljust(size, "x")) for kind, size in TEXTS.items()]
+
+
 class Parrot:
     """A worker that says the same of every item, so many events at a time, as soon as it is asked."""
 
@@ -117,7 +127,8 @@ class Parrot:
             self._say(work)
         told = self._said[: self._size]
         self._told = len(told)
-        return Answer(rows=told, room=max(0, self._room - len(self._said) // len(self._rows)), playing=1)
+        texts = [text for row in told for text in texts_of(row)]
+        return Answer(rows=told, texts=texts, room=max(0, self._room - len(self._said) // len(self._rows)), playing=1)
 
     def _say(self, work: Work) -> None:
         first, name = self._next, f"{work.item.id}~1"
@@ -152,7 +163,7 @@ class ParrotYard:
         raise AssertionError(name)
 
 
-def _charter(log: SqliteLog) -> Charter:
+def charter_of(log: SqliteLog) -> Charter:
     return Charter(
         run=log.run, directory="", record={}, plugins={}, files={}, seed=0, limits=Limits(), conversations=64,
         way="lean", stream=False, prices=PriceTable({}), cache=False, cache_here=False, addresses={}, salt=b"",
@@ -168,7 +179,7 @@ async def exchange_us(rows: list[Row], size: int) -> tuple[float, float]:
         async with open_log(Path(folder) / "run.db") as log:
             progress = Progress(count)
             yard = ParrotYard(rows, size)
-            crew = Crew(yard, _charter(log), log, progress, Tally(progress, scope()))
+            crew = Crew(yard, charter_of(log), log, progress, Tally(progress, scope()))
             await crew.play(((number, item(number), None) for number in range(count)), 1)
             assert progress.done == count
             exchanges = count * len(rows) / size
@@ -183,8 +194,11 @@ async def group_us(rows: list[Row], size: int) -> tuple[float, float, float]:
         async with open_log(Path(folder) / "run.db") as log:
             begun_s, main_s, wall_s = time.process_time(), time.thread_time(), time.perf_counter()
             for group in range(groups):
-                for place in range(size):
-                    last = log.take(rows[(group * size + place) % len(rows)])
+                for place in range(group * size, group * size + size):
+                    row = (FIRST + place, *rows[place % len(rows)][1:])
+                    for digest, text in texts_of(row):
+                        log.keep(digest, text)
+                    last = log.take(row)
                 await log.durable(last)
             found = time.process_time() - begun_s, time.thread_time() - main_s, time.perf_counter() - wall_s
     return 1e6 * found[1] / groups, 1e6 * found[0] / groups, 1e3 * found[2] / groups

@@ -1,7 +1,7 @@
 """A cluster in virtual time: 100 workers, a driver and a bank that take as long as they were measured to take.
 
-Each process is a server of one core that does one thing after another; what is told is told as the real classes tell it:
-a worker's events gather while one exchange with the driver is under way, and are durable when the log's group is
+Each process is a server of one core that does one thing after another; what is told is told as the real classes do: a
+worker's events gather while one exchange with the driver is under way, and are durable when the log's group is
 committed; its wants and ends gather while one report to the bank is under way; what the bank grants later is told by a
 call that listens. Nothing of the package runs here, but its constants are used.
 """
@@ -16,7 +16,7 @@ from functools import partial
 from cluster_costs import Costs
 
 from fellowship.runtime.cluster.bank import LINGER_S
-from fellowship.runtime.cluster.teller import GAP_S
+from fellowship.runtime.cluster.teller import GAP_S, LAZY_S
 from fellowship.runtime.log import sqlite
 from fellowship.scenarios.cluster.crew import GATHER_S, LONGEST_GATHER_S
 
@@ -46,6 +46,10 @@ class Setting:
     """In place of what the driver orders."""
     drivers: int = 1
     """Runs, each with a driver, a bank and a part of the workers, of the limit and of the calls in flight."""
+    report_gap_s: float = GAP_S
+    """From one report of a worker to the next."""
+    kept: bool = False
+    """Whether a worker is given its part of calls in flight and of the limit, and reports what came of them."""
     lump: int = 1
     """Calls that are simulated as one, where they are so many that each message tells of hundreds."""
 
@@ -141,7 +145,7 @@ class Log:
 
 
 class Driver:
-    """Takes events."""
+    """Takes events into the one log."""
 
     def __init__(self, world: World, costs: Costs) -> None:
         self._world, self._costs = world, costs
@@ -158,53 +162,74 @@ class Driver:
         self.loop.do(self._costs.exchange_main.us(rows), lambda: self.log.take(rows, durable))
 
 
-class Bank:
-    """Grants requests, in order of their coming."""
+class Gate:
+    """Lets calls leave: so many in flight, so many a second, one after another."""
 
-    def __init__(self, world: World, setting: Setting, costs: Costs) -> None:
-        self._world, self._costs = world, costs
-        self._cap = setting.in_flight / setting.drivers
+    def __init__(self, world: World, setting: Setting, parts: int, serve: Then) -> None:
+        self._world = world
+        self._cap = setting.in_flight / parts
         self._lump = setting.lump
         rate = setting.requests_per_minute
-        self._gap_s = 60.0 * setting.drivers / rate * setting.lump if rate else 0.0
+        self._gap_s = 60.0 * parts / rate * setting.lump if rate else 0.0
         self._next_s = 0.0
-        self._queue: deque[Worker] = deque()
+        self._serve = serve
         self._woken = False
-        self.core = Core(world)
         self.in_flight = 0
-        self.messages = 0
 
-    def report(self, worker: "Worker", ended: int, wants: int) -> None:
-        self.messages += 1
-        self.core.do(self._costs.report.us(self._lump * (ended + wants) / 2), lambda: self._reported(worker, ended, wants))
-
-    def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
-        self.in_flight -= ended * self._lump
-        granted = 0
-        if not self._queue:
-            while granted < wants and self._may():
-                granted += 1
-        self._queue.extend([worker] * (wants - granted))
-        self._world.after(HOP_S, lambda: worker.answered(granted))
-        self._serve()
-
-    def _may(self) -> bool:
-        if self.in_flight >= self._cap or self._next_s > self._world.now_s + 1e-9:
+    def may(self) -> bool:
+        if self.in_flight + self._lump > max(self._cap, self._lump) or self._next_s > self._world.now_s + 1e-9:
             return False
         self.in_flight += self._lump
         self._next_s = max(self._next_s, self._world.now_s - 10 * self._gap_s) + self._gap_s
         return True
 
-    def _serve(self) -> None:
-        while self._queue and self._may():
-            self._queue.popleft().grant()
-        if self._queue and self.in_flight < self._cap and not self._woken:
-            self._woken = True
-            self._world.after(max(1e-4, self._next_s - self._world.now_s), self._wake)
+    def ended(self, calls: int) -> None:
+        self.in_flight -= calls * self._lump
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Serve again when the next may leave, where it is the limit that holds."""
+        if self._next_s > self._world.now_s and not self._woken:
+            self._woken = True
+            self._world.after(self._next_s - self._world.now_s, self._awake)
+
+    def _awake(self) -> None:
         self._woken = False
         self._serve()
+
+
+class Bank:
+    """Grants requests, in order of their coming."""
+
+    def __init__(self, world: World, setting: Setting, costs: Costs) -> None:
+        self._world, self._costs = world, costs
+        self._lump = setting.lump
+        self.gate = Gate(world, setting, setting.drivers, self._serve)
+        self._queue: deque[Worker] = deque()
+        self.core = Core(world)
+        self.messages = 0
+
+    def report(self, worker: "Worker", ended: int, wants: int) -> None:
+        self.messages += 1
+        self.core.do(
+            self._costs.report.us(self._lump * (ended + wants) / 2), lambda: self._reported(worker, ended, wants)
+        )
+
+    def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
+        if worker.own is None:
+            self.gate.ended(ended)
+        granted = 0
+        if not self._queue:
+            while granted < wants and self.gate.may():
+                granted += 1
+        self._queue.extend([worker] * (wants - granted))
+        self._world.after(HOP_S, lambda: worker.answered(granted))
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._queue and self.gate.may():
+            self._queue.popleft().grant()
+        if self._queue:
+            self.gate.wake()
 
     def tell(self, granted: int, then: Then) -> None:
         self.messages += 1
@@ -243,6 +268,7 @@ class Worker:
     waits: list[tuple[float, float]]
     calls: int = 0
     core: Core = field(init=False)
+    own: Gate | None = field(init=False)
     _unsent: int = 0
     _ended: int = 0
     _waiting: deque[Conversation] = field(default_factory=deque[Conversation])
@@ -256,18 +282,31 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.core = Core(self.world)
+        self.own = Gate(self.world, self.setting, self.setting.workers, self._serve) if self.setting.kept else None
 
     # requests
 
     def want(self, conversation: Conversation) -> None:
         self._waiting.append(conversation)
+        if self.own is not None:
+            self._serve()
+            return
         self._unsent += 1
         self._soon()
+
+    def _serve(self) -> None:
+        """Let calls leave in the worker's own part."""
+        assert self.own is not None
+        while self._waiting and self.own.may():
+            self._begin(1)
+        if self._waiting:
+            self.own.wake()
 
     def _soon(self) -> None:
         if not self._reporting:
             self._reporting = True
-            self.world.after(max(0.0, self._sent_s + GAP_S - self.world.now_s), self._report)
+            gap_s = max(self.setting.report_gap_s, LAZY_S if self.setting.kept else 0.0)
+            self.world.after(max(0.0, self._sent_s + gap_s - self.world.now_s), self._report)
 
     def _report(self) -> None:
         ended, wants, self._ended, self._unsent = self._ended, self._unsent, 0, 0
@@ -318,6 +357,9 @@ class Worker:
     def _reply(self, conversation: Conversation) -> None:
         self.calls += self.setting.lump
         self._ended += 1
+        if self.own is not None:
+            self.own.ended(1)
+            self._serve()
         self._soon()
         self._rows += self.setting.events_a_call * self.setting.lump
         self._replies.append((self.world.now_s, conversation))
@@ -347,7 +389,7 @@ def simulate(setting: Setting, costs: Costs, *, warm_s: float, measured_s: float
     """Play for a while, then measure; of several drivers one with its part is simulated, and multiplied."""
     world = World()
     driver, bank = Driver(world, costs), Bank(world, setting, costs)
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - chance, not secrets
     count = setting.workers // setting.drivers
     gather_s = setting.gather_s if setting.gather_s is not None else min(LONGEST_GATHER_S, GATHER_S * count)
     waits: list[tuple[float, float]] = []
@@ -363,7 +405,10 @@ def simulate(setting: Setting, costs: Costs, *, warm_s: float, measured_s: float
         others = [driver.process_us / 1e6, bank.core.busy_s, sum(worker.core.busy_s for worker in workers)]
         return [*done, *others, driver.events, driver.exchanges, bank.messages]
 
-    before, flying = counts(), bank.in_flight
+    def flying() -> int:
+        return bank.gate.in_flight + sum(worker.own.in_flight for worker in workers if worker.own is not None)
+
+    before, then_flying = counts(), flying()
     world.run(warm_s + measured_s)
     calls, loop, writer, process, bank_s, worker_s, events, exchanges, messages = (
         (now - then) / measured_s for now, then in zip(counts(), before, strict=True)
@@ -375,11 +420,9 @@ def simulate(setting: Setting, costs: Costs, *, warm_s: float, measured_s: float
         process=process,
         bank=bank_s,
         worker=worker_s / count,
-        in_flight=(flying + bank.in_flight) / 2 * setting.drivers,
+        in_flight=(then_flying + flying()) / 2 * setting.drivers,
         waits_s=sorted(wait for at, wait in waits if at >= warm_s),
         events_an_exchange=events / max(exchanges, 1e-9),
         exchanges=exchanges,
         messages=messages,
     )
-
-
