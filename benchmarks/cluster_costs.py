@@ -53,7 +53,7 @@ LATENCY_S = 0.2
 SCENARIO = "debate"
 CALLED = "model_called"
 TEXTS = {"a": 1_000, "b": 2_000}
-"""Characters that come with each call of the prepared debates, its answer and what is new in its prompt; no two alike."""
+"""Characters that come with each call of the prepared debates, its answer and what is new in its prompt; none twice."""
 
 
 @dataclass(frozen=True)
