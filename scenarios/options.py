@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NoReturn, ParamSpec, cast
 
@@ -210,6 +211,10 @@ class PlayOptions:
             return None
         if self.batch:
             raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
+        if find_spec("ray") is None:
+            raise DeclarationError("--engine ray needs the extra `ray`: pip install 'llm-fellowship[ray]'")
+        if self.ship is not None and not (self.ship.is_file() and self.ship.suffix == ".whl"):
+            raise DeclarationError(f"--ship {self.ship}: there is no such wheel; `python -m build --wheel` makes one")
         return Cluster(self.address or HERE, self.workers, self.ship)
 
     def tracing(self) -> "Tracing | None":

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,8 +31,9 @@ from ...runtime.models.budget import Reservation
 from ...runtime.models.endpoints import Endpoint
 from ...runtime.recording import Cassette, Parcel, RecordedRun
 from ...runtime.tracing import scope, tell
+from .. import live
 from ..directory import UNKNOWN, Left
-from ..live import LONGEST_SHOWN, Stall
+from ..live import LONGEST_SHOWN, Stall, Workers
 from ..player import Tally
 from ..settings import Progress
 from ..stage import Todo
@@ -54,9 +56,14 @@ WATCH_EVERY_S = 1.0
 """How often the bank is asked how it stands."""
 LAST_ORDERS = 2**31
 """Orders from this number on break off."""
+LATE_S = 20.0
+"""How long a worker may take to come until that is told."""
+WHY_LATE = "no processor of the cluster is free for more, or their environment is being made; the others go on"
 AGAIN_S, LONGEST_S = 0.5, 30.0
 """How often, and for how long, a worker is tried again that cannot be reached."""
-KNOWN = {kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError)}
+KNOWN: dict[str, type[FellowshipError]] = {
+    kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError, WorkerLost)
+}
 
 
 class Unreachable(Exception):
@@ -163,8 +170,10 @@ class Crew:
         self._deaths: Counter[str] = Counter()
         self._members: dict[str, Member] = {}
         self._exhausted = False
+        self._wanted = self._lost = 0
         self._changed = asyncio.Event()
-        self._hiring: set[anyio.CancelScope] = set()
+        self._hiring: dict[anyio.CancelScope, float] = {}
+        """Workers that are not there yet, and since when."""
         self._employed = asyncio.TaskGroup()
         self._admissions: tuple[AdmissionState, ...] = ()
 
@@ -181,6 +190,8 @@ class Crew:
         progress = self._progress
         progress.admissions = lambda: self._admissions
         progress.stalls = self._stalls
+        progress.workers = self._workers
+        self._wanted = workers
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._watch())
             async with self._employed:
@@ -189,8 +200,13 @@ class Crew:
             watch.cancel()
 
     async def _watch(self) -> None:
-        """Look now and then how the bank stands."""
+        """Look now and then how the bank stands, and whether there is room for all workers."""
+        told = False
         while True:
+            late_s = asyncio.get_running_loop().time() - LATE_S
+            if not told and any(since_s < late_s for since_s in self._hiring.values()):
+                told = True
+                scope().warning("workers_late", there=len(self._members), wanted=self._wanted, reason=WHY_LATE)
             self._admissions = (await self._yard.bank()).endpoints
             self._tell_all()  # a signal may have come meanwhile
             await anyio.sleep(WATCH_EVERY_S)
@@ -229,6 +245,8 @@ class Crew:
             return
         try:
             await self._introduce(member, hand)
+        except Unreachable as error:
+            raise WorkerLost(str(error)) from error
         finally:
             with anyio.CancelScope(shield=True):
                 await hand.dismiss()
@@ -236,17 +254,22 @@ class Crew:
     async def _hired(self, name: str) -> Hand | None:
         """Return a new worker; None where there is nothing to do any more before there is one."""
         with anyio.CancelScope() as hiring:
-            self._hiring.add(hiring)
+            self._hiring[hiring] = asyncio.get_running_loop().time()
             try:
                 return await self._yard.hire(name)
             finally:
-                self._hiring.discard(hiring)
+                del self._hiring[hiring]
         return None
 
     async def _introduce(self, member: Member, hand: Hand) -> None:
         before_s = self._now_s()
         place = await hand.place()
         member.host = place.host
+        if place.version != version("llm-fellowship"):
+            raise DeclarationError(
+                f"llm-fellowship {place.version} is on {place.host}, and {version('llm-fellowship')} here: "
+                "install the same there, or ship it by --ship WHEEL"
+            )
         member.intake = Intake(self._log, _ahead(before_s, self._now_s(), place.now_s))
         welcome = Welcome(member.name, place.address, await self._yard.engines(place))
         scope().info("worker_joined", worker=member.name, host=place.host, node=place.node, pid=place.pid)
@@ -271,14 +294,13 @@ class Crew:
         number, room = 0, self._charter.conversations
         while True:
             works = self._works(member, room)
-            if not works and not member.held:
+            more = not self._exhausted or bool(self._again)
+            if not works and not member.held and (self._progress.draining or not more):
                 if self._finished():
                     return number
-                if number:
-                    await self._change()
-                    continue
+                await self._change()
+                continue
             number += 1
-            more = not self._exhausted or bool(self._again)
             order = Order(
                 number,
                 *_taken(member),
@@ -329,7 +351,7 @@ class Crew:
 
     def _error(self, member: Member, failure: Failure) -> FellowshipError:
         kind = KNOWN.get(failure.error)
-        if kind is CassetteMiss or kind is LogError:
+        if kind is not None and kind is not DeclarationError:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
         if kind is DeclarationError or failure.error == "UnknownName":
@@ -397,7 +419,7 @@ class Crew:
             if member.held.pop(item, None) is not None:
                 self._progress.in_flight -= 1
         if answer.stopped_by is not None:
-            self._progress.stop_for(answer.stopped_by)
+            self._tally.stop(answer.stopped_by)
         if ended or answer.left_open or answer.stopped_by is not None:
             self._tell_all()
         member.last, member.spoke = answer, True
@@ -436,6 +458,10 @@ class Crew:
             self._off = Reservation(self._off.usd + most.usd, self._off.tokens + most.tokens)
             self._log.note(**{WRITTEN_OFF: f"{self._off.usd} {self._off.tokens}"})
 
+    def _workers(self) -> Workers:
+        there = [live.Worker(name=each.name, host=each.host, items=len(each.held)) for each in self._members.values()]
+        return Workers(there=tuple(there), wanted=self._wanted, lost=self._lost)
+
     def _stalls(self) -> tuple[Stall, ...]:
         found = [stall for member in self._members.values() for stall in member.stalls]
         return tuple(sorted(found, key=lambda stall: -stall.seconds)[:LONGEST_SHOWN])
@@ -445,6 +471,7 @@ class Crew:
     async def _bury(self, member: Member) -> None:
         """Have what a dead worker played gone on with by others, at the message where it was."""
         self._members.pop(member.name, None)
+        self._lost += 1
         self._write_off(await self._yard.bury(member.name))
         await self._log.flush()
         self._progress.in_flight -= len(member.held)

@@ -17,7 +17,7 @@ import anyio.to_thread
 from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
 from ...runtime.cluster.bank import Bank, BankState
-from ...runtime.cluster.terms import Desk, Report, Told
+from ...runtime.cluster.terms import Report, Told
 from ...runtime.models import weights
 from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
@@ -73,24 +73,26 @@ class WorkerActor(Worker):
 
 
 class RayBank:
-    """The bank, as workers reach it."""
+    """The bank, as workers reach it. Who cannot, is taken for lost: what it was given is given to others."""
 
     def __init__(self, actor: Any) -> None:  # noqa: ANN401 - a handle of Ray's
         self._actor = actor
 
-    async def join(self, worker: str, desks: tuple[Desk, ...]) -> None:
-        """Name the endpoints that a worker asks."""
-        await _told(self._actor.join.remote(worker, desks))
-
     async def report(self, worker: str, report: Report) -> Told:
         """Tell what has happened, and ask for more."""
-        told: Told = await _told(self._actor.report.remote(worker, report))
+        told: Told = await self._heard(self._actor.report.remote(worker, report))
         return told
 
     async def listen(self, worker: str) -> Told:
         """Wait for what the bank has to tell."""
-        told: Told = await _told(self._actor.listen.remote(worker))
+        told: Told = await self._heard(self._actor.listen.remote(worker))
         return told
+
+    async def _heard(self, reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the bank returns
+        try:
+            return await _told(reference)
+        except Unreachable as error:
+            raise WorkerLost(f"what leases limits cannot be reached: {error}") from error
 
 
 class RayHand:
@@ -202,18 +204,21 @@ class RayYard(Yard):
 
     async def bank(self) -> BankState:
         """Return how the bank stands."""
-        try:
-            state: BankState = await _told(self._bank.state.remote())
-        except (WorkerLost, Unreachable) as error:
-            raise WorkerFailed(
-                f"what leases limits to all workers is no more ({error}): start the same command again"
-            ) from error
+        state: BankState = await self._asked(self._bank.state.remote())
         return state
 
     async def bury(self, name: str) -> Reservation:
         """Tell the bank that a worker is no more."""
-        most: Reservation = await _told(self._bank.bury.remote(name))
+        most: Reservation = await self._asked(self._bank.bury.remote(name))
         return most
+
+    async def _asked(self, reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the bank returns
+        try:
+            return await _told(reference)
+        except (WorkerLost, Unreachable) as error:
+            raise WorkerFailed(
+                f"what leases limits to all workers is no more ({error}): start the same command again"
+            ) from error
 
 
 def _on(node: str) -> Any:  # noqa: ANN401 - a strategy of Ray's
@@ -279,6 +284,7 @@ def _connect(cluster: Cluster) -> None:
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+        os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
         options |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
         logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
@@ -292,8 +298,6 @@ def _environment(cluster: Cluster) -> dict[str, Any]:
     """Return the `runtime_env` of workers. Keys are no part of it: Ray shows it to whoever asks."""
     if cluster.wheel is None:
         return {}
-    if not cluster.wheel.is_file() or cluster.wheel.suffix != ".whl":
-        raise DeclarationError(f"{cluster.wheel} is no wheel: `python -m build --wheel` makes one in dist/")
     return {"py_modules": [str(cluster.wheel)]}
 
 

@@ -12,7 +12,8 @@ from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
 
-from ...protocols.errors import DeclarationError, FellowshipError, LogError
+from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
+from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
@@ -35,7 +36,7 @@ from ..player import Player
 from ..plugins.loading import loaded
 from ..run import COLLECT_EVERY
 from ..settings import Counting, Progress
-from ..stage import Stage
+from ..stage import End, Stage
 from ..steps import Playable
 from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
 
@@ -105,7 +106,7 @@ class Worker:
             self._log.grown = self._news.set
             async with self._client(charter, welcome, bank, plan, environ, secrets) as (client, access):
                 system = ActorSystem(self._log, models=Counting(client, self._progress), seed=charter.seed)
-                player = Player(system, access, self._progress, lambda *_: None)
+                player = Player(system, access, self._progress, Untold(self._progress))
                 async with asyncio.TaskGroup() as group:
                     self._play = Playing(charter, plan, system, access, player, group)
                     self._ready.set()
@@ -113,7 +114,7 @@ class Worker:
                         await self._called_in_time()
 
     async def _called_in_time(self) -> None:
-        """Wait for a word from the driver; raises LogError where none comes."""
+        """Wait for a word from the driver; raises WorkerLost where none comes: then nobody waits for this worker."""
         try:
             async with asyncio.timeout(DESERTED_S):
                 await self._called.wait()
@@ -122,7 +123,7 @@ class Worker:
             if self._log is not None:
                 self._log.end(reason)
             self._released = True
-            raise LogError(reason) from error
+            raise WorkerLost(reason) from error
         self._called.clear()
 
     @asynccontextmanager
@@ -255,6 +256,20 @@ class Worker:
         return self._play.stalls()
 
 
+class Untold:
+    """An Ear that tells nobody: the driver sees by the events how items end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
+        """Do nothing."""
+
+    def stop(self, cause: Failure) -> None:
+        """Begin no further item."""
+        self._progress.stop_for(cause)
+
+
 class Playing:
     """What a worker needs to play items, once it is open."""
 
@@ -333,8 +348,7 @@ def _plugins(files: dict[str, str]) -> Generator[None, None, None]:
 def _plan_of(charter: Charter) -> Playable:
     """Return the plan; raises DeclarationError where this process makes another one of it than the driver."""
     plan = remade(charter.record, charter.plugins, charter.directory)
-    record = plan.record()
-    if record != {key: value for key, value in charter.record.items() if key in record}:
+    if plan.record() != charter.record:
         here = (
             f"llm-fellowship {version('llm-fellowship')}, Python {platform.python_version()} on {socket.gethostname()}"
         )
