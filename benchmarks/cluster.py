@@ -64,7 +64,7 @@ def show_items(repetitions: int) -> None:
     found, ray_s = played(items_cases(), repetitions)
     print(f"Ray itself starts in {ray_s:.1f} s, once; the rest is medians of {repetitions}")
     print(
-        "| an item, CPU in ms | driver | workers | bank | Ray | all | of local | calls/s | of 1 worker | start | end, s |"
+        "| an item, CPU in ms | driver | workers | bank | Ray | all | of local | calls/s | of 1 worker | start | end |"
     )
     for case, figures in found.items():
         beside = [of(found[other], "driver") for other in found if like(other, case, 0)]

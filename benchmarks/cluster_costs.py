@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Parrot:
         self._released = asyncio.Event()
 
     async def place(self) -> Place:
-        return Place("node", "127.0.0.1", "here", os.getpid(), "", time.time())
+        return Place("node", "127.0.0.1", "here", os.getpid(), version("llm-fellowship"), time.time())
 
     async def run(self, charter: Charter, welcome: Welcome, bank: object) -> None:
         del charter, welcome, bank

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from cluster_costs import charter_of
@@ -44,7 +45,7 @@ class Mute:
         self._next = FIRST
 
     async def place(self) -> Place:
-        return Place("node", "127.0.0.1", "here", os.getpid(), "", 0.0)
+        return Place("node", "127.0.0.1", "here", os.getpid(), version("llm-fellowship"), 0.0)
 
     def run(self, charter: Charter, welcome: Welcome) -> Awaitable[None]:
         del charter, welcome
