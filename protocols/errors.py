@@ -79,7 +79,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class FellowshipError(Exception):
-    """Any error of this package."""
+    """Any error of this package. It crosses to another process with all that it says, but for its cause."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.args, self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        return dict(vars(self))
+
+
+def _again(kind: type[FellowshipError], words: tuple[object, ...], facts: Mapping[str, object]) -> FellowshipError:
+    """Return an error as it was: it has written its sentence already."""
+    error = kind.__new__(kind, *words)
+    vars(error).update(facts)
+    return error
 
 
 class DeclarationError(FellowshipError):
@@ -127,6 +140,12 @@ class ModelError(ExecutionError):
     """Of the answer, where it was an error."""
     cost_usd: float | None = None
     """Money for attempts that were billed, once the one who tried has given up."""
+
+    def _facts(self) -> dict[str, object]:
+        facts = super()._facts()
+        if self.headers is not None:  # a client's own sort may not cross
+            facts["headers"] = {name.lower(): value for name, value in self.headers.items()}
+        return facts
 
 
 class RateLimited(ModelError):
@@ -305,5 +324,11 @@ def model_error(name: str, reason: str) -> ModelError:
             return kind(reason)
         known += kind.__subclasses__()
     named = name.replace("\0", "")  # a damaged log may say anything
-    unknown: type[ModelError] = type(named, (ModelError,), {"__doc__": "An error that was recorded elsewhere."})
+    own: dict[str, object] = {"__doc__": "An error that was recorded elsewhere.", "__reduce__": _by_name}
+    unknown: type[ModelError] = type(named, (ModelError,), own)
     return unknown(reason)
+
+
+def _by_name(error: ModelError) -> tuple[object, ...]:
+    """Return how to make an error anew whose class another process does not have."""
+    return model_error, (type(error).__name__, str(error)), error._facts()  # noqa: SLF001 - of this module

@@ -14,13 +14,14 @@ from .log import Durability, LogReader, SqliteLog, open_log
 from .log.reader import WRITTEN_OFF
 from .models import weights
 from .models.access import ModelAccess, Route
-from .models.admission import Admission, Admissions, everybody
+from .models.admission import Admission, everybody
 from .models.batch import BatchTransport
 from .models.batch_journal import LogJournal, submitted
-from .models.budget import LONGEST_ANSWER, Budget, Purse, Reservation
+from .models.budget import LONGEST_ANSWER, Budget, Funds, Purse, Reservation
 from .models.cache import AnswerCache, open_cache
 from .models.embedded import EmbeddedEngine
 from .models.endpoints import Endpoint, resolve, split
+from .models.leases import Gates
 from .models.pace import MINUTE_S
 from .models.prices import Price, PriceTable
 from .models.retries import Retries
@@ -107,7 +108,7 @@ class Access:
     """A file of answers that were paid for; none for none."""
     cache_here: bool = False
     """Whether answers of endpoints on this machine are kept, too."""
-    admissions: Admissions | None = None
+    admissions: Gates | None = None
     """Controllers shared with others; none shares them with all of the process."""
     engines: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     """Embedded models that somebody on this machine serves already."""
@@ -125,7 +126,7 @@ class Session:
     system: ActorSystem
     access: ModelAccess | None
     """The way to real endpoints; none where a client answers in their place."""
-    purse: Purse | None = None
+    purse: Funds | None = None
 
 
 def prove(models: Sequence[ModelSettings], environ: Mapping[str, str]) -> None:
@@ -221,7 +222,7 @@ async def open_access(
     clock: Clock,
     access: Access,
     secrets: Secrets,
-    purse: Purse | None = None,
+    purse: Funds | None = None,
     log: SqliteLog | None = None,
 ) -> AsyncGenerator[ModelAccess, None]:
     """Open the way to models: transports, embedded engines, admission; see `open_session`.
@@ -289,7 +290,7 @@ class _Opening:
         self._admissions = access.admissions or everybody()
         self._proxied = any(name.lower() in PROXIES and value for name, value in environ.items())
 
-    async def access(self, models: Sequence[ModelSettings], purse: Purse | None, seed: int) -> ModelAccess:
+    async def access(self, models: Sequence[ModelSettings], purse: Funds | None, seed: int) -> ModelAccess:
         endpoints = {settings: await self._endpoint(settings) for settings in models}
         for endpoint in endpoints.values():
             self._secrets.add(endpoint.key or "")

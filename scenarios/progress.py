@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..runtime.models.admission import AdmissionState
+from ..runtime.models.leases import AdmissionState
 from ..runtime.printable import plain
 from .settings import Progress
 

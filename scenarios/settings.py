@@ -10,7 +10,7 @@ from ..protocols.lifecycle import Failure
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
 from ..runtime.log import Durability
-from ..runtime.models.admission import AdmissionState
+from ..runtime.models.leases import AdmissionState
 from ..runtime.recording import Cassette, Fit
 from ..runtime.session import Access, Limits
 from ..runtime.tracing import scope

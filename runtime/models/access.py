@@ -20,11 +20,11 @@ from ...protocols.models import Attempt, Completion, ModelCall, ModelSettings, T
 from ...protocols.ports import Clock
 from ..secrecy import hide
 from ..tracing import scope
-from .admission import Admission, AdmissionState, Lane
-from .budget import Purse, Reservation, most_of
+from .budget import Funds, Reservation, most_of
 from .cache import AnswerCache, address, repeatable
 from .deadlines import Deadlines
 from .endpoints import Endpoint
+from .leases import AdmissionState, Gate, Lane
 from .prices import Price
 from .retries import Retries
 from .structure import Structure
@@ -67,7 +67,7 @@ class Route:
         self,
         endpoint: Endpoint,
         transport: Transport,
-        admission: Admission,
+        admission: Gate,
         price: Price | None,
         *,
         batch: bool = False,
@@ -85,14 +85,14 @@ class Route:
 
     def expected_tokens(self, call: ModelCall) -> float:
         """Return the tokens that a call is expected to use; 0 where nobody counts them."""
-        if self.admission.tokens.limit is None:
+        if not self.admission.counts_tokens:
             return 0.0
         answer = self._answer_tokens if self._answer_tokens is not None else float(call.settings.max_tokens or 0)
         return letters(call) / self._letters_a_token + answer
 
     def learn(self, call: ModelCall, usage: Usage) -> None:
         """Take in what a call has used."""
-        if self.admission.tokens.limit is None or not usage.reported or not usage.input_tokens:
+        if not self.admission.counts_tokens or not usage.reported or not usage.input_tokens:
             return
         self._letters_a_token += MEMORY * (letters(call) / usage.input_tokens - self._letters_a_token)
         before = self._answer_tokens if self._answer_tokens is not None else usage.output_tokens
@@ -131,7 +131,7 @@ class ModelAccess:
         clock: Clock,
         deadline_s: float,
         retries: Retries | None = None,
-        purse: Purse | None = None,
+        purse: Funds | None = None,
         cache: AnswerCache | None = None,
         cache_here: bool = False,
         stream: bool = False,

@@ -12,7 +12,6 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from statistics import fmean
 from weakref import WeakKeyDictionary
 
@@ -27,11 +26,11 @@ from ...protocols.errors import (
     ServerError,
     Unauthorised,
 )
-from ...protocols.models import Usage
 from ...protocols.ports import Clock
 from ..tracing import scope
 from .endpoints import Endpoint
-from .pace import LIMIT_HEADERS, MINUTE_S, Origin, Pace, requests_news, tokens_news
+from .leases import AdmissionState, Gate, Lane, Lease
+from .pace import LIMIT_HEADERS, MINUTE_S, Pace, requests_news, tokens_news
 
 START = 64
 """Calls in flight to begin with; from there they double with every clean round."""
@@ -43,6 +42,9 @@ SHORT_HOLD_S = 0.1
 """Wait after too many calls at once: some of them will have ended."""
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.5, 5.0
 """Waits after refusals without a word on how long; they double. Long ones would leave a new minute unused."""
+SPARE, ROOMY = 0.75, 0.9
+"""Parts of the calls that may be in flight: up to the one there may be leases that nobody has asked for, from the other
+on there are too few to leave any unused."""
 FAILURES = 5
 """Failures in a row after which an endpoint is taken to fail everybody: fewer than one call's own tries."""
 LONGEST_BREAK_S, LONGEST_DOUBT_S = 30.0, 5.0
@@ -70,89 +72,6 @@ IN_A_ROW = 5
 """Refusals without an answer between them that chance does not explain."""
 NEVER_ANSWERED_S = 30.0
 """How long an endpoint that has never answered is believed in."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionState:
-    """A controller at one moment."""
-
-    endpoint: str
-    in_flight: int
-    waiting: int
-    most_in_flight: int
-    """Calls that may be in flight now."""
-    requests_per_minute: float | None
-    requests_origin: Origin
-    tokens_per_minute: float | None
-    tokens_origin: Origin
-    held_s: float
-    """Until anybody is sent again; 0 when nothing holds."""
-    refused: int
-    """429s so far."""
-    broken: bool
-    """Whether the endpoint is taken to fail everybody."""
-    why: str
-    """The endpoint's last words on it."""
-
-
-class Lease:
-    """The right to have one request in flight. It must be ended, however the request ends; `end` may come twice."""
-
-    __slots__ = ("_admission", "epoch", "in_flight", "number", "tokens")
-
-    def __init__(self, admission: "Admission", tokens: float, number: int, epoch: int, in_flight: int) -> None:
-        self._admission: Admission | None = admission
-        self.tokens = tokens
-        """Expected to be used."""
-        self.number = number
-        """How many were given before it."""
-        self.epoch = epoch
-        """The episode of refusals after which it was given."""
-        self.in_flight = in_flight
-        """Leases when it was given, itself included."""
-
-    def answered(self, headers: Mapping[str, str], usage: Usage) -> None:
-        """End it with an answer."""
-        admission, self._admission = self._admission, None
-        if admission is not None:
-            used = float(usage.input_tokens + usage.output_tokens) if usage.reported else self.tokens
-            admission.answered(self, used, headers)
-
-    def failed(self, error: ModelError) -> None:
-        """End it with an error."""
-        admission, self._admission = self._admission, None
-        if admission is not None:
-            admission.failed(self, error)
-
-    def end(self) -> None:
-        """End it without either: the call was broken off."""
-        admission, self._admission = self._admission, None
-        if admission is not None:
-            admission.broken_off(self)
-
-
-class Lane:
-    """Those of one run who wait for an endpoint. Runs take turns; within one, first come, first served.
-
-    Whoever was sent before has waited already, and goes before those who were not.
-    """
-
-    __slots__ = ("again", "fresh")
-
-    def __init__(self) -> None:
-        self.fresh: deque[asyncio.Future[None]] = deque()
-        self.again: deque[asyncio.Future[None]] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self.fresh or self.again)
-
-    def take(self) -> "asyncio.Future[None] | None":
-        """Return who is next, of those who have not left; None where all have."""
-        while self:
-            turn = (self.again or self.fresh).popleft()
-            if not turn.done():
-                return turn
-        return None
 
 
 class Admission:
@@ -252,6 +171,11 @@ class Admission:
         self.tokens.configure(min((rate for _, _, rate in users if rate is not None), default=None))
 
     @property
+    def counts_tokens(self) -> bool:
+        """Whether there is a limit of tokens, as far as is known."""
+        return self.tokens.limit is not None
+
+    @property
     def paced(self) -> bool:
         """Whether anything is counted by the minute."""
         return self.requests.limit is not None or self.tokens.limit is not None
@@ -265,6 +189,11 @@ class Admission:
     def given_up(self) -> bool:
         """Whether no request can succeed any more."""
         return self._fatal is not None
+
+    @property
+    def last_word(self) -> ModelError | None:
+        """The endpoint's, where it has been given up; an error of its own for everybody who asks."""
+        return type(self._fatal)(str(self._fatal)) if self._fatal is not None else None
 
     def state(self) -> AdmissionState:
         """Return the controller as it is now."""
@@ -294,10 +223,40 @@ class Admission:
         Raises:
             ModelError: no request can succeed any more: the endpoint's last word.
         """
-        if self._fatal is not None:
-            raise self._last_word()
-        if self._head or self._queued or self._delay_s(tokens) > 0:
+        lease = self.try_lease(tokens)
+        if lease is None:
             await self._queue(lane, tokens, again=again)
+            lease = self._give(tokens)
+        return lease
+
+    def try_lease(self, tokens: float) -> Lease | None:
+        """Return the right to send a request now; None where it has to wait.
+
+        Raises:
+            ModelError: as `lease`.
+        """
+        if (word := self.last_word) is not None:
+            raise word
+        if self._head or self._queued or self._delay_s(tokens) > 0:
+            return None
+        return self._give(tokens)
+
+    def spare(self, tokens: float) -> Lease | None:
+        """Return the right to send a request that is only foreseen; None where there is not plenty of everything."""
+        if not self.roomy or self.in_flight + 1 > SPARE * self._cap:
+            return None
+        now_s = self._clock.monotonic_s()
+        plenty = self.requests.ample(1.0, now_s) and self.tokens.ample(tokens, now_s)
+        return self._give(tokens) if plenty else None
+
+    @property
+    def roomy(self) -> bool:
+        """Whether nothing is wrong, nobody waits, and calls in flight are well below what they may be."""
+        if self._fatal is not None or self._head or self._queued or self._probing or self.broken:
+            return False
+        return self.in_flight <= ROOMY * self._cap and self._held_until_s <= self._clock.monotonic_s()
+
+    def _give(self, tokens: float) -> Lease:
         if self._since_s is None:
             self._since_s = self._clock.monotonic_s()
         self.in_flight += 1
@@ -338,6 +297,11 @@ class Admission:
         self._left(lease, lease.tokens)
         self._wake()
 
+    def unused(self, lease: Lease) -> None:
+        """Take in that no request was sent: there is room for another, and nothing is learned of the endpoint."""
+        self._left(lease, 0.0, requests=0.0)
+        self._wake()
+
     # the queue
 
     async def _queue(self, lane: Lane, tokens: float, *, again: bool) -> None:
@@ -363,8 +327,8 @@ class Admission:
 
     async def _stand_first(self, tokens: float) -> None:
         while True:
-            if self._fatal is not None:
-                raise self._last_word()
+            if (word := self.last_word) is not None:
+                raise word
             delay_s = self._delay_s(tokens)
             if delay_s <= 0:
                 return
@@ -422,11 +386,11 @@ class Admission:
             delay_s = max(delay_s, self.tokens.delay_s(tokens, now_s))
         return delay_s
 
-    def _left(self, lease: Lease, used: float) -> None:
+    def _left(self, lease: Lease, used: float, *, requests: float = 1.0) -> None:
         self.in_flight -= 1
         if lease.epoch == self._epoch:
             self._sent_since -= 1
-        self.requests.settle(1.0, 1.0)
+        self.requests.settle(1.0, requests)
         self.tokens.settle(lease.tokens, used)
 
     def _read(self, headers: Mapping[str, str]) -> None:
@@ -665,19 +629,14 @@ class Admission:
     def _settling(self, now_s: float) -> bool:
         return self._first_episode_s is not None and now_s - self._first_episode_s < SETTLING_S * self._scale
 
-    def _last_word(self) -> ModelError:
-        """Return the endpoint's last word, as an error of its own for every caller."""
-        assert self._fatal is not None  # noqa: S101 - asked by those who have looked
-        return type(self._fatal)(str(self._fatal))
-
 
 class Admissions:
     """The controllers of a process: one an endpoint identity, whoever asks for it."""
 
     def __init__(self) -> None:
-        self._by_identity: dict[tuple[str, str | None, str], Admission] = {}
+        self._by_identity: dict[tuple[str, str | None, str], Gate] = {}
 
-    def of(self, endpoint: Endpoint, make: Callable[[], Admission]) -> Admission:
+    def of(self, endpoint: Endpoint, make: Callable[[], Gate]) -> Gate:
         """Return an endpoint's controller; the first who asks makes it."""
         admission = self._by_identity.get(endpoint.identity)
         if admission is None or admission.given_up:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from ...protocols.errors import BudgetExhausted, DeclarationError
 from ...protocols.models import ModelCall, Usage
@@ -65,6 +65,32 @@ class Reservation:
 
     usd: float
     tokens: int
+    """At least 1: no request is without."""
+
+
+class Funds(Protocol):
+    """What requests are paid from: a purse, or in a cluster a share in the one that all workers use."""
+
+    @property
+    def budget(self) -> Budget:
+        """The most that may be spent."""
+        ...
+
+    async def reserve(self, most: Reservation) -> None:
+        """Set aside the most that a request can cost.
+
+        Raises:
+            BudgetExhausted: it does not fit, and nothing will come back.
+        """
+        ...
+
+    def settle(self, most: Reservation, usd: float, tokens: int) -> None:
+        """Put back what a request has not cost."""
+        ...
+
+    def write_off(self, most: Reservation, *, for_good: bool = True) -> None:
+        """Count a request in full; `for_good` if later starts of the run are to count it, too."""
+        ...
 
 
 class Purse:
@@ -92,7 +118,6 @@ class Purse:
         self.spent_tokens = spent_tokens
         self._held_usd = 0.0
         self._held_tokens = 0
-        self._open = 0
         self._waiting = 0
         self._first = asyncio.Lock()
         self._returned = asyncio.Event()
@@ -110,13 +135,26 @@ class Purse:
                     await self._until_it_fits(most)
             finally:
                 self._waiting -= 1
-        self._open += 1
+        self._hold(most)
+
+    def try_reserve(self, most: Reservation) -> bool:
+        """Set aside as much where that can be done now, and nobody waits; returns whether it was."""
+        if not self.leaves(most):
+            return False
+        self._hold(most)
+        return True
+
+    def leaves(self, most: Reservation) -> bool:
+        """Return whether so much is left that nobody has set aside, and nobody waits."""
+        return not self._waiting and self._fits(most)
+
+    def _hold(self, most: Reservation) -> None:
         self._held_usd += most.usd
         self._held_tokens += most.tokens
 
     async def _until_it_fits(self, most: Reservation) -> None:
         while not self._fits(most):
-            if self._open == 0 or not self._fits(most, held=False):
+            if self._held_tokens <= 0 or not self._fits(most, held=False):
                 raise BudgetExhausted(
                     f"the budget of {self.budget} does not reach for the next request, which can cost "
                     f"{self._said(most.usd, most.tokens)}: {self._said(self.spent_usd, self.spent_tokens)} are spent"
@@ -126,10 +164,13 @@ class Purse:
             await self._returned.wait()
 
     def settle(self, most: Reservation, usd: float, tokens: int) -> None:
-        """Put back what a request has not cost."""
-        self._open -= 1
-        self._held_usd = self._held_usd - most.usd if self._open else 0.0
+        """Put back what a request has not cost.
+
+        What was set aside at once may come back in other parts, as long as the last part has tokens, too: it is by them
+        that one knows whether anything is out.
+        """
         self._held_tokens -= most.tokens
+        self._held_usd = self._held_usd - most.usd if self._held_tokens > 0 else 0.0
         self.spent_usd += usd
         self.spent_tokens += tokens
         self._returned.set()

@@ -24,6 +24,11 @@ LIMIT_HEADERS = (
     "anthropic-ratelimit-tokens-limit",
 )
 """Where one of them is, an answer says something of limits."""
+ABOUT_LIMITS = (
+    *(f"x-ratelimit-{what}-{unit}" for unit in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
+    *(f"anthropic-ratelimit-{unit}-{what}" for unit in ("requests", "tokens") for what in ("limit", "remaining")),
+)
+"""All that it says of them."""
 Origin = Literal["none", "configured", "announced", "learned"]
 SPAN = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(\d+(?:\.\d+)?)?",
@@ -72,6 +77,15 @@ class Pace:
         if self._remaining is not None:
             short = max(short, min(need, self.limit) + self.on_the_way - self._remaining)
         return max(0.0, short / rate) if short > NOTHING else 0.0
+
+    def ample(self, need: float, now_s: float) -> bool:
+        """Return whether a need leaves half of what may leave at once, and of what the endpoint says remains."""
+        if self.limit is None:
+            return True
+        self._refill(self.limit, now_s)
+        if self._remaining is not None and need + self.on_the_way > self._remaining / 2:
+            return False
+        return self._level - need >= self._burst / 2
 
     def _refill(self, limit: float, now_s: float) -> None:
         rate, burst = self._rate, self._burst
@@ -138,6 +152,12 @@ class News:
     remaining: float | None
     reset_s: float | None
     """Until the limit is whole again."""
+
+
+def about_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers that say something of limits."""
+    found = {name: headers.get(name) for name in ABOUT_LIMITS}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def requests_news(headers: Mapping[str, str]) -> News | None:

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -20,8 +21,8 @@ from ...protocols.errors import (
 )
 from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
 from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
-from ...runtime.cluster.bank import BankState
 from ...runtime.cluster.intake import Intake, item_of
+from ...runtime.cluster.terms import BankState
 from ...runtime.log import LogReader, SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row
@@ -37,12 +38,12 @@ from ..stage import Todo
 from .parcels import Answer, Charter, Order, Place, Welcome, Work
 
 if TYPE_CHECKING:
-    from ...runtime.models.admission import AdmissionState
+    from ...runtime.models.leases import AdmissionState
 
-MOST_DEATHS = 5
+MOST_DEATHS = 4
 """Workers that may die while they play an item, until the item is held to be why."""
 MOST_IN_VAIN = 3
-"""Workers that may die one after another without an item's end, until no more are asked for in their place."""
+"""Workers that may die one after another before they are given anything, until the run stops."""
 GATHER_S = 0.003
 """How long events of a worker gather, for each worker there is: what the driver spends on a message of one, it has to
 spend on those of all."""
@@ -116,8 +117,8 @@ class Member:
     """Items that it plays."""
     last: Answer = field(default_factory=Answer)
     stalls: tuple[Stall, ...] = ()
-    ended: int = 0
-    """Items that it has brought to an end."""
+    spoke: bool = False
+    """Whether it has ever said anything."""
     host: str = ""
 
 
@@ -212,13 +213,15 @@ class Crew:
             try:
                 await self._attend(member)
             except WorkerLost as lost:
-                vain = 0 if member.ended else vain + 1
+                vain = 0 if member.spoke or member.held else vain + 1
                 scope().warning(
                     "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
                 )
                 await self._bury(member)
                 if vain >= MOST_IN_VAIN:
-                    self._progress.stop_for(Failure(error=WorkerLost.__name__, reason=f"workers keep dying: {lost}"))
+                    self._progress.stop_for(
+                        Failure(error=WorkerLost.__name__, reason=f"workers die as soon as they are made: {lost}")
+                    )
 
     async def _attend(self, member: Member) -> None:
         hand = await self._hired(member.name)
@@ -343,6 +346,7 @@ class Crew:
 
     def _works(self, member: Member, room: int) -> tuple[Work, ...]:
         works: list[Work] = []
+        room = min(room, self._fair())
         while len(works) < room and not self._progress.draining:
             work = self._again.popleft() if self._again else self._next()
             if work is None:
@@ -351,6 +355,15 @@ class Crew:
             member.held[work.item.id] = (work.number, work.item, work.left)
         self._progress.in_flight += len(works)
         return tuple(works)
+
+    def _fair(self) -> int:
+        """Return how many items may go to one worker at once: the fewer are left, the fewer, so that all end together.
+
+        Guided self-scheduling (Polychronopoulos and Kuck 1987), in halves.
+        """
+        progress = self._progress
+        left = progress.items - progress.done - progress.failed - progress.in_flight
+        return max(1, ceil(left / (2 * max(1, len(self._members)))))
 
     def _next(self) -> Work | None:
         todo = next(self._todo, None)
@@ -387,7 +400,7 @@ class Crew:
             self._progress.stop_for(answer.stopped_by)
         if ended or answer.left_open or answer.stopped_by is not None:
             self._tell_all()
-        member.last = answer
+        member.last, member.spoke = answer, True
 
     def _heed(self, member: Member, row: Row, ended: list[str]) -> None:
         """Take in an event that says how far an item has come."""
@@ -407,7 +420,6 @@ class Crew:
             else:
                 self._tally.failed(item, conversation, Failure.model_validate(body["cause"]))
             del member.held[item]
-            member.ended += 1
             self._progress.in_flight -= 1
             ended.append(item)
 

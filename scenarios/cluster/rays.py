@@ -4,6 +4,7 @@ Ray ships no types, and is loaded when a run asks for it.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +16,8 @@ import anyio.to_thread
 
 from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
-from ...runtime.cluster.bank import Bank, BankState, Desk, Report, Told
+from ...runtime.cluster.bank import Bank
+from ...runtime.cluster.terms import BankState, Desk, Report, Told
 from ...runtime.models import weights
 from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
@@ -279,6 +281,7 @@ def _connect(cluster: Cluster) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         options |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
+        logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
     try:
         ray().init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:

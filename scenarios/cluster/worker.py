@@ -70,6 +70,10 @@ class Worker:
         now_s = time.time()
         return Place("", "", socket.gethostname(), os.getpid(), version("llm-fellowship"), now_s)
 
+    def listen(self, least: int) -> None:
+        """Have all that this process logs told to the driver."""
+        hand_over(lambda level, event, facts: self._lines.append((level, event, facts)), least=least)
+
     async def run(self, charter: Charter, welcome: Welcome, bank: BankLine) -> None:
         """Play what comes by `exchange`, until released; whatever ends it is told there."""
         try:
@@ -86,7 +90,7 @@ class Worker:
             await self._called_in_time()
 
     async def _run(self, charter: Charter, welcome: Welcome, bank: BankLine) -> None:
-        hand_over(lambda level, event, facts: self._lines.append((level, event, facts)), least=charter.least)
+        self.listen(charter.least)
         environ = {**os.environ, **charter.addresses}
         secrets = secrets_of(environ)
         with (
