@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .again import fork, replay, retry
+    from .cluster.cluster import Cluster
     from .datasets import Dataset, open_dataset
     from .loading import library, load
     from .outcomes import Outcome, Status
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Agent": "spec",
     "Ask": "spec",
+    "Cluster": "cluster.cluster",
     "Dataset": "datasets",
     "Decide": "spec",
     "Failing": "spec",
@@ -46,6 +48,7 @@ _PLACES = {
 __all__ = [
     "Agent",
     "Ask",
+    "Cluster",
     "Dataset",
     "Decide",
     "Failing",

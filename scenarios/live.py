@@ -61,6 +61,29 @@ class EndpointState(BaseModel):
     """Its last words on it."""
 
 
+class Worker(BaseModel):
+    """A process of a cluster that plays items of the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """Its place, and how many have had that place before it and it: `2.1` is the second place's first."""
+    host: str
+    items: int
+    """Being played by it."""
+
+
+class Workers(BaseModel):
+    """Who plays a run on a cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    there: tuple[Worker, ...]
+    wanted: int
+    lost: int
+    """Workers that died, or could not be reached any more."""
+
+
 class Live(BaseModel):
     """A run that is going on."""
 
@@ -80,6 +103,8 @@ class Live(BaseModel):
     endpoints: tuple[EndpointState, ...]
     stalls: tuple[Stall, ...]
     """The calls that have been on their way for longest: for whom, since when."""
+    workers: Workers | None = None
+    """None where the run is played by one process."""
 
 
 def live(session: "Session", progress: "Progress") -> Live:
@@ -94,6 +119,7 @@ def live(session: "Session", progress: "Progress") -> Live:
         draining=progress.draining,
         endpoints=tuple(EndpointState.model_validate(state, from_attributes=True) for state in progress.admissions()),
         stalls=progress.stalls(),
+        workers=progress.workers(),
     )
 
 

@@ -1,7 +1,7 @@
 """Playing items one by one, with all that a run has to know of them while they go."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from ..protocols.errors import RunStopping
 from ..protocols.identity import ConversationId, ItemId
@@ -15,18 +15,27 @@ from .stage import Due, End, Stage
 MOST_WARNINGS = 5
 """Failures of one sort that are told of as they happen."""
 
-Ended = Callable[[ItemId, ConversationId, End], None]
-"""Is told how an item has ended, and in which conversation."""
+
+class Ear(Protocol):
+    """Is told what comes of items."""
+
+    def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
+        """Take in how an item has ended, and in which conversation."""
+        ...
+
+    def stop(self, cause: Failure) -> None:
+        """Take in why no further item is to be begun."""
+        ...
 
 
 class Player:
     """Plays items in one system of actors."""
 
-    def __init__(self, system: ActorSystem, access: ModelAccess | None, progress: Progress, ended: Ended) -> None:
+    def __init__(self, system: ActorSystem, access: ModelAccess | None, progress: Progress, ear: Ear) -> None:
         self._system = system
         self._access = access
         self.progress = progress
-        self._ended = ended
+        self._ear = ear
         self._playing: dict[ConversationId, asyncio.Task[None]] = {}
         self._dropped: set[ConversationId] = set()
         """Conversations that had not come to anything when no further item was to be begun."""
@@ -46,7 +55,7 @@ class Player:
         try:
             end, conversation = await stage.play(due)
         except RunStopping as error:  # no item's failure: it stays open, to be played when the cause is gone
-            progress.stop_for(Failure(error=type(error).__name__, reason=str(error)))
+            self._ear.stop(Failure(error=type(error).__name__, reason=str(error)))
             return False
         except asyncio.CancelledError:
             if due.conversation not in self._dropped or task.uncancel():
@@ -55,7 +64,7 @@ class Player:
         finally:
             progress.in_flight -= 1
             del self._playing[due.conversation]
-        self._ended(due.item.id, conversation, end)
+        self._ear.end(due.item.id, conversation, end)
         return True
 
     def drop(self) -> None:
@@ -102,3 +111,9 @@ class Tally:
         tell = log.warning if number <= MOST_WARNINGS else log.info
         more = {"more": "further ones of this sort are only in the log"} if number == MOST_WARNINGS else {}
         tell("item_failed", error=cause.error, reason=cause.reason, **more)
+
+    def stop(self, cause: Failure) -> None:
+        """Begin no further item; the first cause is the one that is told."""
+        if self._progress.stopped_by is None:
+            self._log.warning("run_stopping", error=cause.error, reason=cause.reason)
+        self._progress.stop_for(cause)

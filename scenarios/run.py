@@ -213,9 +213,9 @@ async def _play_all(
     log.info("run_started", items=progress.items, finished=finished)
     reason: Literal["done", "stopped", "failed"] = "failed"
     tally = Tally(progress, log)
-    player = Player(session.system, session.access, progress, tally.end)
+    player = Player(session.system, session.access, progress, tally)
     try:
-        async with _attended(session, progress, limits, player.drop):
+        async with _attended(session, progress, limits, tally, player):
             if settings.cluster is None:
                 await _play_here(plan, todo, session, settings, player, own)
             else:
@@ -271,7 +271,7 @@ def _conversations(settings: Settings) -> int:
 
 @asynccontextmanager
 async def _attended(
-    session: Session, progress: Progress, limits: Limits, drop: Callable[[], None]
+    session: Session, progress: Progress, limits: Limits, tally: Tally, player: Player
 ) -> AsyncGenerator[None, None]:
     """Note how the run stands, now and then, for whoever looks at it from elsewhere; end it when its time is over."""
 
@@ -279,13 +279,13 @@ async def _attended(
         while True:
             session.log.note(live=live(session, progress).model_dump_json())
             if progress.draining:
-                drop()
+                player.drop()
             await anyio.sleep(NOTED_EVERY_S)
 
     async def end_in_time(seconds: float) -> None:
         await anyio.sleep(seconds)
         reason = f"the run's time of {seconds:g} s is over"
-        progress.stop_for(Failure(error="TimeIsOver", reason=reason))
+        tally.stop(Failure(error="TimeIsOver", reason=reason))
 
     async with anyio.create_task_group() as attendants:
         attendants.start_soon(note)

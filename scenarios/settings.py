@@ -13,9 +13,8 @@ from ..runtime.log import Durability
 from ..runtime.models.leases import AdmissionState
 from ..runtime.recording import Cassette, Fit
 from ..runtime.session import Access, Limits
-from ..runtime.tracing import scope
 from .cluster.cluster import Cluster
-from .live import Stall
+from .live import Stall, Workers
 
 
 @dataclass(slots=True)
@@ -47,12 +46,12 @@ class Progress:
     """Returns every endpoint's controller as it is now."""
     stalls: Callable[[], tuple[Stall, ...]] = tuple
     """Returns the calls that have been on their way for longest."""
+    workers: Callable[[], Workers | None] = lambda: None
+    """Returns who plays, where that is not this process alone."""
 
     def stop_for(self, cause: Failure) -> None:
-        """Begin no further item; the first cause is the one that is told."""
-        if self.stopped_by is None:
-            self.stopped_by = cause
-            scope().warning("run_stopping", error=cause.error, reason=cause.reason)
+        """Begin no further item; the first cause is the one that counts."""
+        self.stopped_by = self.stopped_by or cause
         self.draining = True
 
 

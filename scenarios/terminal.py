@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ..protocols.errors import FellowshipError
 from ..protocols.models import EMBEDDED
 from ..runtime.printable import obeyed_by_none, plain
 from .answered import Answered
-from .live import Live, Stall
+from .live import Live, Stall, Workers
 from .outcomes import Outcome, Status
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ def _accounts(status: Status) -> Iterator[tuple[str, str]]:
 def _live(live: Live) -> Iterator[tuple[str, str]]:
     """Return how a running run stands: rates, limits, stalls."""
     yield "now", f"{live.in_flight} items in flight" + (", draining" if live.draining else "")
+    if live.workers is not None:
+        yield "workers", _workers(live.workers)
     if live.budget is not None:
         yield "budget", live.budget
     for state in live.endpoints:
@@ -245,6 +248,14 @@ def _live(live: Live) -> Iterator[tuple[str, str]]:
         whom = f"{stall.agent} of {stall.conversation.rpartition('~')[0]}"
         way = f"{stall.stage}, {stall.attempts} request{'s' if stall.attempts != 1 else ''}"
         yield "oldest call", f"{stall.seconds:.1f} s for {whom} at {stall.model}: {way}{_heard(stall)}"
+
+
+def _workers(workers: Workers) -> str:
+    """Return how many play, on which machines, and how many were lost."""
+    hosts = Counter(worker.host for worker in workers.there)
+    where = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+    lost = f"; {workers.lost} lost" if workers.lost else ""
+    return f"{len(workers.there)} of {workers.wanted}{f': {where}' if where else ''}{lost}"
 
 
 def _heard(stall: Stall) -> str:

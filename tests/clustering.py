@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from fellowship.protocols.errors import WorkerLost
-from fellowship.runtime.cluster.bank import Bank
-from fellowship.runtime.cluster.terms import BankState
+from fellowship.runtime.cluster.bank import Bank, BankState
 from fellowship.runtime.models.budget import Reservation
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.scenarios.cluster import rays

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,8 +22,8 @@ from ...protocols.errors import (
 )
 from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
 from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
+from ...runtime.cluster.bank import BankState
 from ...runtime.cluster.intake import Intake, item_of
-from ...runtime.cluster.terms import BankState
 from ...runtime.log import LogReader, SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row
@@ -30,8 +31,9 @@ from ...runtime.models.budget import Reservation
 from ...runtime.models.endpoints import Endpoint
 from ...runtime.recording import Cassette, Parcel, RecordedRun
 from ...runtime.tracing import scope, tell
+from .. import live
 from ..directory import UNKNOWN, Left
-from ..live import LONGEST_SHOWN, Stall
+from ..live import LONGEST_SHOWN, Stall, Workers
 from ..player import Tally
 from ..settings import Progress
 from ..stage import Todo
@@ -163,6 +165,7 @@ class Crew:
         self._deaths: Counter[str] = Counter()
         self._members: dict[str, Member] = {}
         self._exhausted = False
+        self._wanted = self._lost = 0
         self._changed = asyncio.Event()
         self._hiring: set[anyio.CancelScope] = set()
         self._employed = asyncio.TaskGroup()
@@ -181,6 +184,8 @@ class Crew:
         progress = self._progress
         progress.admissions = lambda: self._admissions
         progress.stalls = self._stalls
+        progress.workers = self._workers
+        self._wanted = workers
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._watch())
             async with self._employed:
@@ -229,6 +234,8 @@ class Crew:
             return
         try:
             await self._introduce(member, hand)
+        except Unreachable as error:
+            raise WorkerLost(str(error)) from error
         finally:
             with anyio.CancelScope(shield=True):
                 await hand.dismiss()
@@ -247,6 +254,11 @@ class Crew:
         before_s = self._now_s()
         place = await hand.place()
         member.host = place.host
+        if place.version != version("llm-fellowship"):
+            raise DeclarationError(
+                f"llm-fellowship {place.version} is on {place.host}, and {version('llm-fellowship')} here: "
+                "install the same there, or ship it by --ship WHEEL"
+            )
         member.intake = Intake(self._log, _ahead(before_s, self._now_s(), place.now_s))
         welcome = Welcome(member.name, place.address, await self._yard.engines(place))
         scope().info("worker_joined", worker=member.name, host=place.host, node=place.node, pid=place.pid)
@@ -397,7 +409,7 @@ class Crew:
             if member.held.pop(item, None) is not None:
                 self._progress.in_flight -= 1
         if answer.stopped_by is not None:
-            self._progress.stop_for(answer.stopped_by)
+            self._tally.stop(answer.stopped_by)
         if ended or answer.left_open or answer.stopped_by is not None:
             self._tell_all()
         member.last, member.spoke = answer, True
@@ -436,6 +448,10 @@ class Crew:
             self._off = Reservation(self._off.usd + most.usd, self._off.tokens + most.tokens)
             self._log.note(**{WRITTEN_OFF: f"{self._off.usd} {self._off.tokens}"})
 
+    def _workers(self) -> Workers:
+        there = [live.Worker(name=each.name, host=each.host, items=len(each.held)) for each in self._members.values()]
+        return Workers(there=tuple(there), wanted=self._wanted, lost=self._lost)
+
     def _stalls(self) -> tuple[Stall, ...]:
         found = [stall for member in self._members.values() for stall in member.stalls]
         return tuple(sorted(found, key=lambda stall: -stall.seconds)[:LONGEST_SHOWN])
@@ -445,6 +461,7 @@ class Crew:
     async def _bury(self, member: Member) -> None:
         """Have what a dead worker played gone on with by others, at the message where it was."""
         self._members.pop(member.name, None)
+        self._lost += 1
         self._write_off(await self._yard.bury(member.name))
         await self._log.flush()
         self._progress.in_flight -= len(member.held)

@@ -16,8 +16,8 @@ import anyio.to_thread
 
 from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
-from ...runtime.cluster.bank import Bank
-from ...runtime.cluster.terms import BankState, Desk, Report, Told
+from ...runtime.cluster.bank import Bank, BankState
+from ...runtime.cluster.terms import Desk, Report, Told
 from ...runtime.models import weights
 from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
@@ -202,18 +202,21 @@ class RayYard(Yard):
 
     async def bank(self) -> BankState:
         """Return how the bank stands."""
-        try:
-            state: BankState = await _told(self._bank.state.remote())
-        except (WorkerLost, Unreachable) as error:
-            raise WorkerFailed(
-                f"what leases limits to all workers is no more ({error}): start the same command again"
-            ) from error
+        state: BankState = await self._asked(self._bank.state.remote())
         return state
 
     async def bury(self, name: str) -> Reservation:
         """Tell the bank that a worker is no more."""
-        most: Reservation = await _told(self._bank.bury.remote(name))
+        most: Reservation = await self._asked(self._bank.bury.remote(name))
         return most
+
+    async def _asked(self, reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the bank returns
+        try:
+            return await _told(reference)
+        except (WorkerLost, Unreachable) as error:
+            raise WorkerFailed(
+                f"what leases limits to all workers is no more ({error}): start the same command again"
+            ) from error
 
 
 def _on(node: str) -> Any:  # noqa: ANN401 - a strategy of Ray's

@@ -8,10 +8,12 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
 
 from ...protocols.errors import DeclarationError, FellowshipError, LogError
+from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
@@ -34,7 +36,7 @@ from ..player import Player
 from ..plugins.loading import loaded
 from ..run import COLLECT_EVERY
 from ..settings import Counting, Progress
-from ..stage import Stage
+from ..stage import End, Stage
 from ..steps import Playable
 from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
 
@@ -104,7 +106,7 @@ class Worker:
             self._log.grown = self._news.set
             async with self._client(charter, welcome, bank, plan, environ, secrets) as (client, access):
                 system = ActorSystem(self._log, models=Counting(client, self._progress), seed=charter.seed)
-                player = Player(system, access, self._progress, lambda *_: None)
+                player = Player(system, access, self._progress, Untold(self._progress))
                 async with asyncio.TaskGroup() as group:
                     self._play = Playing(charter, plan, system, access, player, group)
                     self._ready.set()
@@ -254,6 +256,20 @@ class Worker:
         return self._play.stalls()
 
 
+class Untold:
+    """An Ear that tells nobody: the driver sees by the events how items end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
+        """Do nothing."""
+
+    def stop(self, cause: Failure) -> None:
+        """Begin no further item."""
+        self._progress.stop_for(cause)
+
+
 class Playing:
     """What a worker needs to play items, once it is open."""
 
@@ -274,11 +290,12 @@ class Playing:
         self._system = system
         self._access = access
         self._tasks = tasks
+        self._context = copy_context()  # of the run: its secrets, and what lines of the logs belong to
         self._stage = self._stage_of()
 
     def begin(self, work: Work) -> "asyncio.Task[None]":
         """Begin to play an item."""
-        return self._tasks.create_task(self._play(work))
+        return self._tasks.create_task(self._play(work), context=self._context.copy())
 
     def stalls(self) -> tuple[Stall, ...]:
         """Return the calls that have been on their way for longest."""
