@@ -8,6 +8,7 @@ is an ordinary ASGI application, which needs no Ray: put your own model in its p
 """
 
 import argparse
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ from fellowship.runtime.models import weights
 from fellowship.runtime.models.embedded import SLOTS, EmbeddedEngine
 
 MODEL = "smollm2-135m"
+MOST_TOKENS = 256
+"""Of an answer, where the request sets no bound: so small a model may not end of its own accord."""
 
 
 def application() -> Starlette:
@@ -40,7 +43,7 @@ def application() -> Starlette:
         reply = await session.request(
             request.method,
             request.path_params["path"],
-            data=await request.body(),
+            data=_bounded(await request.body()),
             headers={"content-type": "application/json"},
         )
         return StreamingResponse(
@@ -48,6 +51,16 @@ def application() -> Starlette:
         )
 
     return Starlette(routes=[Route("/v1/{path:path}", relay, methods=["GET", "POST"])], lifespan=open_engine)
+
+
+def _bounded(body: bytes) -> bytes:
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return body  # the engine says what is wrong
+    if not isinstance(asked, dict) or {"max_tokens", "max_completion_tokens"} & asked.keys():
+        return body
+    return json.dumps({**asked, "max_tokens": MOST_TOKENS}).encode()
 
 
 def serve(address: str | None, replicas: int, host: str, port: int) -> None:
