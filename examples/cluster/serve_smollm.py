@@ -74,7 +74,10 @@ def serve(address: str | None, replicas: int, host: str, port: int) -> None:
     deployment = serve.deployment(
         name="smollm", num_replicas=replicas, max_replicas_per_node=1, max_ongoing_requests=SLOTS
     )(serve.ingress(application)())
-    serve.run(deployment.bind(), blocking=True)
+    try:
+        serve.run(deployment.bind(), blocking=True)
+    finally:
+        serve.shutdown()
 
 
 if __name__ == "__main__":
