@@ -24,7 +24,7 @@ class Queue(Generic[Wanted]):
 
     def __init__(self, tasks: asyncio.TaskGroup, serve: Callable[[Wanted], Awaitable[None]]) -> None:
         self._tasks = tasks
-        self._serve = serve
+        self._serve: Callable[[Wanted], Awaitable[None]] = serve
         self._again: dict[int, Wanted] = {}
         self._fresh: dict[int, Wanted] = {}
         self._served: int | None = None

@@ -23,6 +23,7 @@ from ..models.budget import Budget, Purse, Reservation
 from ..models.leases import AdmissionState
 from ..models.pace import MINUTE_S
 from .account import Account, Counter
+from .teller import closed
 from .terms import VALID_S, Desk, Ended, Foreseen, Money, Need, Report, Settled, Told, Want
 
 LISTEN_S = 10.0
@@ -87,9 +88,10 @@ class Bank:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        del kind, trace
         for account in self._accounts.values():
             account.close()
-        await self._tasks.__aexit__(kind, error, trace)
+        await closed(self._tasks, error)
 
     # what workers say
 

@@ -57,6 +57,8 @@ class LeasedAdmission:
         self._low = 0.0
         self._in_flight = self._waiting = 0
         self._busy, self._busy_s = 0.0, 0.0
+        self._begun = False
+        """Whether there were requests since one last looked ahead."""
         self._tokens = 0.0
         teller.serve(identity, self)
 
@@ -111,6 +113,7 @@ class LeasedAdmission:
             raise type(self._fatal)(str(self._fatal))
         now_s = _now_s()
         self._busy, self._busy_s = self._of_late(now_s) + 1.0, now_s
+        self._begun = True
         self._tokens = max(tokens, 0.99 * self._tokens)
         number = self._spare(tokens, now_s)
         if number is None:
@@ -152,7 +155,7 @@ class LeasedAdmission:
 
     def _spare(self, tokens: float, now_s: float) -> int | None:
         """Take the oldest lease in hand that may be used for so many tokens."""
-        while self._spares and self._spares[0].until_s < now_s:
+        while self._spares and self._spares[0].until_s <= now_s:
             self._teller.end(self._spares.popleft().lease, "unused")
         if self._waiting or not self._spares or self._spares[0].tokens < tokens:
             return None
@@ -168,9 +171,10 @@ class LeasedAdmission:
     def foresee(self) -> Foreseen | None:
         """Give back what was not used in time; return what is likely to be needed next."""
         now_s = _now_s()
-        while self._spares and self._spares[0].until_s < now_s:
+        while self._spares and self._spares[0].until_s <= now_s:
             self._teller.end(self._spares.popleft().lease, "unused")
-        likely = int(MARGIN * self._of_late(now_s) * VALID_S / BUSY_S)
+        likely = int(MARGIN * self._of_late(now_s) * VALID_S / BUSY_S) if self._begun else 0
+        self._begun = False
         if not self._roomy or likely <= len(self._spares):
             return None
         return Foreseen(self._identity, likely - len(self._spares), self._tokens if self.counts_tokens else 0.0)
@@ -179,7 +183,7 @@ class LeasedAdmission:
         """Take leases that nobody has asked for, unless it was heard since that there is no room for that."""
         until_s = since_s + VALID_S * self._teller.scale
         for lease in spares.leases:
-            if not self._roomy or self._heard > number or until_s < _now_s():
+            if not self._roomy or self._heard > number or until_s <= _now_s():
                 self._teller.end(lease, "unused")
                 continue
             self._spares.append(_Spare(lease, spares.tokens, until_s))

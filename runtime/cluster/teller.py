@@ -121,6 +121,7 @@ class Teller:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        del kind, trace
         reporting, listening = self._speaking
         listening.cancel()
         self._closing = True
@@ -131,7 +132,7 @@ class Teller:
                     await asyncio.wait({reporting})
         finally:
             reporting.cancel()
-            await self._tasks.__aexit__(kind, error, trace)
+            await closed(self._tasks, error)
 
     # what the worker's shares say
 
@@ -306,6 +307,17 @@ class Teller:
     def _withdraw(self, number: int) -> None:
         self._news.withdrawn.append(number)
         self.soon()
+
+
+async def closed(tasks: asyncio.TaskGroup, error: BaseException | None) -> None:
+    """Wait for tasks that were told to end; raises what broke one of them as it is, and leaves other errors alone."""
+    try:
+        if isinstance(error, asyncio.CancelledError):
+            await tasks.__aexit__(type(error), error, error.__traceback__)
+        else:
+            await tasks.__aexit__(None, None, None)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 def _rank(want: Want) -> tuple[bool, int]:

@@ -247,7 +247,7 @@ class Admission:
             return None
         now_s = self._clock.monotonic_s()
         plenty = self.requests.ample(1.0, now_s) and self.tokens.ample(tokens, now_s)
-        return self._give(tokens) if plenty else None
+        return self._give(tokens, spare=True) if plenty else None
 
     @property
     def roomy(self) -> bool:
@@ -256,7 +256,7 @@ class Admission:
             return False
         return self.in_flight <= ROOMY * self._cap and self._held_until_s <= self._clock.monotonic_s()
 
-    def _give(self, tokens: float) -> Lease:
+    def _give(self, tokens: float, *, spare: bool = False) -> Lease:
         if self._since_s is None:
             self._since_s = self._clock.monotonic_s()
         self.in_flight += 1
@@ -264,7 +264,7 @@ class Admission:
         self.tokens.take(tokens)
         self._given += 1
         self._sent_since += 1
-        return Lease(self, tokens, self._given, self._epoch, self.in_flight)
+        return Lease(self, tokens, self._given, self._epoch, self.in_flight, spare=spare)
 
     # what becomes of leases
 
@@ -452,7 +452,7 @@ class Admission:
             return
         if lease.epoch != self._epoch:
             if self._meeting_limit:
-                self._later_refused += lease.number > self._refused_number
+                self._later_refused += lease.spare or lease.number > self._refused_number
                 self._hold(now_s, error.retry_after_s or 0.0)
         elif error.limit == "concurrency":
             self._begin_epoch()
@@ -475,7 +475,9 @@ class Admission:
         pace = self.tokens if error.limit == "tokens" else self.requests
         pace.refused()
         if not self._meeting_limit:
-            self._refused_number, self._later_answered, self._later_refused = lease.number, 0, 0
+            # Nobody knows which requests left after one that did not leave when it was let in.
+            self._refused_number = self._given if lease.spare else lease.number
+            self._later_answered = self._later_refused = 0
             self._allowed_before = self._allowed
         told = pace.limit is not None and pace.origin in ("configured", "announced")
         if self._unpaced or (error.limit == "unknown" and not told and self._first_episode_s is None):

@@ -58,9 +58,11 @@ class Lessor(Protocol):
 class Lease:
     """The right to have one request in flight. It must be ended, however the request ends; `end` may come twice."""
 
-    __slots__ = ("_lessor", "epoch", "in_flight", "number", "tokens")
+    __slots__ = ("_lessor", "epoch", "in_flight", "number", "spare", "tokens")
 
-    def __init__(self, lessor: "Lessor", tokens: float, number: int, epoch: int, in_flight: int) -> None:
+    def __init__(
+        self, lessor: "Lessor", tokens: float, number: int, epoch: int, in_flight: int, *, spare: bool = False
+    ) -> None:
         self._lessor: Lessor | None = lessor
         self.tokens = tokens
         """Expected to be used."""
@@ -70,6 +72,8 @@ class Lease:
         """The episode of refusals after which it was given."""
         self.in_flight = in_flight
         """Leases when it was given, itself included."""
+        self.spare = spare
+        """Whether nobody had asked for it: then its request leaves some time after it was given."""
 
     def answered(self, headers: Mapping[str, str], usage: Usage) -> None:
         """End it with an answer."""

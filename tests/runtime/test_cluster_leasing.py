@@ -1,0 +1,506 @@
+"""Admission and budget of a cluster: leased by one bank to workers that reach it late, kept as by one process."""
+
+import asyncio
+import pickle
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from random import Random
+
+import pytest
+from acting import settle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual import in_virtual_time, now_s
+
+from fellowship.protocols.errors import (
+    AskCycle,
+    BudgetExhausted,
+    CallTimedOut,
+    ConnectionFailed,
+    EndpointDown,
+    FellowshipError,
+    ItemTimedOut,
+    ModelError,
+    Overloaded,
+    QuotaExhausted,
+    RateLimited,
+    TruncatedReply,
+    UnknownName,
+    WorkerLost,
+    model_error,
+)
+from fellowship.protocols.models import ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
+from fellowship.runtime.cluster.bank import Bank
+from fellowship.runtime.cluster.leasing import LeasedAdmission, LeasedAdmissions, LeasedPurse, Teller
+from fellowship.runtime.cluster.terms import Report, Told
+from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route, Transport
+from fellowship.runtime.models.budget import Budget, Purse, Reservation, most_of
+from fellowship.runtime.models.leases import Lane, Lease
+from fellowship.runtime.models.retries import TABLE, Rule
+from fellowship.runtime.models.wire import Reply, refusal
+from fellowship.runtime.testing import Enforced
+from fellowship.runtime.testing.gauges import Style
+from fellowship.runtime.testing.latency import constant, lognormal
+from fellowship.runtime.testing.simulated import LoopClock, SimulatedEndpoint, VirtualTimeLoop
+
+SETTINGS = ModelSettings(model="simulated/m")
+CALL = ModelCall(SETTINGS, (ChatMessage("user", "why is it so? " * 20),))
+ENDPOINT = Endpoint("simulated/m", "m", "https://models.example/v1", key="sk-secret")
+SPENT = Usage(input_tokens=80, output_tokens=20)
+MINUTE_S = 60.0
+
+
+class Line:
+    """A way to a bank in another process: everything crosses by pickle, and takes its time both ways."""
+
+    def __init__(self, bank: Bank, seed: int = 0, *, delay_s: float = 0.02) -> None:
+        self._bank = bank
+        self._rng = Random(seed)
+        self._delay_s = delay_s
+        self.written = b""
+
+    async def report(self, worker: str, report: Report) -> Told:
+        crossed = pickle.dumps(report)
+        self.written += crossed
+        await self._late()
+        return await self._back(await self._bank.report(worker, pickle.loads(crossed)))
+
+    async def listen(self, worker: str) -> Told:
+        await self._late()
+        return await self._back(await self._bank.listen(worker))
+
+    async def _back(self, told: Told) -> Told:
+        crossed = pickle.dumps(told)
+        await self._late()
+        heard: Told = pickle.loads(crossed)
+        return heard
+
+    async def _late(self) -> None:
+        if self._delay_s:
+            await asyncio.sleep(self._rng.uniform(0.0, self._delay_s))
+
+
+@dataclass
+class Worker:
+    name: str
+    line: Line
+    teller: Teller
+    admissions: LeasedAdmissions
+    purse: LeasedPurse | None
+
+    def share(
+        self, most: int = 256, *, requests: float | None = None, tokens: float | None = None, endpoint: Endpoint = ENDPOINT
+    ) -> LeasedAdmission:
+        share = self.admissions.of(endpoint, lambda: pytest.fail("a controller of its own"))
+        share.join(Lane(), most, requests_per_minute=requests, tokens_per_minute=tokens)
+        return share
+
+    def access(
+        self,
+        server: Transport,
+        share: LeasedAdmission,
+        *,
+        price: Price | None = None,
+        retries: Retries | None = None,
+        endpoint: Endpoint = ENDPOINT,
+        settings: ModelSettings = SETTINGS,
+        deadline_s: float = 300.0,
+    ) -> ModelAccess:
+        routes = {settings: Route(endpoint, server, share, price)}
+        return ModelAccess(routes, clock=LoopClock(), deadline_s=deadline_s, purse=self.purse, retries=retries)
+
+
+@asynccontextmanager
+async def employed(
+    bank: Bank, count: int = 4, *, first: int = 0, budget: Budget | None = None, delay_s: float = 0.02
+) -> AsyncGenerator[list[Worker], None]:
+    async with AsyncExitStack() as stack:
+        workers: list[Worker] = []
+        for number in range(first, first + count):
+            line = Line(bank, number, delay_s=delay_s)
+            teller = await stack.enter_async_context(Teller(line, f"w{number}"))
+            admissions = LeasedAdmissions(teller, salt=b"salt", node=f"10.0.0.{number}")
+            purse = LeasedPurse(teller, budget) if budget is not None else None
+            workers.append(Worker(f"w{number}", line, teller, admissions, purse))
+        yield workers
+
+
+def bank_of(budget: Budget | None = None, **facts: float) -> Bank:
+    return Bank(budget=budget, clock=LoopClock(), **facts)  # type: ignore[arg-type]
+
+
+async def work(
+    server: Transport, workers: list[Worker], seconds: float, each: int = 64, *, most: int = 256, **limits: float
+) -> None:
+    """Let every worker ask as much as is let in."""
+
+    async def ask(access: ModelAccess) -> None:
+        while True:
+            await access.complete(CALL)
+
+    accesses = [worker.access(server, worker.share(most, **limits)) for worker in workers]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as asking:
+            for access in accesses:
+                for _ in range(each):
+                    asking.create_task(ask(access))
+
+
+async def all_is_free(bank: Bank) -> None:
+    """Prove that nothing is held once the workers have left."""
+    for state in bank.state().endpoints:
+        assert (state.in_flight, state.waiting) == (0, 0)
+
+
+# limits of the whole cluster
+
+
+class Watched(SimulatedEndpoint):
+    """Keeps when every request came in, and how many were inside."""
+
+    def __init__(self, enforced: Enforced, tokens: int = 120, seconds: float = 0.3) -> None:
+        super().__init__(
+            enforced,
+            LoopClock().monotonic_s,
+            latency=lognormal(seconds, 0.4),
+            usage=lambda rng: Usage(
+                input_tokens=round(tokens * 0.8), output_tokens=round(tokens * rng.uniform(0.1, 0.3))
+            ),
+        )
+        self.came_s: list[float] = []
+        self.most = 0
+
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: object = None) -> Reply:
+        self.came_s.append(now_s())
+        self.most = max(self.most, self.enforcer.inside + 1)
+        return await super().send(endpoint, call, tier)
+
+
+@pytest.mark.parametrize("tokens", [120, 400], ids=["requests-bind", "tokens-bind"])
+@pytest.mark.parametrize("style", ["window", "sliding", "bucket"])
+@in_virtual_time
+async def test_limits_a_minute_hold_for_all_workers_to_the_request_and_are_used(style: Style, tokens: int) -> None:
+    limits = Enforced(requests_per_minute=600, tokens_per_minute=100_000, style=style, announced=False)
+    server = Watched(limits, tokens)
+    async with bank_of() as bank:
+        async with employed(bank) as workers:
+            await work(server, workers, 2 * MINUTE_S, requests=600, tokens=100_000)
+        await all_is_free(bank)
+    assert server.enforcer.refused.total() == 0
+    assert server.enforcer.share_used("requests" if tokens == 120 else "tokens", MINUTE_S, 2 * MINUTE_S) >= 0.95
+
+
+@in_virtual_time
+async def test_calls_in_flight_never_exceed_the_most_of_the_whole_cluster_and_come_near_it() -> None:
+    server = Watched(Enforced(), seconds=1.0)
+    async with bank_of() as bank:
+        async with employed(bank) as workers:
+            await work(server, workers, 30.0, most=12)
+        await all_is_free(bank)
+    assert server.most == 12
+    assert len(server.came_s) >= 0.9 * 30.0 * 12 / 1.083
+
+
+class Shut(Watched):
+    """Refuses everybody for three seconds, from the fifth on, and lets all in before and after."""
+
+    refused = 0
+
+    async def send(self, endpoint: Endpoint, call: ModelCall, tier: Tier, hear: object = None) -> Reply:
+        if 5.0 <= now_s() < 8.0:
+            self.refused += 1
+            self.came_s.append(now_s())
+            await asyncio.sleep(0.01)
+            raise refusal(429, b"slow down", {"retry-after-ms": "3100"}, endpoint)
+        return await super().send(endpoint, call, tier)
+
+
+@in_virtual_time
+async def test_a_429_that_one_worker_meets_holds_all_of_them_and_one_call_goes_ahead_alone() -> None:
+    server = Shut(Enforced())
+    async with bank_of() as bank:
+        async with employed(bank) as workers:
+            await work(server, workers, 12.0, each=20, most=512)
+            reports = sum(worker.teller.reports for worker in workers)
+        await all_is_free(bank)
+    before = [time_s for time_s in server.came_s if time_s < 5.0]
+    assert reports < len(server.came_s) / 2  # most were sent without a word
+    assert 1_000 < len(before)
+    met_s = next(time_s for time_s in server.came_s if time_s >= 5.0)
+    on_the_way_s = 0.01 + 3 * 0.02 + 0.01  # refusal, report, what the others hear, and a little for what gathers
+    after = [time_s for time_s in server.came_s if time_s > met_s + on_the_way_s]
+    ahead_s, *others_s = after
+    assert met_s + 3.1 <= ahead_s <= met_s + 3.1 + on_the_way_s + 0.05
+    assert others_s[0] >= ahead_s + 0.1  # not before it is answered
+    assert server.came_s[-1] > 11.9
+
+
+@in_virtual_time
+async def test_leases_that_nobody_asked_for_are_called_back_when_something_is_scarce_and_run_out_by_themselves() -> None:
+    server = Watched(Enforced(), seconds=0.1)
+    async with bank_of() as bank, employed(bank, 2) as (busy, other):
+        for _ in range(2):
+            await work(server, [busy], 3.0, each=16, most=100)
+            await asyncio.sleep(0.05)
+            assert bank.state().endpoints[0].in_flight > 0  # and all requests have ended
+            async with asyncio.TaskGroup() as asking:
+                share = other.share(100)
+                calls = [asking.create_task(share.lease(Lane(), 0.0)) for _ in range(200)]
+                await asyncio.sleep(0.15)
+                leases = [call.result() for call in calls if call.done()]
+                assert len(leases) == bank.state().endpoints[0].in_flight == bank.state().endpoints[0].most_in_flight
+                for call in calls:
+                    call.cancel()
+            for lease in leases:
+                lease.answered({}, SPENT)
+            await asyncio.sleep(1.0)
+        await work(server, [busy], 3.0, each=16, most=100)
+        await asyncio.sleep(0.05)
+        assert bank.state().endpoints[0].in_flight > 0
+        await asyncio.sleep(0.35)
+        assert bank.state().endpoints[0].in_flight == 0
+
+
+@in_virtual_time
+async def test_a_busy_worker_sends_many_requests_for_one_report_where_nothing_is_scarce() -> None:
+    server = Watched(Enforced(), seconds=0.3)
+    async with bank_of() as bank:
+        async with employed(bank, 1) as (worker,):
+            await work(server, [worker], 20.0, each=200, most=1_000)
+        await all_is_free(bank)
+    asked = len([time_s for time_s in server.came_s if time_s >= 5.0])
+    assert asked >= 0.9 * 15.0 * 200 / (0.3 * 1.083)  # nearly as if there were no bank
+    assert worker.teller.reports <= len(server.came_s) / 30
+
+
+@in_virtual_time
+async def test_a_worker_with_few_requests_is_not_kept_waiting_by_one_with_many() -> None:
+    async with bank_of() as bank, employed(bank, 2) as (many, few):
+        shares = [worker.share(20, requests=600) for worker in (many, few)]
+        ends: dict[str, list[float]] = {"many": [], "few": []}
+
+        async def ask(name: str, share: LeasedAdmission) -> None:
+            lease = await share.lease(Lane(), 0.0)
+            ends[name].append(now_s())
+            await asyncio.sleep(0.2)
+            lease.answered({}, SPENT)
+
+        async with asyncio.TaskGroup() as asking:
+            for _ in range(1_000):
+                asking.create_task(ask("many", shares[0]))
+            await asyncio.sleep(5.0)
+            for _ in range(10):
+                asking.create_task(ask("few", shares[1]))
+    assert len(ends["many"]) == 1_000
+    assert ends["few"][-1] <= 5.0 + 10 * 2 * 0.102 + 0.3  # every other turn
+    assert ends["many"][-1] >= 1_000 * 60 / 600
+
+
+@in_virtual_time
+async def test_requests_that_were_sent_before_go_first_within_a_worker() -> None:
+    async with bank_of() as bank, employed(bank, 1) as (worker,):
+        share, order = worker.share(1), list[str]()
+
+        async def ask(name: str, *, again: bool) -> None:
+            lease = await share.lease(Lane(), 0.0, again=again)
+            order.append(name)
+            lease.end()
+
+        first = await share.lease(Lane(), 0.0)
+        async with asyncio.TaskGroup() as asking:
+            for name, again in (("a", False), ("b", False), ("c", True), ("d", True)):
+                asking.create_task(ask(name, again=again))
+                await asyncio.sleep(0.2 if name == "a" else 0.0)
+            await asyncio.sleep(0.2)
+            first.end()
+    assert order == ["a", "c", "d", "b"]  # the first stands at the bank already
+
+
+# those who leave, and those who die
+
+
+async def taken(share: LeasedAdmission, count: int) -> list[Lease]:
+    return [await share.lease(Lane(), 0.0) for _ in range(count)]
+
+
+@in_virtual_time
+async def test_a_dead_workers_leases_are_free_again_and_its_money_is_spent() -> None:
+    budget = Budget(tokens=1_200)
+
+    async def live_and_die(bank: Bank) -> None:
+        with pytest.raises(WorkerLost, match="worker w0 has left, or was taken for dead"):
+            async with employed(bank, 1, budget=budget) as (worker,), asyncio.TaskGroup() as asking:
+                assert worker.purse is not None
+                await worker.purse.reserve(Reservation(0.0, 700))
+                await taken(worker.share(4), 4)
+                for _ in range(10):
+                    asking.create_task(worker.share(4).lease(Lane(), 0.0))
+                    asking.create_task(worker.purse.reserve(Reservation(0.0, 700)))
+
+    async with bank_of(budget) as bank, employed(bank, 1, first=1, budget=budget) as (alive,), asyncio.TaskGroup() as life:
+        life.create_task(live_and_die(bank))
+        await asyncio.sleep(1.0)
+        others = life.create_task(taken(alive.share(4), 4))
+        await asyncio.sleep(1.0)
+        assert not others.done()
+        assert bank.state().endpoints[0].waiting == 11
+        assert (bank.bury("w0"), bank.bury("w0")) == (Reservation(0.0, 700), Reservation(0.0, 0))
+        await asyncio.sleep(0.2)
+        assert len(others.result()) == 4
+        assert (bank.state().endpoints[0].in_flight, bank.state().endpoints[0].waiting) == (4, 0)
+        assert bank.state().spent_tokens == 700
+        assert alive.purse is not None
+        await alive.purse.reserve(Reservation(0.0, 500))
+        with pytest.raises(WorkerLost):
+            await bank.report("w0", Report())
+
+
+WANTED = st.tuples(
+    st.integers(0, 2), st.sampled_from([0.0, 0.01, 0.03, 0.2]), st.sampled_from([0.0, 0.01, 0.03, 0.05, 1.0]), st.booleans()
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(asked=st.lists(WANTED, max_size=25), most=st.integers(1, 6), requests=st.sampled_from([None, 600]))
+@in_virtual_time
+async def test_requests_that_are_broken_off_whenever_leave_nothing_behind(
+    asked: list[tuple[int, float, float, bool]], most: int, requests: int | None
+) -> None:
+    async with bank_of() as bank:
+        async with employed(bank, 3) as workers:
+
+            async def ask(which: int, begins_s: float, lasts_s: float, *, again: bool) -> None:
+                await asyncio.sleep(begins_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(lasts_s):
+                        lease = await workers[which].share(most, requests=requests).lease(Lane(), 0.0, again=again)
+                        try:
+                            await asyncio.sleep(0.05)
+                        finally:
+                            lease.end()
+
+            async with asyncio.TaskGroup() as asking:
+                for which, begins_s, lasts_s, again in asked:
+                    asking.create_task(ask(which, begins_s, lasts_s, again=again))
+            await asyncio.sleep(1.0)
+            await all_is_free(bank)
+            assert [worker.share().state().in_flight for worker in workers] == [0, 0, 0]
+    assert len(asyncio.all_tasks()) == 1
+
+
+# the budget
+
+
+PRICE = Price(input_cost_per_token=0.01, output_cost_per_token=0.02)
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A request that some worker makes: what is set aside, and what becomes of it."""
+
+    worker: int
+    begins_s: float
+    takes_s: float
+    most: int
+    share: float
+    end: str
+
+
+ERRANDS = st.builds(
+    Errand,
+    st.integers(0, 2),
+    st.sampled_from([0.0, 0.01, 0.3, 1.0]),
+    st.sampled_from([0.0, 0.02, 0.5, 3.0]),
+    st.integers(1, 1_000),
+    st.floats(0.0, 1.0),
+    st.sampled_from(["settled", "settled", "settled", "free", "written off", "broken off"]),
+)
+
+
+class Billed:
+    """What was really used, and by whom."""
+
+    def __init__(self) -> None:
+        self.tokens = self.refused = 0
+        self.left: list[Reservation] = []
+
+    async def run(self, errand: Errand, purse: LeasedPurse | Purse, usd_a_token: float) -> None:
+        await asyncio.sleep(errand.begins_s)
+        most = Reservation(errand.most * usd_a_token, errand.most)
+        try:
+            await purse.reserve(most)
+        except BudgetExhausted as error:
+            assert "does not reach for the next request" in str(error)
+            self.refused += 1
+            return
+        used = 0 if errand.end == "free" else round(errand.most * errand.share)
+        self.tokens += used
+        try:
+            await asyncio.sleep(errand.takes_s)
+        except asyncio.CancelledError:
+            purse.write_off(most)
+            raise
+        if errand.end in ("written off", "broken off"):
+            purse.write_off(most)
+        else:
+            purse.settle(most, used * usd_a_token, used)
+
+
+async def spent(
+    errands: Sequence[Errand], budget: Budget, usd_a_token: float, deaths: Sequence[float]
+) -> tuple[Billed, float, int]:
+    """Run errands in three workers, of which some die; return what was used, and what the bank has counted."""
+    billed, written_off = Billed(), list[Reservation]()
+    async with bank_of(budget) as bank:
+
+        async def live(number: int) -> None:
+            with suppress(WorkerLost):
+                async with employed(bank, 1, first=number, budget=budget) as (worker,), asyncio.TaskGroup() as asking:
+                    assert worker.purse is not None
+                    for errand in errands:
+                        if errand.worker == number:
+                            asking.create_task(billed.run(errand, worker.purse, usd_a_token))
+
+        async with asyncio.TaskGroup() as lives:
+            for number in range(3):
+                lives.create_task(live(number))
+            for number, death_s in enumerate(deaths):
+                await asyncio.sleep(death_s)
+                written_off.append(bank.bury(f"w{number}"))
+        state = bank.state()
+        async with employed(bank, 1, first=9, budget=budget) as (last,):  # nothing is held any more
+            assert last.purse is not None
+            rest = (budget.tokens or 0) - state.spent_tokens
+            if rest > 0:
+                await last.purse.reserve(Reservation(0.0, rest))
+                last.purse.settle(Reservation(0.0, rest), 0.0, 0)
+    return billed, state.spent_usd, state.spent_tokens
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(ERRANDS, min_size=1, max_size=20),
+    st.integers(500, 100_000),
+    st.sampled_from([0.0, 0.001, 0.0137]),
+    st.lists(st.sampled_from([0.01, 0.1, 0.6]), max_size=2),
+)
+def test_no_budget_is_overshot_whatever_workers_do_or_die_of(
+    errands: list[Errand], tokens: int, usd_a_token: float, deaths: list[float]
+) -> None:
+    budget = Budget(usd=tokens * usd_a_token or None, tokens=tokens)
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        billed, spent_usd, spent_tokens = runner.run(spent(errands, budget, usd_a_token, deaths))
+    assert billed.tokens <= spent_tokens <= tokens
+    assert spent_usd <= tokens * usd_a_token + 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ERRANDS, min_size=1, max_size=20), st.integers(500, 100_000))
+def test_a_request_is_refused_only_where_nothing_that_is_held_can_come_back(errands: list[Errand], tokens: int) -> None:
+    """Whoever is refused would not fit if all that is held came back, so refusals need nearly all to be spent."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        billed, _, spent_tokens = runner.run(spent(errands, Budget(tokens=tokens), 0.0, []))
+    if billed.refused:
+        assert spent_tokens + max(errand.most for errand in errands) > tokens
