@@ -283,14 +283,13 @@ class Crew:
         number, room = 0, self._charter.conversations
         while True:
             works = self._works(member, room)
-            if not works and not member.held:
+            more = not self._exhausted or bool(self._again)
+            if not works and not member.held and (self._progress.draining or not more):
                 if self._finished():
                     return number
-                if number:
-                    await self._change()
-                    continue
+                await self._change()
+                continue
             number += 1
-            more = not self._exhausted or bool(self._again)
             order = Order(
                 number,
                 *_taken(member),

@@ -2,47 +2,31 @@
 
 import asyncio
 import pickle
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from random import Random
 
 import pytest
-from acting import settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual import in_virtual_time, now_s
 
 from fellowship.protocols.errors import (
-    AskCycle,
     BudgetExhausted,
-    CallTimedOut,
-    ConnectionFailed,
-    EndpointDown,
-    FellowshipError,
-    ItemTimedOut,
-    ModelError,
-    Overloaded,
-    QuotaExhausted,
-    RateLimited,
-    TruncatedReply,
-    UnknownName,
     WorkerLost,
-    model_error,
 )
-from fellowship.protocols.models import ChatMessage, Completion, ModelCall, ModelSettings, Tier, Usage
+from fellowship.protocols.models import ChatMessage, ModelCall, ModelSettings, Tier, Usage
 from fellowship.runtime.cluster.bank import Bank
 from fellowship.runtime.cluster.leasing import LeasedAdmission, LeasedAdmissions, LeasedPurse, Teller
 from fellowship.runtime.cluster.terms import Report, Told
-from fellowship.runtime.models import Admission, Endpoint, ModelAccess, Price, Retries, Route, Transport
-from fellowship.runtime.models.budget import Budget, Purse, Reservation, most_of
+from fellowship.runtime.models import Endpoint, ModelAccess, Price, Retries, Route, Transport
+from fellowship.runtime.models.budget import Budget, Purse, Reservation
 from fellowship.runtime.models.leases import Lane, Lease
-from fellowship.runtime.models.retries import TABLE, Rule
 from fellowship.runtime.models.wire import Reply, refusal
 from fellowship.runtime.testing import Enforced
 from fellowship.runtime.testing.gauges import Style
-from fellowship.runtime.testing.latency import constant, lognormal
+from fellowship.runtime.testing.latency import lognormal
 from fellowship.runtime.testing.simulated import LoopClock, SimulatedEndpoint, VirtualTimeLoop
 
 SETTINGS = ModelSettings(model="simulated/m")
@@ -65,7 +49,7 @@ class Line:
         crossed = pickle.dumps(report)
         self.written += crossed
         await self._late()
-        return await self._back(await self._bank.report(worker, pickle.loads(crossed)))
+        return await self._back(await self._bank.report(worker, pickle.loads(crossed)))  # noqa: S301 - our own
 
     async def listen(self, worker: str) -> Told:
         await self._late()
@@ -74,7 +58,7 @@ class Line:
     async def _back(self, told: Told) -> Told:
         crossed = pickle.dumps(told)
         await self._late()
-        heard: Told = pickle.loads(crossed)
+        heard: Told = pickle.loads(crossed)  # noqa: S301 - our own
         return heard
 
     async def _late(self) -> None:
@@ -91,7 +75,12 @@ class Worker:
     purse: LeasedPurse | None
 
     def share(
-        self, most: int = 256, *, requests: float | None = None, tokens: float | None = None, endpoint: Endpoint = ENDPOINT
+        self,
+        most: int = 256,
+        *,
+        requests: float | None = None,
+        tokens: float | None = None,
+        endpoint: Endpoint = ENDPOINT,
     ) -> LeasedAdmission:
         share = self.admissions.of(endpoint, lambda: pytest.fail("a controller of its own"))
         share.join(Lane(), most, requests_per_minute=requests, tokens_per_minute=tokens)
@@ -227,7 +216,7 @@ async def test_a_429_that_one_worker_meets_holds_all_of_them_and_one_call_goes_a
         await all_is_free(bank)
     before = [time_s for time_s in server.came_s if time_s < 5.0]
     assert reports < len(server.came_s) / 2  # most were sent without a word
-    assert 1_000 < len(before)
+    assert len(before) > 1_000
     met_s = next(time_s for time_s in server.came_s if time_s >= 5.0)
     on_the_way_s = 0.01 + 3 * 0.02 + 0.01  # refusal, report, what the others hear, and a little for what gathers
     after = [time_s for time_s in server.came_s if time_s > met_s + on_the_way_s]
@@ -238,7 +227,9 @@ async def test_a_429_that_one_worker_meets_holds_all_of_them_and_one_call_goes_a
 
 
 @in_virtual_time
-async def test_leases_that_nobody_asked_for_are_called_back_when_something_is_scarce_and_run_out_by_themselves() -> None:
+async def test_leases_that_nobody_asked_for_are_called_back_when_something_is_scarce_and_run_out_by_themselves() -> (
+    None
+):
     server = Watched(Enforced(), seconds=0.1)
     async with bank_of() as bank, employed(bank, 2) as (busy, other):
         for _ in range(2):
@@ -339,7 +330,11 @@ async def test_a_dead_workers_leases_are_free_again_and_its_money_is_spent() -> 
                     asking.create_task(worker.share(4).lease(Lane(), 0.0))
                     asking.create_task(worker.purse.reserve(Reservation(0.0, 700)))
 
-    async with bank_of(budget) as bank, employed(bank, 1, first=1, budget=budget) as (alive,), asyncio.TaskGroup() as life:
+    async with (
+        bank_of(budget) as bank,
+        employed(bank, 1, first=1, budget=budget) as (alive,),
+        asyncio.TaskGroup() as life,
+    ):
         life.create_task(live_and_die(bank))
         await asyncio.sleep(1.0)
         others = life.create_task(taken(alive.share(4), 4))
@@ -358,7 +353,10 @@ async def test_a_dead_workers_leases_are_free_again_and_its_money_is_spent() -> 
 
 
 WANTED = st.tuples(
-    st.integers(0, 2), st.sampled_from([0.0, 0.01, 0.03, 0.2]), st.sampled_from([0.0, 0.01, 0.03, 0.05, 1.0]), st.booleans()
+    st.integers(0, 2),
+    st.sampled_from([0.0, 0.01, 0.03, 0.2]),
+    st.sampled_from([0.0, 0.01, 0.03, 0.05, 1.0]),
+    st.booleans(),
 )
 
 
@@ -368,25 +366,24 @@ WANTED = st.tuples(
 async def test_requests_that_are_broken_off_whenever_leave_nothing_behind(
     asked: list[tuple[int, float, float, bool]], most: int, requests: int | None
 ) -> None:
-    async with bank_of() as bank:
-        async with employed(bank, 3) as workers:
+    async with bank_of() as bank, employed(bank, 3) as workers:
 
-            async def ask(which: int, begins_s: float, lasts_s: float, *, again: bool) -> None:
-                await asyncio.sleep(begins_s)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(lasts_s):
-                        lease = await workers[which].share(most, requests=requests).lease(Lane(), 0.0, again=again)
-                        try:
-                            await asyncio.sleep(0.05)
-                        finally:
-                            lease.end()
+        async def ask(which: int, begins_s: float, lasts_s: float, *, again: bool) -> None:
+            await asyncio.sleep(begins_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(lasts_s):
+                    lease = await workers[which].share(most, requests=requests).lease(Lane(), 0.0, again=again)
+                    try:
+                        await asyncio.sleep(0.05)
+                    finally:
+                        lease.end()
 
-            async with asyncio.TaskGroup() as asking:
-                for which, begins_s, lasts_s, again in asked:
-                    asking.create_task(ask(which, begins_s, lasts_s, again=again))
-            await asyncio.sleep(1.0)
-            await all_is_free(bank)
-            assert [worker.share().state().in_flight for worker in workers] == [0, 0, 0]
+        async with asyncio.TaskGroup() as asking:
+            for which, begins_s, lasts_s, again in asked:
+                asking.create_task(ask(which, begins_s, lasts_s, again=again))
+        await asyncio.sleep(1.0)
+        await all_is_free(bank)
+        assert [worker.share().state().in_flight for worker in workers] == [0, 0, 0]
     assert len(asyncio.all_tasks()) == 1
 
 
