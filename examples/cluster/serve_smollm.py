@@ -47,7 +47,10 @@ def application() -> Starlette:
             headers={"content-type": "application/json"},
         )
         return StreamingResponse(
-            reply.content.iter_any(), reply.status, media_type=reply.content_type, background=BackgroundTask(reply.close)
+            reply.content.iter_any(),
+            reply.status,
+            media_type=reply.content_type,
+            background=BackgroundTask(reply.close),
         )
 
     return Starlette(routes=[Route("/v1/{path:path}", relay, methods=["GET", "POST"])], lifespan=open_engine)
