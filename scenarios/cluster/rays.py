@@ -292,7 +292,8 @@ def _connect(cluster: Cluster) -> None:
     try:
         ray().init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}") from error
+        token = "" if os.environ.get("RAY_AUTH_MODE") else " (one that asks for a token wants RAY_AUTH_MODE=token)"
+        raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}{token}") from error
 
 
 def processors() -> int:
