@@ -23,6 +23,7 @@ from . import rays
 from .cluster import Cluster
 from .crew import Crew
 from .parcels import Charter
+from .workload import Workload
 
 CALLS_A_WORKER = 32
 """Calls in flight for which a further worker is worth its start, where nobody says how many there are to be."""
@@ -56,8 +57,8 @@ async def drive(
     ) as yard:
         workers = _workers(cluster, settings, progress)
         charter = _charter(plan, log, settings, workers)
-        crew = Crew(yard, charter, log, progress, tally, own=own, cassette=settings.cassette, written_off=off)
-        await crew.play(todo, workers)
+        workload = Workload(todo, log, progress, tally, own=own, cassette=settings.cassette)
+        await Crew(yard, charter, log, workload, progress, tally, written_off=off).play(workers)
 
 
 def _workers(cluster: Cluster, settings: Settings, progress: Progress) -> int:
