@@ -135,8 +135,8 @@ class Worker:
         if charter.client is not None or charter.recorded:
             yield charter.client or NoModels(), None
             return
-        async with Teller(bank, welcome.name) as teller:
-            budget = charter.limits.budget
+        limits, budget = charter.limits, charter.limits.budget
+        async with Teller(bank, welcome.name, minute_s=limits.minute_s) as teller:
             access = Access(
                 way=charter.way,
                 stream=charter.stream,
