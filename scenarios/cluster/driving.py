@@ -13,6 +13,7 @@ from ...runtime.models.budget import Reservation
 from ...runtime.models.endpoints import PROVIDERS, Provider, split, variable_of
 from ...runtime.recording import RecordedRun
 from ...runtime.tracing import outermost
+from ..live import Workers
 from ..player import Tally
 from ..plugins.loading import plugins
 from ..plugins.playing import described
@@ -44,6 +45,7 @@ async def drive(
     cluster, limits = settings.cluster, settings.limits
     assert cluster is not None  # noqa: S101 - else it is played here
     assert not settings.access.batch  # noqa: S101 - a batch leaves from one place
+    progress.workers = lambda: Workers(there=(), wanted=0, lost=0)  # until the cluster is open
     with LogReader(log.path) as reader:
         (usd, tokens), off = reader.spent(), Reservation(*reader.written_off())
     async with rays.opened(
