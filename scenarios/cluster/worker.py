@@ -135,8 +135,8 @@ class Worker:
         if charter.client is not None or charter.recorded:
             yield charter.client or NoModels(), None
             return
-        limits, budget = charter.limits, charter.limits.budget
-        async with Teller(bank, welcome.name, minute_s=limits.minute_s) as teller:
+        async with Teller(bank, welcome.name, minute_s=charter.limits.minute_s) as teller:
+            budget = charter.limits.budget
             access = Access(
                 way=charter.way,
                 stream=charter.stream,

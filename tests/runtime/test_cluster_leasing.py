@@ -1,6 +1,7 @@
 """Admission and budget of a cluster: leased by one bank to workers that reach it late, kept as by one process."""
 
 import asyncio
+import gc
 import pickle
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -922,7 +923,6 @@ async def test_a_call_whose_cost_nobody_knows_counts_in_full(kind: str) -> None:
         TruncatedReply("cut"),
         refusal(429, b"slow down", {"Retry-After": "3", "x-ratelimit-limit-requests": "60"}, ENDPOINT),
         BudgetExhausted("nothing left"),
-        model_error("NobodyKnowsThis", "recorded elsewhere"),
         ItemTimedOut(3.0),
         AskCycle(["a", "b", "a"]),
         UnknownName("model", "gpt", ["gtp"]),
@@ -941,6 +941,14 @@ def test_errors_cross_to_another_process_with_all_that_they_say(error: Fellowshi
     assert {name: value for name, value in facts.items() if name != "problems"} == {
         name: value for name, value in expected.items() if name != "problems"
     }
+
+
+def test_an_error_of_a_class_that_is_known_by_its_name_alone_crosses() -> None:
+    crossed = pickle.loads(pickle.dumps(model_error("NobodyKnowsThis", "recorded elsewhere")))  # noqa: S301 - our own
+    assert isinstance(crossed, ModelError)
+    assert (type(crossed).__name__, str(crossed)) == ("NobodyKnowsThis", "recorded elsewhere")
+    del crossed
+    gc.collect()  # other tests look at all classes there are
 
 
 @in_virtual_time
