@@ -23,9 +23,9 @@ from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
 from ...runtime.models.endpoints import Endpoint, split
 from .cluster import HERE, Cluster
-from .crew import Hand, Unreachable, Yard
 from .parcels import Answer, Charter, Order, Place, Welcome
 from .worker import Worker
+from .yard import Hand, Unreachable, Yard
 
 CALLS_AT_ONCE = 1_000
 """Calls of an actor that may be under way at once; a worker of a cluster has two with the bank."""

@@ -135,7 +135,7 @@ class Worker:
         if charter.client is not None or charter.recorded:
             yield charter.client or NoModels(), None
             return
-        async with Teller(bank, welcome.name) as teller:
+        async with Teller(bank, welcome.name, minute_s=charter.limits.minute_s) as teller:
             budget = charter.limits.budget
             access = Access(
                 way=charter.way,
