@@ -152,14 +152,14 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     opinions, pace, starts = Opinions(), Pace(), list[Start]()
     async with LoopbackEndpoint(opinions, faults=opinions, latency=pace) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
-        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(WORKERS))
+        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(3))
 
         async def play() -> None:
             starts.append(await trial.start(command))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
-            workers = await joined(lambda: trial.said, WORKERS)
+            workers = await joined(lambda: trial.said, 3)
             pace.hurried = True
             await opinions.reach(30)
             if dies == "a worker":
@@ -173,7 +173,7 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     assert (start.code, start.again, trial.problems) == (0, (), []), trial.said[-2000:]
     assert {line["worker"] for line in told_lost} == lost
     assert sum(line["items"] for line in told_lost) > 0
-    bound = DEBATES.bound // WORKERS * len(lost)
+    bound = DEBATES.bound // 3 * len(lost)
     assert trial.repeated == start.lost <= bound + DEBATES.together * len(lost)
     assert compared(trial.out, undisturbed) == []
 
@@ -185,16 +185,16 @@ async def test_a_run_whose_driver_is_killed_goes_on_here_and_there_and_its_worke
     async with LoopbackEndpoint(opinions, faults=opinions, latency=Pace(0.03)) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
         here = DEBATES.command(data, trial.out, endpoint.base_url)
-        for command in ([*here, *nodes.play(WORKERS)], here):
+        for command in ([*here, *nodes.play(3)], here):
             with anyio.fail_after(6 * SOON_S):
                 start = await trial.start(command, Moment(requests=60))  # returns when nobody is connected any more
             assert (start.code, start.requests >= 60) == ("killed", True), trial.said[-2000:]
             workers = lines(trial.said, "worker_joined")
             assert bool(workers) == ("ray" in command)
             await gone((worker["pid"] for worker in workers), SOON_S)
-        last = await trial.start([*here, *nodes.play(WORKERS)])
+        last = await trial.start([*here, *nodes.play(3)])
     assert last.code == 0, trial.said[-2000:]
-    assert trial.accounts(DEBATES.bound + WORKERS * DEBATES.together) == []
+    assert trial.accounts(DEBATES.bound + 3 * DEBATES.together) == []
     assert compared(trial.out, undisturbed) == []
 
 
@@ -271,7 +271,7 @@ async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
     async with LoopbackEndpoint(Opinions(), key=KEY) as endpoint:
         command = ("run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 8)), "--out", str(out))
         address = ("--model", MODEL, "--base-url", endpoint.base_url)
-        done = await told(*command, *address, "-vv", *nodes.play(workers=2))
+        done = await told(*command, *address, "-vv", *nodes.play(workers=1))
     assert done.code == 0, done.words[-2000:]
     assert {served.headers["Authorization"] for served in endpoint.ledger} == {f"Bearer {KEY}"}
     assert KEY not in done.words
@@ -281,3 +281,13 @@ async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
     assert await run_sync(nodes.places_of, KEY) == []
     assert any("worker" in name for name in logs)
     assert await run_sync(nodes.places_of, "WorkerActor") != []
+
+
+async def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
+    data, out = write_data(tmp_path / "data.jsonl", 1), tmp_path / "run"
+    command = ("run", "judge", "--data", str(data), "--out", str(out), "--model", MODEL)
+    address = ("--base-url", "http://127.0.0.1:9/v1", "--engine", "ray", "--address", "127.0.0.1:1")
+    with anyio.fail_after(SOON_S):
+        refused = await told(*command, *address)
+    assert refused.code == 2
+    assert refused.words.splitlines()[-1].startswith("fellowship: no Ray answers at '127.0.0.1:1': ")
