@@ -6,6 +6,7 @@ Ray ships no types, and is loaded when a run asks for it.
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,9 @@ CALLS_AT_ONCE = 1_000
 """Calls of an actor that may be under way at once; a worker of a cluster has two with the bank."""
 LOCAL_STORE_BYTES = 200 * 2**20
 """Shared memory of a Ray that is started for a run: what travels is small."""
+
+REACH_S = 5.0
+"""The longest that it may take to reach a cluster."""
 
 
 def ray() -> Any:  # noqa: ANN401 - it has no types
@@ -281,6 +285,7 @@ def _connect(cluster: Cluster) -> None:
             f"{cluster.address} is the address of Ray Client: run the command on a node of the cluster with "
             "--address auto, or there by `ray job submit`"
         )
+    _prove_there(cluster.address)
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
@@ -296,6 +301,16 @@ def _connect(cluster: Cluster) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         token = "" if os.environ.get("RAY_AUTH_MODE") else " (one that asks for a token wants RAY_AUTH_MODE=token)"
         raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}{token}") from error
+
+
+def _prove_there(address: str) -> None:
+    """Look whether anything listens at HOST:PORT: Ray itself tries for a quarter of an hour, and hears no signal."""
+    host, colon, port = address.rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host, int(port)), REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise DeclarationError(f"no Ray answers at {address!r}: {error}") from error
 
 
 def processors() -> int:
