@@ -336,7 +336,7 @@ async def measure(repetitions: int) -> dict[str, Any]:
     leased = {
         "roomy, 256 in flight": await leased_us(256, None),
         "bound, 64 in flight": await leased_us(64, 12_000),
-        "bound, 1024 in flight": await leased_us(1024, 180_000),
+        "bound, 1024 in flight": await leased_us(1024, 90_000, 8.0),
     }
     costs = Costs(
         exchange_main=Line.through(EVENTS, (exchanges[size][0] for size in EVENTS)),
