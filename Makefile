@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0+cpu
 # A worker a core, four at the most, each with a file at a time; the files that take longest lie first.
 WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test trl inspect check format bench soak docs matrix clean
+.PHONY: demo test trl inspect ray check format bench soak docs matrix clean
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,23 +32,27 @@ $(VENV)/.inspect: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect]'
 	@touch $@
 
+$(VENV)/.ray: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,dev,ray]'
+	@touch $@
+
 # All of them at once, which takes half as long as one after another.
 $(VENV)/.ci: $(VENV)/bin/python pyproject.toml
 	if $(BIN)/python -m pip install --quiet '$(TORCH)'; then \
-		$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect,trl]' '$(TORCH)' && touch $(VENV)/.trl; \
+		$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect,ray,trl]' '$(TORCH)' && touch $(VENV)/.trl; \
 	else \
 		echo "$(TORCH) is not to be had for this Python: tests by trl are skipped"; \
-		$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect]'; \
+		$(BIN)/python -m pip install --quiet --editable '.[local,dev,inspect,ray]'; \
 	fi
-	@touch $(VENV)/.demo $(VENV)/.dev $(VENV)/.inspect $@
+	@touch $(VENV)/.demo $(VENV)/.dev $(VENV)/.inspect $(VENV)/.ray $@
 
 demo: $(VENV)/.demo
 	@$(BIN)/fellowship models get smollm2-135m
 	@$(BIN)/python examples/demo.py
 
 # Processes that tests start find what is compiled, also where the environment says to keep nothing: a second a process.
-# CI trains by trl, too, where that build is to be had, and reads logs by inspect-ai; elsewhere both are skipped until
-# `make trl` and `make inspect` were called.
+# CI trains by trl, too, where that build is to be had, reads logs by inspect-ai and plays on Ray; elsewhere these are
+# skipped until `make trl`, `make inspect` and `make ray` were called.
 test: $(VENV)/$(if $(CI),.ci,.dev)
 	@$(BIN)/fellowship models get smollm2-135m
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(WORKERS)
@@ -58,6 +62,10 @@ trl: $(VENV)/.trl
 
 inspect: $(VENV)/.inspect
 	$(BIN)/python -m pytest -m inspect
+
+ray: $(VENV)/.ray
+	@$(BIN)/fellowship models get smollm2-135m
+	$(BIN)/python -m pytest -m ray
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -58,6 +58,9 @@ class ProgressLine:
             f"{rate:.2f}/s" if rate < 10 else f"{rate:.0f}/s",
             f"{_clock((progress.items - ended) / rate)} left" if rate else "… left",
         ]
+        workers = progress.workers()
+        if workers is not None and len(workers.there) != workers.wanted:
+            parts.append(f"{len(workers.there)} of {workers.wanted} workers" if workers.wanted else "Ray is starting")
         parts.extend(_troubles(progress.admissions()))
         if progress.draining:
             parts.append("stopping when those in flight have ended; once more to stop at once")

@@ -14,9 +14,9 @@ from fellowship.runtime.cluster.bank import Bank, BankState
 from fellowship.runtime.models.budget import Reservation
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.scenarios.cluster import rays
-from fellowship.scenarios.cluster.crew import Unreachable
 from fellowship.scenarios.cluster.parcels import Answer, Charter, Order, Place, Welcome
 from fellowship.scenarios.cluster.worker import Worker
+from fellowship.scenarios.cluster.yard import Unreachable
 
 
 class NearWorker(Worker):

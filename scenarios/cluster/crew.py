@@ -1,13 +1,11 @@
 """The driver of a run on a cluster: leases out items, takes what workers say into the one log, and outlives them."""
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 import orjson
@@ -20,16 +18,13 @@ from ...protocols.errors import (
     WorkerFailed,
     WorkerLost,
 )
-from ...protocols.identity import CONDUCTOR, CallId, ConversationId, ItemId
-from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
-from ...runtime.cluster.bank import BankState
+from ...protocols.identity import CallId, ConversationId, ItemId
+from ...protocols.lifecycle import Failure
 from ...runtime.cluster.intake import Intake, item_of
-from ...runtime.log import LogReader, SqliteLog
+from ...runtime.log import SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row
 from ...runtime.models.budget import Reservation
-from ...runtime.models.endpoints import Endpoint
-from ...runtime.recording import Cassette, Parcel, RecordedRun
 from ...runtime.tracing import scope, tell
 from .. import live
 from ..directory import UNKNOWN, Left
@@ -37,13 +32,13 @@ from ..live import LONGEST_SHOWN, Stall, Workers
 from ..player import Tally
 from ..settings import Progress
 from ..stage import Todo
-from .parcels import Answer, Charter, Order, Place, Welcome, Work
+from .parcels import Answer, Charter, Order, Welcome
+from .workload import Workload
+from .yard import Hand, Unreachable, Yard
 
 if TYPE_CHECKING:
     from ...runtime.models.leases import AdmissionState
 
-MOST_DEATHS = 4
-"""Workers that may die while they play an item, until the item is held to be why."""
 MOST_IN_VAIN = 3
 """Workers that may die one after another before they are given anything, until the run stops."""
 GATHER_S = 0.003
@@ -64,54 +59,6 @@ AGAIN_S, LONGEST_S = 0.5, 30.0
 KNOWN: dict[str, type[FellowshipError]] = {
     kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError, WorkerLost)
 }
-
-
-class Unreachable(Exception):
-    """A worker did not answer; it may live."""
-
-
-class Hand(Protocol):
-    """A worker, as the driver reaches it. Its methods raise WorkerLost where there is none any more."""
-
-    async def place(self) -> Place:
-        """Return where it is."""
-        ...
-
-    def run(self, charter: Charter, welcome: Welcome) -> Awaitable[None]:
-        """Let it begin, and return what ends when it does."""
-        ...
-
-    async def exchange(self, order: Order) -> Answer:
-        """Tell it what to do, and return what has happened; raises Unreachable where it is not known."""
-        ...
-
-    async def dismiss(self) -> None:
-        """End its process, whatever it does."""
-        ...
-
-
-class Yard(Protocol):
-    """Where workers come from, and what they share."""
-
-    async def hire(self, name: str) -> Hand:
-        """Return a new worker; waits until there is room for one.
-
-        Raises:
-            DeclarationError: no worker can be had there.
-        """
-        ...
-
-    async def engines(self, place: Place) -> Mapping[str, Endpoint]:
-        """Return the embedded models' engines on a worker's node."""
-        ...
-
-    async def bank(self) -> BankState:
-        """Return how the bank stands."""
-        ...
-
-    async def bury(self, name: str) -> Reservation:
-        """Tell the bank that a worker is no more; returns what may have been spent without a word."""
-        ...
 
 
 @dataclass(slots=True)
@@ -137,11 +84,10 @@ class Crew:
         yard: Yard,
         charter: Charter,
         log: SqliteLog,
+        workload: Workload,
         progress: Progress,
         tally: Tally,
         *,
-        own: RecordedRun | None = None,
-        cassette: Cassette | None = None,
         written_off: Reservation | None = None,
     ) -> None:
         """Make a crew.
@@ -150,10 +96,9 @@ class Crew:
             yard: Where workers come from.
             charter: What they are told of the run.
             log: The one log.
+            workload: What is to be played.
             progress: Of the run.
             tally: Counts the ends of items.
-            own: What this run has recorded before.
-            cassette: What another run has recorded.
             written_off: What earlier starts have counted in full because nobody says what it cost.
         """
         self._yard = yard
@@ -161,15 +106,9 @@ class Crew:
         self._log = log
         self._progress = progress
         self._tally = tally
-        self._own = own
-        self._cassette = cassette
+        self._workload = workload
         self._off = written_off or Reservation(0.0, 0)
-        self._todo: Iterator[Todo] = iter(())
-        self._again: deque[Work] = deque()
-        """Items that were being played by workers that are no more."""
-        self._deaths: Counter[str] = Counter()
         self._members: dict[str, Member] = {}
-        self._exhausted = False
         self._wanted = self._lost = 0
         self._changed = asyncio.Event()
         self._hiring: dict[anyio.CancelScope, float] = {}
@@ -177,7 +116,7 @@ class Crew:
         self._employed = asyncio.TaskGroup()
         self._admissions: tuple[AdmissionState, ...] = ()
 
-    async def play(self, todo: Iterable[Todo], workers: int) -> None:
+    async def play(self, workers: int) -> None:
         """Play all that is to be played, by so many workers.
 
         Raises:
@@ -186,7 +125,6 @@ class Crew:
             CassetteMiss: a call is made that the cassette has no answer to.
             WorkerFailed: a worker met a fault of its own.
         """
-        self._todo = iter(todo)
         progress = self._progress
         progress.admissions = lambda: self._admissions
         progress.stalls = self._stalls
@@ -293,9 +231,10 @@ class Crew:
         """Give a worker items until there are no more; returns the number of the last order."""
         number, room = 0, self._charter.conversations
         while True:
-            works = self._works(member, room)
-            more = not self._exhausted or bool(self._again)
-            if not works and not member.held and (self._progress.draining or not more):
+            works = tuple(self._workload.lease(room, len(self._members)))
+            member.held.update((work.item.id, (work.number, work.item, work.left)) for work in works)
+            more = self._workload.more
+            if not member.held and not more:
                 if self._finished():
                     return number
                 await self._change()
@@ -333,7 +272,7 @@ class Crew:
     async def _change(self) -> None:
         """Wait until there is more to do for those who have nothing, or no more at all."""
         self._changed.clear()
-        if not self._finished() and not self._again:
+        if not self._finished() and not self._workload.more:
             await self._changed.wait()
 
     async def _break_off(self, member: Member, hand: Hand) -> None:
@@ -358,48 +297,9 @@ class Crew:
             return DeclarationError(f"{where}: {failure.reason}")
         return WorkerFailed(f"{where} failed: {failure.reason}")
 
-    # items
-
     def _finished(self) -> bool:
         """Whether no worker will ever have anything to do any more."""
-        if any(member.held for member in self._members.values()):
-            return False
-        return self._progress.draining or (self._exhausted and not self._again)
-
-    def _works(self, member: Member, room: int) -> tuple[Work, ...]:
-        works: list[Work] = []
-        room = min(room, self._fair())
-        while len(works) < room and not self._progress.draining:
-            work = self._again.popleft() if self._again else self._next()
-            if work is None:
-                break
-            works.append(work)
-            member.held[work.item.id] = (work.number, work.item, work.left)
-        self._progress.in_flight += len(works)
-        return tuple(works)
-
-    def _fair(self) -> int:
-        """Return how many items may go to one worker at once: the fewer are left, the fewer, so that all end together.
-
-        Guided self-scheduling (Polychronopoulos and Kuck 1987), in halves.
-        """
-        progress = self._progress
-        left = progress.items - progress.done - progress.failed - progress.in_flight
-        return max(1, ceil(left / (2 * max(1, len(self._members)))))
-
-    def _next(self) -> Work | None:
-        todo = next(self._todo, None)
-        if todo is None:
-            self._exhausted = True
-            return None
-        number, item, left = todo
-        past = None
-        if left is not None and self._own is not None:
-            past = self._own.excerpt(left.conversations())
-        return Work(number, item, left, past, self._recording(item.id))
-
-    def _recording(self, item: ItemId) -> Parcel | None:
-        return None if self._cassette is None else self._cassette.only(item)
+        return not self._workload.more and not any(member.held for member in self._members.values())
 
     # what they say
 
@@ -466,49 +366,13 @@ class Crew:
         found = [stall for member in self._members.values() for stall in member.stalls]
         return tuple(sorted(found, key=lambda stall: -stall.seconds)[:LONGEST_SHOWN])
 
-    # those who are no more
-
     async def _bury(self, member: Member) -> None:
-        """Have what a dead worker played gone on with by others, at the message where it was."""
-        self._members.pop(member.name, None)
+        """Have what a dead worker played gone on with by others."""
         self._lost += 1
         self._write_off(await self._yard.bury(member.name))
-        await self._log.flush()
-        self._progress.in_flight -= len(member.held)
-        orphans: list[Todo] = []
-        for todo in member.held.values():
-            item = todo[1].id
-            self._deaths[item] += 1
-            if self._deaths[item] >= MOST_DEATHS:
-                self._give_up(todo)
-            else:
-                orphans.append(todo)
-        member.held.clear()
-        names = [name for _, _, left in orphans if left is not None for name in left.conversations()]
-        since = min((left.opened for _, _, left in orphans if left is not None and left.opened), default=0)
-        past: RecordedRun | None = None
-        if names:
-            begun_anew = len(names) > sum(left is not None for _, _, left in orphans)
-            with LogReader(self._log.path) as reader:
-                past = RecordedRun(reader, names, 0 if begun_anew else since)
-                for number, whole, left in orphans:
-                    excerpt = past.excerpt(left.conversations()) if left is not None else None
-                    self._again.append(Work(number, whole, left, excerpt, self._recording(whole.id)))
-        else:
-            self._again.extend(Work(number, item, None, None, self._recording(item.id)) for number, item, _ in orphans)
+        await self._workload.take_back(member.held)
+        self._members.pop(member.name, None)
         self._tell_all()
-
-    def _give_up(self, todo: Todo) -> None:
-        """Let an item fail whose workers have died again and again."""
-        number, item, left = todo
-        name = left.conversation if left is not None else ConversationId(f"{item.id}~1")
-        opened = left.opened if left is not None else None
-        if opened is None:
-            opened = self._log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=name)
-        reason = f"{MOST_DEATHS} workers died while they played it"
-        failed = ItemFailed(number=number, cause=Failure(error=WorkerLost.__name__, reason=reason))
-        self._log.append(failed, sender=CONDUCTOR, conversation=name, cause=opened)
-        self._tally.failed(item.id, name, failed.cause)
 
 
 async def _accompanied(run: Awaitable[None]) -> None:

@@ -13,6 +13,7 @@ from ...runtime.models.budget import Reservation
 from ...runtime.models.endpoints import PROVIDERS, Provider, split, variable_of
 from ...runtime.recording import RecordedRun
 from ...runtime.tracing import outermost
+from ..live import Workers
 from ..player import Tally
 from ..plugins.loading import plugins
 from ..plugins.playing import described
@@ -23,6 +24,7 @@ from . import rays
 from .cluster import Cluster
 from .crew import Crew
 from .parcels import Charter
+from .workload import Workload
 
 CALLS_A_WORKER = 32
 """Calls in flight for which a further worker is worth its start, where nobody says how many there are to be."""
@@ -43,6 +45,7 @@ async def drive(
     cluster, limits = settings.cluster, settings.limits
     assert cluster is not None  # noqa: S101 - else it is played here
     assert not settings.access.batch  # noqa: S101 - a batch leaves from one place
+    progress.workers = lambda: Workers(there=(), wanted=0, lost=0)  # until the cluster is open
     with LogReader(log.path) as reader:
         (usd, tokens), off = reader.spent(), Reservation(*reader.written_off())
     async with rays.opened(
@@ -56,8 +59,8 @@ async def drive(
     ) as yard:
         workers = _workers(cluster, settings, progress)
         charter = _charter(plan, log, settings, workers)
-        crew = Crew(yard, charter, log, progress, tally, own=own, cassette=settings.cassette, written_off=off)
-        await crew.play(todo, workers)
+        workload = Workload(todo, log, progress, tally, own=own, cassette=settings.cassette)
+        await Crew(yard, charter, log, workload, progress, tally, written_off=off).play(workers)
 
 
 def _workers(cluster: Cluster, settings: Settings, progress: Progress) -> int:

@@ -23,9 +23,9 @@ from ...runtime.models.budget import Budget, Reservation
 from ...runtime.models.embedded import EmbeddedEngine
 from ...runtime.models.endpoints import Endpoint, split
 from .cluster import HERE, Cluster
-from .crew import Hand, Unreachable, Yard
 from .parcels import Answer, Charter, Order, Place, Welcome
 from .worker import Worker
+from .yard import Hand, Unreachable, Yard
 
 CALLS_AT_ONCE = 1_000
 """Calls of an actor that may be under way at once; a worker of a cluster has two with the bank."""
@@ -128,6 +128,8 @@ async def _told(reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever th
         return await reference
     except exceptions.ActorUnavailableError as error:
         raise Unreachable(_words(error)) from error
+    except exceptions.RuntimeEnvSetupError as error:
+        raise DeclarationError(f"what --ship names cannot be installed on a node: {_words(error)}") from error
     except exceptions.RayActorError as error:
         raise WorkerLost(_words(error)) from error
     except exceptions.RayTaskError as error:
@@ -145,12 +147,11 @@ def _words(error: Exception) -> str:
 class RayYard(Yard):
     """Workers, engines and the bank, as actors of a cluster."""
 
-    def __init__(self, bank: Any, models: tuple[ModelSettings, ...], environment: dict[str, Any]) -> None:  # noqa: ANN401 - a handle of Ray's
+    def __init__(self, bank: Any, models: tuple[ModelSettings, ...]) -> None:  # noqa: ANN401 - a handle of Ray's
         self._bank = bank
         self._models = tuple(
             dict.fromkeys(settings.model for settings in models if split(settings.model)[0] == EMBEDDED)
         )
-        self._environment = environment
         self._engines: dict[str, Any] = {}
         """Actors, by node."""
 
@@ -164,7 +165,6 @@ class RayYard(Yard):
                 max_concurrency=CALLS_AT_ONCE,
                 max_restarts=0,
                 scheduling_strategy="SPREAD",
-                runtime_env=self._environment or None,
             )
         )
         actor = remote.remote()
@@ -188,11 +188,7 @@ class RayYard(Yard):
         if not self._models:
             return {}
         if place.node not in self._engines:
-            actor = (
-                ray()
-                .remote(EngineActor)
-                .options(num_cpus=0, scheduling_strategy=_on(place.node), runtime_env=self._environment or None)
-            )
+            actor = ray().remote(EngineActor).options(num_cpus=0, scheduling_strategy=_on(place.node))
             self._engines[place.node] = actor.remote()
         engine = self._engines[place.node]
         return {model: await _told(engine.serve.remote(model)) for model in self._models}
@@ -246,9 +242,12 @@ async def opened(
     ours = not found.is_initialized()
     if ours:
         await anyio.to_thread.run_sync(_connect, cluster)
+    elif cluster.wheel is not None:
+        raise DeclarationError(
+            "a wheel is shipped as Ray is opened, and this process has opened one: ship it by ray.init"
+        )
     try:
         here = found.get_runtime_context().get_node_id()
-        environment = _environment(cluster)
         # The bank stands where the driver is: what ends the one ends the other.
         bank = (
             found.remote(BankActor)
@@ -262,7 +261,7 @@ async def opened(
             )
         )
         await _told(bank.open.remote())
-        yard = RayYard(bank, models, environment)
+        yard = RayYard(bank, models)
         try:
             yield yard
         finally:
@@ -282,6 +281,8 @@ def _connect(cluster: Cluster) -> None:
             "--address auto, or there by `ray job submit`"
         )
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
+    if cluster.wheel is not None:  # only the job's environment is uploaded; keys are no part of it: Ray shows it
+        options["runtime_env"] = {"py_modules": [str(cluster.wheel)]}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
@@ -292,13 +293,6 @@ def _connect(cluster: Cluster) -> None:
         ray().init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}") from error
-
-
-def _environment(cluster: Cluster) -> dict[str, Any]:
-    """Return the `runtime_env` of workers. Keys are no part of it: Ray shows it to whoever asks."""
-    if cluster.wheel is None:
-        return {}
-    return {"py_modules": [str(cluster.wheel)]}
 
 
 def processors() -> int:

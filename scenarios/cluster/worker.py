@@ -8,37 +8,34 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import copy_context
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
-from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
 from ...runtime.cluster.leasing import BankLine, LeasedAdmissions, LeasedPurse, Teller
 from ...runtime.cluster.relay import RelayLog
 from ...runtime.collecting import collector_at_rest
-from ...runtime.log import LogReader
 from ...runtime.models import weights
 from ...runtime.models.access import ModelAccess
 from ...runtime.models.budget import Reservation
-from ...runtime.recording import Cassette, RecordedRun
 from ...runtime.secrecy import Secrets, hiding, secrets_of
 from ...runtime.session import Access, open_access
 from ...runtime.system import ActorSystem, NoModels
 from ...runtime.tracing import hand_over, within
 from ..again import remade
 from ..directory import LOG
-from ..live import Stall, stalls
+from ..live import Stall
 from ..player import Player
 from ..plugins.loading import loaded
 from ..run import COLLECT_EVERY
 from ..settings import Counting, Progress
-from ..stage import End, Stage
 from ..steps import Playable
-from .parcels import Answer, Charter, Line, Order, Place, Welcome, Work
+from .parcels import Answer, Charter, Line, Order, Place, Welcome
+from .playing import Playing, Untold
 
 BEAT_S = 1.0
 """How often a worker speaks that has nothing to tell."""
@@ -80,10 +77,8 @@ class Worker:
         """Play what comes by `exchange`, until released; whatever ends it is told there."""
         try:
             await self._run(charter, welcome, bank)
-        except BaseExceptionGroup as group:
-            self._failed = _failure(_first(group))
         except Exception as error:  # noqa: BLE001 - told to the driver, which stops
-            self._failed = _failure(error)
+            self._failed = _failure(_first(error))
         finally:
             self._over = True
             self._ready.set()
@@ -140,7 +135,7 @@ class Worker:
         if charter.client is not None or charter.recorded:
             yield charter.client or NoModels(), None
             return
-        async with Teller(bank, welcome.name) as teller:
+        async with Teller(bank, welcome.name, minute_s=charter.limits.minute_s) as teller:
             budget = charter.limits.budget
             access = Access(
                 way=charter.way,
@@ -256,84 +251,6 @@ class Worker:
         return self._play.stalls()
 
 
-class Untold:
-    """An Ear that tells nobody: the driver sees by the events how items end."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def end(self, item: ItemId, conversation: ConversationId, end: End) -> None:
-        """Do nothing."""
-
-    def stop(self, cause: Failure) -> None:
-        """Begin no further item."""
-        self._progress.stop_for(cause)
-
-
-class Playing:
-    """What a worker needs to play items, once it is open."""
-
-    def __init__(
-        self,
-        charter: Charter,
-        plan: Playable,
-        system: ActorSystem,
-        access: ModelAccess | None,
-        player: Player,
-        tasks: asyncio.TaskGroup,
-    ) -> None:
-        self.charter = charter
-        self.player = player
-        self.left_open: list[str] = []
-        """Items that were given up without an outcome."""
-        self._plan = plan
-        self._system = system
-        self._access = access
-        self._tasks = tasks
-        self._context = copy_context()  # of the run: its secrets, and what lines of the logs belong to
-        self._stage = self._stage_of()
-
-    def begin(self, work: Work) -> "asyncio.Task[None]":
-        """Begin to play an item."""
-        return self._tasks.create_task(self._play(work), context=self._context.copy())
-
-    def stalls(self) -> tuple[Stall, ...]:
-        """Return the calls that have been on their way for longest."""
-        return stalls(self._system, self._access)
-
-    async def _play(self, work: Work) -> None:
-        ended = False
-        try:
-            with _past(work, self.charter) as own:
-                cassette = work.recording.cassette() if work.recording is not None else None
-                stage = self._stage if own is None and cassette is None else self._stage_of(own, cassette)
-                ended = await self.player.play(stage, stage.due(work.number, work.item, work.left))
-        finally:
-            if not ended:
-                self.left_open.append(work.item.id)
-
-    def _stage_of(self, own: RecordedRun | None = None, cassette: Cassette | None = None) -> Stage:
-        return Stage(
-            self._plan,
-            self._system,
-            self.charter.seed,
-            deadline_s=self.charter.limits.item_deadline_s,
-            own=own,
-            cassette=cassette,
-            fit=self.charter.fit,
-        )
-
-
-@contextmanager
-def _past(work: Work, charter: Charter) -> Generator[RecordedRun | None, None, None]:
-    """Open what was said of an item before."""
-    if work.past is None:
-        yield None
-        return
-    with LogReader.of(work.past, Path(charter.directory) / LOG) as reader:
-        yield RecordedRun(reader)
-
-
 @contextmanager
 def _plugins(files: dict[str, str]) -> Generator[None, None, None]:
     """Load the plugins of installed packages, and those that came as files."""
@@ -361,6 +278,7 @@ def _failure(error: BaseException) -> Failure:
     return Failure(error=type(error).__name__, reason=told)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

@@ -1,0 +1,287 @@
+"""Runs on a real Ray of two nodes: what is said, what is spent and what is kept is as in one process."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+from playing import MODEL, answered, beside, content, fellowship, results
+from raying import Episode, Nodes, Pace, gone, joined, lines, needs_ray, nodes_started, played, started
+
+from fellowship.protocols.errors import DeclarationError
+from fellowship.runtime.models import weights
+from fellowship.runtime.models.budget import BYTES_A_REQUEST
+from fellowship.runtime.testing import Enforced, LoopbackEndpoint
+from fellowship.runtime.testing.killing import Case, write_data
+from fellowship.runtime.testing.opinions import Opinions
+from fellowship.runtime.testing.proofs import differing_outcomes, differing_talk, gaps
+from fellowship.runtime.testing.trial import Moment, Start, Trial, told
+
+pytestmark = [pytest.mark.ray, needs_ray]
+
+KEY = "sk-Planted0nAllNodes42"
+DEBATES = Case("debate", 24, kills=0, concurrency=8, together=3)
+"""Two rounds of three debaters, who then vote at once."""
+WORKERS = 4
+SOON_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def ray() -> Generator[Nodes, None, None]:
+    with nodes_started({"ACME_API_KEY": KEY}) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def nodes(ray: Nodes) -> Generator[Nodes, None, None]:
+    """Return a cluster of two nodes, whatever became of them in an earlier test; runs leave nothing behind on it."""
+    ray.whole()
+    yield ray
+    until_s = time.monotonic() + SOON_S
+    while living := ray.living():
+        assert time.monotonic() < until_s, living
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data") / "data.jsonl", DEBATES.items)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Path) -> Path:
+    """Return a run of the debates that one process has played."""
+    run = data.with_name("undisturbed")
+    with beside(LoopbackEndpoint(Opinions())) as endpoint:
+        done = fellowship(*DEBATES.command(data, run, endpoint.base_url))
+    assert done.exit_code == 0, done.stderr
+    return run
+
+
+def compared(run: Path, other: Path) -> list[str]:
+    """Return what is otherwise in two runs of the same, and what is not whole in the first."""
+    return [*differing_outcomes(run, other), *differing_talk(run, other), *gaps(run)]
+
+
+async def test_recorded_answers_are_played_event_for_event_as_in_one_process(
+    tmp_path: Path, nodes: Nodes, data: Path, undisturbed: Path
+) -> None:
+    tape, here = tmp_path / "tape.jsonl", tmp_path / "here"
+    assert fellowship("cassette", undisturbed, "--to", tape).exit_code == 0
+    command = ("run", "debate", "--data", str(data), "--model", MODEL)
+    assert (await told(*command, "--cassette", str(tape), "--out", str(here))).code == 0
+
+    async def there(name: str, cassette: Path) -> None:
+        run = tmp_path / name
+        done = await told(*command, "--cassette", str(cassette), "--out", str(run), *nodes.play(workers=2))
+        assert (done.code, done.document["done"]) == (0, DEBATES.items), done.words
+        assert lines(done.words, "worker_joined")
+        assert results(run) == results(here)
+        assert compared(run, here) == []
+        assert fellowship("diff", here, run).exit_code == 0
+
+    async with anyio.create_task_group() as both:  # two runs on one cluster
+        both.start_soon(there, "by-file", tape)
+        both.start_soon(there, "by-run", undisturbed)
+
+
+async def test_four_workers_together_keep_to_limits_and_use_them(tmp_path: Path, nodes: Nodes) -> None:
+    minute_s, requests, tokens, count, arrivals = 4.0, 240, 45_000, 540, Episode(10**9, 0)
+    enforced = Enforced(requests_per_minute=requests, tokens_per_minute=tokens, minute_s=minute_s, style="sliding")
+    answers = Opinions(unreadable=0)
+    async with LoopbackEndpoint(answers, faults=arrivals, enforced=enforced, latency_s=0.05) as endpoint:
+        await played(
+            out=str(tmp_path / "run"),
+            items=count,
+            base_url=endpoint.base_url,
+            address=nodes.address,
+            workers=WORKERS,
+            concurrency=40,
+            minute_s=minute_s,
+        )
+    begun, ended = arrivals.times[0] + minute_s, arrivals.times[-1] - 0.5
+    used = [endpoint.enforcer.share_used(each, begun, ended) for each in ("requests", "tokens")]
+    print(ended - begun, used, endpoint.enforcer.refused, endpoint.totals)
+    assert answered(endpoint.ledger) == dict.fromkeys(range(count), 1)
+    assert endpoint.enforcer.refused.total() <= 0.02 * count  # of the last minute, whenever that began
+    assert max(used) >= 0.9
+    assert ended - begun > minute_s
+
+
+async def test_a_429_that_one_worker_meets_holds_all_of_them(tmp_path: Path, nodes: Nodes) -> None:
+    latency_s, lasting_s = 0.3, 2.0
+    episode = Episode(150, lasting_s)
+    async with LoopbackEndpoint(Opinions(unreadable=0), faults=episode, latency_s=latency_s) as endpoint:
+        command = ["run", "judge", "--data", str(write_data(tmp_path / "d.jsonl", 220)), "--out", str(tmp_path / "run")]
+        command += ["--model", MODEL, "--base-url", endpoint.base_url, "--concurrency", "16"]
+        done = await told(*command, *nodes.play(WORKERS))
+    assert done.code == 0, done.words
+    assert len(lines(done.words, "worker_joined")) == WORKERS
+    held = [asked_s for asked_s in episode.since() if asked_s > latency_s + 0.5]
+    print(episode.since()[:50])
+    assert held[0] >= lasting_s
+    assert held[1] - held[0] >= latency_s  # one goes ahead, of all workers together
+    assert answered(endpoint.ledger) == dict.fromkeys(range(220), 1)
+
+
+async def test_four_workers_together_never_overshoot_a_budget_and_use_it(tmp_path: Path, nodes: Nodes) -> None:
+    budget_usd, concurrency, longest = 1.0, 16, 50
+    prices = {"input_cost_per_token": 1e-5, "output_cost_per_token": 1e-5, "max_output_tokens": longest}
+    (tmp_path / "prices.json").write_text(json.dumps({MODEL: prices}))
+    data = write_data(tmp_path / "data.jsonl", 600)
+    async with LoopbackEndpoint(Opinions(unreadable=0), latency_s=0.02) as endpoint:
+        command = ["run", "judge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", MODEL]
+        command += ["--base-url", endpoint.base_url, "--concurrency", str(concurrency), "--budget", f"{budget_usd}usd"]
+        done = await told(*command, "--prices", str(tmp_path / "prices.json"), *nodes.play(WORKERS))
+    assert done.code == 3, done.words
+    spent = endpoint.totals.cost_usd(1e-5, 1e-5)
+    largest = max(len(json.dumps(served.request)) + BYTES_A_REQUEST * 2 + longest for served in endpoint.ledger) * 1e-5
+    print(spent, largest)
+    assert spent <= budget_usd
+    assert spent >= budget_usd - largest * concurrency
+    assert done.document["cost_usd"] == pytest.approx(spent)
+
+
+@pytest.mark.parametrize("dies", ["a worker", "a node"])
+async def test_what_was_played_where_something_dies_goes_on_elsewhere(
+    tmp_path: Path, nodes: Nodes, data: Path, undisturbed: Path, dies: str
+) -> None:
+    opinions, pace, starts = Opinions(), Pace(), list[Start]()
+    async with LoopbackEndpoint(opinions, faults=opinions, latency=pace) as endpoint:
+        trial = Trial(tmp_path / "run", endpoint, opinions)
+        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(WORKERS))
+
+        async def play() -> None:
+            starts.append(await trial.start(command))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(play)
+            workers = await joined(lambda: trial.said, WORKERS)
+            pace.hurried = True
+            await opinions.reach(30)
+            if dies == "a worker":
+                os.kill(workers[0]["pid"], signal.SIGKILL)
+                lost = {workers[0]["worker"]}
+            else:
+                node = await run_sync(nodes.remove)
+                lost = {worker["worker"] for worker in workers if worker["node"] == node}
+    (start,) = starts
+    told_lost = lines(trial.said, "worker_lost")
+    print(start, told_lost, [w["node"] for w in workers])
+    assert (start.code, start.again, trial.problems) == (0, (), []), trial.said
+    assert {line["worker"] for line in told_lost} == lost
+    assert sum(line["items"] for line in told_lost) > 0
+    bound = DEBATES.bound // WORKERS * len(lost)
+    assert trial.repeated == start.lost <= bound + DEBATES.together * len(lost)
+    assert compared(trial.out, undisturbed) == []
+
+
+async def test_a_run_whose_driver_is_killed_goes_on_here_and_there_and_its_workers_ask_nothing_more(
+    tmp_path: Path, nodes: Nodes, data: Path, undisturbed: Path
+) -> None:
+    opinions = Opinions()
+    async with LoopbackEndpoint(opinions, faults=opinions, latency=Pace(0.03)) as endpoint:
+        trial = Trial(tmp_path / "run", endpoint, opinions)
+        here = DEBATES.command(data, trial.out, endpoint.base_url)
+        for command in ([*here, *nodes.play(WORKERS)], here):
+            with anyio.fail_after(SOON_S + 20):
+                start = await trial.start(command, Moment(requests=60))  # returns when nobody is connected any more
+            assert (start.code, start.requests >= 60) == ("killed", True), trial.said
+            workers = lines(trial.said, "worker_joined")
+            assert bool(workers) == ("ray" in command)
+            await gone((worker["pid"] for worker in workers), SOON_S)
+        last = await trial.start([*here, *nodes.play(WORKERS)])
+    print(trial.starts)
+    assert last.code == 0, trial.said
+    assert trial.accounts(DEBATES.bound + WORKERS * DEBATES.together) == []
+    assert compared(trial.out, undisturbed) == []
+
+
+async def test_one_signal_ends_what_was_begun_and_two_stop_at_once(
+    tmp_path: Path, nodes: Nodes, data: Path, undisturbed: Path
+) -> None:
+    opinions, pace, out = Opinions(), Pace(), tmp_path / "run"
+    async with LoopbackEndpoint(opinions, latency=pace) as endpoint:
+        here = DEBATES.command(data, out, endpoint.base_url)
+        command = [*here, *nodes.play(workers=2)]
+        async with started(command, tmp_path / "first") as process:
+            await joined((tmp_path / "first").read_text, 2)
+            found = await going(out)
+            assert (found["state"], found["live"]["workers"]["wanted"]) == ("running", 2)
+            assert [state["endpoint"] for state in found["live"]["endpoints"]] == [MODEL]
+            assert found["live"]["calls"] >= found["live"]["in_flight"] > 0
+            talk = await told("trace", str(out), "i0")
+            assert (talk.code, talk.document != {}) == (0, True)
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 3
+        assert endpoint.in_flight == 0
+        left = (await told("status", str(out))).document
+        assert (left["state"], left["done"], left["live"]) == ("stopped", len(results(out)), None)
+        assert 0 < left["done"] < DEBATES.items
+        assert answered(endpoint.ledger).keys() == {int(line["item"].removeprefix("i")) for line in results(out)}
+
+        pace.slow_s = 3600.0
+        async with started(command, tmp_path / "second") as process:
+            workers = await joined((tmp_path / "second").read_text, 2)
+            await opinions.reach(1)
+            process.send_signal(signal.SIGINT)
+            with anyio.fail_after(SOON_S):
+                while "once more" not in (tmp_path / "second").read_text():  # noqa: ASYNC110 - of another process
+                    await anyio.sleep(0.02)
+                process.send_signal(signal.SIGINT)
+                assert await process.wait() == 3
+        await gone((worker["pid"] for worker in workers), SOON_S)
+        pace.hurried = True
+        assert (await told(*here)).code == 0
+    assert [*differing_outcomes(out, undisturbed), *gaps(out)] == []
+
+
+async def going(out: Path) -> dict[str, Any]:
+    """Wait until another process sees how a run goes."""
+    with anyio.fail_after(SOON_S):
+        while True:
+            found = (await told("status", str(out))).document
+            if found["live"] is not None and found["live"]["in_flight"] and found["live"]["endpoints"]:
+                return found
+
+
+async def test_the_workers_of_a_node_share_one_embedded_model(tmp_path: Path, ray: Nodes) -> None:
+    try:
+        weights.find("smollm2-135m")
+    except DeclarationError as error:
+        pytest.skip(str(error))
+    count, out = ray.count() + 1, tmp_path / "run"
+    command = ["run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 40)), "--out", str(out)]
+    command += ["--set", "models.judge={model: local/smollm2-135m, max_tokens: 24}", "--concurrency", str(count)]
+    async with started([*command, *ray.play(count)], tmp_path / "said") as process:
+        workers = await joined((tmp_path / "said").read_text, count)
+        engines = [node for kind, node in await run_sync(ray.living) if kind == "EngineActor"]
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 3, (tmp_path / "said").read_text()
+    assert len(engines) == len(set(engines)) == len({worker["node"] for worker in workers}) == count - 1
+    assert len(results(out)) >= 1
+
+
+async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
+    tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_API_KEY", KEY)
+    out = tmp_path / "run"
+    async with LoopbackEndpoint(Opinions(), key=KEY) as endpoint:
+        command = ("run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 8)), "--out", str(out))
+        address = ("--model", MODEL, "--base-url", endpoint.base_url)
+        done = await told(*command, *address, "-vv", *nodes.play(workers=2))
+    assert done.code == 0, done.words
+    assert {served.headers["Authorization"] for served in endpoint.ledger} == {f"Bearer {KEY}"}
+    assert KEY not in done.words
+    logs = content(nodes.folder)
+    for found in (content(out), logs):
+        assert [name for name, text in found.items() if KEY.encode() in text] == []
+    assert await run_sync(nodes.places_of, KEY) == []
+    assert any("worker" in name for name in logs)
+    assert await run_sync(nodes.places_of, "WorkerActor") != []
