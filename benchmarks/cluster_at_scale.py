@@ -36,15 +36,17 @@ COLUMNS = (
     "held by",
 )
 MEASURED = Costs(
-    exchange_main=Line(400, 5),
-    exchange=Line(1000, 13),
-    group_main=Line(50, 2),
-    group=Line(120, 8),
-    report=Line(800, 24),
-    report_worker=Line(600, 18),
+    exchange_main=Line(640, 11.3),
+    exchange=Line(1500, 28.0),
+    group_main=Line(90, 5.1),
+    group=Line(190, 15.8),
+    report=Line(1040, 21.6),
+    report_worker=Line(800, 19.9),
+    bound=Line(1660, 84.0),
     events_a_debate=42,
     bytes_a_debate=18_350,
 )
+"""Microseconds, of a processor that was shared with much else (a load of 10 to 12 on two)."""
 
 
 @dataclass(frozen=True)

@@ -210,9 +210,9 @@ class Bank:
 
     def report(self, worker: "Worker", ended: int, wants: int) -> None:
         self.messages += 1
-        self.core.do(
-            self._costs.report.us(self._lump * (ended + wants) / 2), lambda: self._reported(worker, ended, wants)
-        )
+        line = self._costs.report if worker.own is not None else self._costs.bound
+        cost_us = line.us(self._lump * (ended + wants) / 2)
+        self.core.do(cost_us, lambda: self._reported(worker, ended, wants))
 
     def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
         if worker.own is None:
@@ -231,9 +231,9 @@ class Bank:
         if self._queue:
             self.gate.wake()
 
-    def tell(self, granted: int, then: Then) -> None:
+    def tell(self, then: Then) -> None:
         self.messages += 1
-        self.core.do(self._costs.report.us(self._lump * granted / 2), then)
+        self.core.do(self._costs.bound.fixed_us, then)
 
 
 @dataclass
@@ -339,7 +339,7 @@ class Worker:
             if self._telling:
                 self.world.after(LINGER_S, self._tell)
 
-        self.bank.tell(granted, lambda: self.world.after(HOP_S, heard))
+        self.bank.tell(lambda: self.world.after(HOP_S, heard))
 
     # calls
 
