@@ -286,8 +286,10 @@ async def report_us(size: int) -> tuple[float, float]:
     return 1e6 * spent_s / LEAST, 1e6 * own_s / LEAST
 
 
-async def leased_us(in_flight: int, requests_per_minute: float | None, seconds: float = 4.0) -> dict[str, float]:
-    """Return what a call costs the bank by the real teller, and its messages, with so many of 200 ms in flight."""
+async def leased_us(
+    asking: int, in_flight: int, requests_per_minute: float | None, seconds: float = 5.0
+) -> dict[str, float]:
+    """Return what a call of 200 ms costs the bank by the real teller, and its messages, with so many that ask."""
     actor = await _bank()
     heard = Heard(actor)
     calls = 0
@@ -305,7 +307,7 @@ async def leased_us(in_flight: int, requests_per_minute: float | None, seconds: 
                 calls += 1
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(in_flight):
+            for _ in range(asking):
                 tasks.create_task(work())
             await asyncio.sleep(seconds / 2)
             before_s, before, messages = await actor.spent_s.remote(), calls, heard.messages
@@ -338,17 +340,9 @@ class Costs:
     report: Line
     """Of the bank."""
     report_worker: Line
-    bound: Line
-    """Of the bank, while a limit or the calls in flight hold: a message of either way, and a call."""
     events_a_debate: int
     bytes_a_debate: int
     """Of run.db."""
-
-
-def _bound(few: dict[str, float], many: dict[str, float]) -> Line:
-    """Solve for what a message and what a call costs: the more calls, the fewer messages each."""
-    message_us = (few["bank_us"] - many["bank_us"]) / (few["messages"] - many["messages"])
-    return Line(message_us, max(0.0, many["bank_us"] - message_us * many["messages"]))
 
 
 def medians(found: list[tuple[float, ...]]) -> list[float]:
@@ -367,9 +361,10 @@ async def measure(repetitions: int) -> dict[str, Any]:
     for size in WANTS:
         reports[size] = medians([await report_us(size) for _ in range(repetitions)])
     leased = {
-        "roomy, 256 in flight": await leased_us(256, None),
-        "bound, 64 in flight": await leased_us(64, 12_000),
-        "bound, 1024 in flight": await leased_us(1024, 90_000, 8.0),
+        "256 calls, room for all": await leased_us(256, 512, None),
+        "128 calls, 64 in flight": await leased_us(128, 64, None),
+        "1,024 calls, 512 in flight": await leased_us(1024, 512, None),
+        "1,024 calls, 1,500 requests a second": await leased_us(1024, 1024, 90_000, 8.0),
     }
     costs = Costs(
         exchange_main=Line.through(EVENTS, (exchanges[size][0] for size in EVENTS)),
@@ -378,7 +373,6 @@ async def measure(repetitions: int) -> dict[str, Any]:
         group=Line.through(EVENTS, (groups[size][1] for size in EVENTS)),
         report=Line.through(WANTS, (reports[size][0] for size in WANTS)),
         report_worker=Line.through(WANTS, (reports[size][1] for size in WANTS)),
-        bound=_bound(leased["bound, 64 in flight"], leased["bound, 1024 in flight"]),
         events_a_debate=len(rows),
         bytes_a_debate=size_bytes,
     )
