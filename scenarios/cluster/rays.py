@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -25,6 +25,7 @@ from ...runtime.models.embedded import EmbeddedEngine
 from ...runtime.models.endpoints import Endpoint, split
 from .cluster import HERE, Cluster
 from .parcels import Answer, Charter, Order, Place, Welcome
+from .wheels import told_apart
 from .worker import Worker
 from .yard import Hand, Unreachable, Yard
 
@@ -286,8 +287,6 @@ def _connect(cluster: Cluster) -> None:
         )
     _prove_there(cluster.address)
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
-    if cluster.wheel is not None:  # only the job's environment is uploaded; keys are no part of it: Ray shows it
-        options["runtime_env"] = {"py_modules": [str(cluster.wheel)]}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
@@ -295,7 +294,10 @@ def _connect(cluster: Cluster) -> None:
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
         logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
     try:
-        ray().init(address=cluster.address, **options)
+        with ExitStack() as sent:
+            if cluster.wheel is not None:  # a job's is uploaded, not an actor's; no key is in it: Ray shows it
+                options["runtime_env"] = {"py_modules": [str(sent.enter_context(told_apart(cluster.wheel)))]}
+            ray().init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         token = "" if os.environ.get("RAY_AUTH_MODE") else " (one that asks for a token wants RAY_AUTH_MODE=token)"
         raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}{token}") from error
