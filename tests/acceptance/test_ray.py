@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 from playing import MODEL, answered, beside, content, fellowship, results, status
-from raying import Episode, Nodes, Pace, gone, joined, lines, needs_ray, nodes_started, played, started
+from raying import Episode, Nodes, Pace, gone, lines, logged, needs_ray, nodes_started, played, started
 
 from fellowship.protocols.errors import DeclarationError
 from fellowship.runtime.models import weights
@@ -28,6 +28,14 @@ pytestmark = [pytest.mark.ray, needs_ray]
 KEY = "sk-Planted0nAllNodes42"
 DEBATES = Case("debate", 24, kills=0, concurrency=8, together=3)
 """Two rounds of three debaters, who then vote at once."""
+WRITE = """
+scenario: write
+takes: instruction
+models: {small: {model: local/smollm2-135m, max_tokens: 8}}
+agents: {writer: {role: generator, model: small}}
+flow: [{ask: writer, for: draft}, {pick: last}]
+gives: draft
+"""
 WORKERS = 4
 SOON_S = 20.0
 
@@ -74,11 +82,13 @@ async def test_the_workers_of_a_node_share_one_embedded_model(tmp_path: Path, ra
     except DeclarationError as error:
         pytest.skip(str(error))
     nodes, out = ray.count(), tmp_path / "run"  # one, as long as nobody needs more: an engine takes what it can get
-    command = ["run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 40)), "--out", str(out)]
-    command += ["--set", "models.judge={model: local/smollm2-135m, max_tokens: 16}", "--concurrency", "2"]
+    (tmp_path / "write.yaml").write_text(WRITE)
+    data = write_data(tmp_path / "data.jsonl", 400)
+    command = ["run", str(tmp_path / "write.yaml"), "--data", str(data), "--out", str(out), "--concurrency", "2"]
     async with started([*command, *ray.play(nodes + 1)], tmp_path / "said") as process:
-        workers = await joined((tmp_path / "said").read_text, nodes + 1)
+        workers = await logged(tmp_path / "said", "worker_joined", nodes + 1)
         engines = [node for kind, node in await run_sync(ray.living) if kind == "EngineActor"]
+        await logged(tmp_path / "said", "item_finished", 1)
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 3, (tmp_path / "said").read_text()[-2000:]
     assert len(engines) == len(set(engines)) == len({worker["node"] for worker in workers}) == nodes
@@ -177,7 +187,7 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
-            workers = await joined(lambda: trial.said, 3)
+            workers = await logged(trial.out.with_suffix(".txt"), "worker_joined", 3)
             pace.hurried = True
             await opinions.reach(30)
             if dies == "a worker":
@@ -225,7 +235,7 @@ async def test_one_signal_ends_what_was_begun_and_two_stop_at_once(
         here = DEBATES.command(data, out, endpoint.base_url)
         command = [*here, *nodes.play(workers=2)]
         async with started(command, tmp_path / "first") as process:
-            await joined((tmp_path / "first").read_text, 2)
+            await logged(tmp_path / "first", "worker_joined", 2)
             found = await going(out)
             assert (found["state"], found["live"]["workers"]["wanted"]) == ("running", 2)
             assert [state["endpoint"] for state in found["live"]["endpoints"]] == [MODEL]
@@ -242,7 +252,7 @@ async def test_one_signal_ends_what_was_begun_and_two_stop_at_once(
 
         pace.slow_s = 3600.0
         async with started(command, tmp_path / "second") as process:
-            workers = await joined((tmp_path / "second").read_text, 2)
+            workers = await logged(tmp_path / "second", "worker_joined", 2)
             await opinions.reach(1)
             process.send_signal(signal.SIGINT)
             with anyio.fail_after(SOON_S):
