@@ -87,7 +87,8 @@ def first(found: Found, setting: Setting) -> str:
     """Say what is busiest; the limit, where it is what holds."""
     busy = {
         "bank": found.bank,
-        "driver (loop and log's writer)": found.loop + found.writer,
+        "driver's loop": found.loop,
+        "log's writer": found.writer,
         "a worker's core": found.worker,
     }
     name, part = max(busy.items(), key=lambda each: each[1])
