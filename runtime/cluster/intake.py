@@ -1,6 +1,6 @@
 """What the driver does with the events of a worker: gives each its place in the one log."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -35,11 +35,19 @@ class Intake:
         """The newest of the worker's sequences that is here."""
         self.last = 0
         """Its place in the log."""
+        self.texts = 0
+        """How many of the worker's texts are here."""
 
-    def take(self, rows: Iterable[Row], texts: Iterable[Text]) -> Iterator[Row]:
-        """Append events, and return them with their places; raises LogError where the log takes no more."""
+    def take(self, rows: Iterable[Row], texts: Sequence[Text]) -> Iterator[Row]:
+        """Append events, and return them with their places; raises LogError where the log takes no more.
+
+        Args:
+            rows: The worker's events; those that are here are passed over.
+            texts: Its texts from the first on that is not here.
+        """
         for digest, text in texts:
             self._log.keep(digest, text)
+        self.texts += len(texts)
         for row in rows:
             if row[0] > self.taken:
                 yield self._placed(row)

@@ -37,6 +37,7 @@ class RelayLog:
         self._last = self._taken = FIRST - 1
         self._rows: list[Row] = []
         self._texts: list[Text] = []
+        self._texts_taken = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._broken: LogError | None = None
         self.grown: Callable[[], None] = lambda: None
@@ -108,11 +109,13 @@ class RelayLog:
         return list(self._rows), list(self._texts)
 
     def taken(self, sequence: int, texts: int) -> None:
-        """Take in that all up to an event is durable, and so many of the texts that went with it."""
+        """Take in that all up to an event is durable, and how many of all texts are: to hear it twice does no harm."""
         if sequence > self._taken:
             del self._rows[: sequence - self._taken]
             self._taken = sequence
-        del self._texts[:texts]
+        if texts > self._texts_taken:
+            del self._texts[: texts - self._texts_taken]
+            self._texts_taken = texts
         while self._waiting and self._waiting[0][0] <= self._taken:
             waiter = self._waiting.popleft()[1]
             if not waiter.done():

@@ -382,8 +382,8 @@ async def _accompanied(run: Awaitable[None]) -> None:
 
 
 def _taken(member: Member) -> tuple[int, int]:
-    """Return the newest event of a worker that is durable, and how many of the texts that came last."""
-    return member.intake.taken, len(member.last.texts)
+    """Return the newest event of a worker that is durable, and how many of its texts are."""
+    return member.intake.taken, member.intake.texts
 
 
 def _ahead(before_s: float, after_s: float, theirs_s: float) -> float:

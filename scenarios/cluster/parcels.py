@@ -106,7 +106,7 @@ class Order:
     taken: int = 0
     """The newest of the worker's events that is durable."""
     texts: int = 0
-    """How many of the texts of the last answer are."""
+    """How many of the worker's texts are, of all that it has told."""
     works: tuple[Work, ...] = ()
     more: bool = True
     """Whether there may be more to play."""
@@ -131,6 +131,7 @@ class Answer:
     rows: list[Row] = field(default_factory=list[Row])
     """Its events that are not known to be durable."""
     texts: list[Text] = field(default_factory=list[Text])
+    """Its texts that are not known to be durable."""
     lines: list[Line] = field(default_factory=list[Line])
     room: int = 0
     """Items that it could play beside those it has."""
