@@ -11,6 +11,7 @@ import anyio
 import orjson
 
 from ...protocols.errors import (
+    BankLost,
     CassetteMiss,
     DeclarationError,
     FellowshipError,
@@ -21,6 +22,7 @@ from ...protocols.errors import (
 from ...protocols.identity import CallId, ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...runtime.cluster.intake import Intake, item_of
+from ...runtime.groups import first_of
 from ...runtime.log import SqliteLog
 from ...runtime.log.reader import WRITTEN_OFF
 from ...runtime.log.scribe import Row
@@ -130,12 +132,15 @@ class Crew:
         progress.stalls = self._stalls
         progress.workers = self._workers
         self._wanted = workers
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._watch())
-            async with self._employed:
-                for place in range(1, workers + 1):
-                    self._employed.create_task(self._employ(place))
-            watch.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch())
+                async with self._employed:
+                    for place in range(1, workers + 1):
+                        self._employed.create_task(self._employ(place))
+                watch.cancel()
+        except* BankLost as group:
+            self._tally.stop(Failure(error=BankLost.__name__, reason=str(first_of(group))))
 
     async def _watch(self) -> None:
         """Look now and then how the bank stands, and whether there is room for all workers."""
@@ -294,7 +299,8 @@ class Crew:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
         if kind is DeclarationError or failure.error == "UnknownName":
-            return DeclarationError(f"{where}: {failure.reason}")
+            reason = failure.reason.replace(" or in .env", " there before Ray is started")
+            return DeclarationError(f"{where}: {reason}")
         return WorkerFailed(f"{where} failed: {failure.reason}")
 
     def _finished(self) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
 from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
 from ...protocols.lifecycle import Failure
@@ -19,6 +18,7 @@ from ...runtime.clock import SystemClock
 from ...runtime.cluster.leasing import BankLine, LeasedAdmissions, LeasedPurse, Teller
 from ...runtime.cluster.relay import RelayLog
 from ...runtime.collecting import collector_at_rest
+from ...runtime.groups import first_of
 from ...runtime.models import weights
 from ...runtime.models.access import ModelAccess
 from ...runtime.models.budget import Reservation
@@ -78,7 +78,7 @@ class Worker:
         try:
             await self._run(charter, welcome, bank)
         except Exception as error:  # noqa: BLE001 - told to the driver, which stops
-            self._failed = _failure(_first(error))
+            self._failed = _failure(first_of(error))
         finally:
             self._over = True
             self._ready.set()
@@ -276,9 +276,3 @@ def _plan_of(charter: Charter) -> Playable:
 def _failure(error: BaseException) -> Failure:
     told = str(error) if isinstance(error, FellowshipError) else f"{error} ({type(error).__name__})"
     return Failure(error=type(error).__name__, reason=told)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error

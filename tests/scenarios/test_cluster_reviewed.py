@@ -9,13 +9,13 @@ import anyio
 import orjson
 import pytest
 from clustering import NearHand, NearYard, near
-from playing import at, items, library, results
+from playing import at, items, library
 
-from fellowship.protocols.errors import CassetteMiss, WorkerLost
+from fellowship.protocols.errors import CassetteMiss
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel, as_reply
-from fellowship.scenarios import Cluster, Progress, Settings, play, retry
+from fellowship.scenarios import Cluster, Settings, play
 from fellowship.scenarios.cluster.parcels import Answer, Order
 
 __all__ = ["near"]
