@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
-from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
+from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost, first_of
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
@@ -78,7 +77,7 @@ class Worker:
         try:
             await self._run(charter, welcome, bank)
         except Exception as error:  # noqa: BLE001 - told to the driver, which stops
-            self._failed = _failure(_first(error))
+            self._failed = _failure(first_of(error))
         finally:
             self._over = True
             self._ready.set()
@@ -276,9 +275,3 @@ def _plan_of(charter: Charter) -> Playable:
 def _failure(error: BaseException) -> Failure:
     told = str(error) if isinstance(error, FellowshipError) else f"{error} ({type(error).__name__})"
     return Failure(error=type(error).__name__, reason=told)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error

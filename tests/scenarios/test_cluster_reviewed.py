@@ -67,6 +67,7 @@ async def test_a_worker_that_has_nothing_to_do_for_long_does_not_take_itself_for
     monkeypatch.setattr("fellowship.scenarios.cluster.worker.DESERTED_S", 0.3)
     monkeypatch.setattr("fellowship.scenarios.cluster.worker.BEAT_S", 0.05)
     monkeypatch.setattr("fellowship.scenarios.cluster.crew.WATCH_EVERY_S", 0.05)
+    monkeypatch.setattr("fellowship.scenarios.cluster.crew.QUIET_S", 0.05)
 
     delays = chain([0.0, 1.0], repeat(0.0))
     async with LoopbackEndpoint(latency=lambda _: next(delays)) as server:
