@@ -120,6 +120,8 @@ def show_messages(repetitions: int) -> None:
             f"leases, {name}: bank {facts['bank_us']:.0f} us a call, {facts['messages']:.3f} messages a call, "
             f"{facts['calls_per_second']:.0f} calls/s"
         )
+    for workers, rate in found["ceiling"].items():
+        print(f"the driver takes at most {rate:,.0f} events/s of {workers} workers")
     print(found["costs"])
     keep("messages", found)
 

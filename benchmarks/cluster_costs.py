@@ -39,8 +39,10 @@ from fellowship.runtime.session import Limits
 from fellowship.runtime.tracing import scope
 from fellowship.scenarios import Progress
 from fellowship.scenarios.cluster import rays
-from fellowship.scenarios.cluster.crew import Crew, Hand
+from fellowship.scenarios.cluster.crew import Crew
 from fellowship.scenarios.cluster.parcels import Answer, Charter, Order, Place, Welcome, Work
+from fellowship.scenarios.cluster.workload import Workload
+from fellowship.scenarios.cluster.yard import Hand
 from fellowship.scenarios.player import Tally
 
 EVENTS = (1, 16, 64, 256)
@@ -49,6 +51,7 @@ TOLD = 2_000
 """Events that are told, in all, of each size; and no fewer than LEAST messages."""
 LEAST = 200
 GROUPED = 20_000
+MANY = 100_000
 DESK = "desk"
 LATENCY_S = 0.2
 SCENARIO = "debate"
@@ -144,14 +147,23 @@ class ParrotYard:
     def __init__(self, rows: list[Row], size: int) -> None:
         self._rows = rows
         self._size = size
-        self.begun_s = self.begun_main_s = 0.0
+        self.spent_s = self.main_s = self.wall_s = 0.0
 
     async def hire(self, name: str) -> Hand:
         del name
         actor = rays.ray().remote(Parrot).options(num_cpus=0, max_concurrency=8).remote(self._rows, self._size)
         await actor.place.remote()
-        self.begun_s, self.begun_main_s = time.process_time(), time.thread_time()
+        self._begin()
         return rays.RayHand(actor, rays.RayBank(None))
+
+    def _begin(self) -> None:
+        self.spent_s, self.main_s, self.wall_s = time.process_time(), time.thread_time(), time.perf_counter()
+
+    def end(self) -> None:
+        """Note what was spent since the last worker came."""
+        self.spent_s = time.process_time() - self.spent_s
+        self.main_s = time.thread_time() - self.main_s
+        self.wall_s = time.perf_counter() - self.wall_s
 
     async def engines(self, place: Place) -> Mapping[str, Endpoint]:
         del place
@@ -174,18 +186,31 @@ def charter_of(log: SqliteLog) -> Charter:
 
 async def exchange_us(rows: list[Row], size: int) -> tuple[float, float]:
     """Return what an exchange costs the driver, its log included: its loop's thread, and the whole process."""
-    told = max(TOLD, LEAST * size)
-    count = max(2, told // len(rows))
+    count = max(2, max(TOLD, LEAST * size) // len(rows))
+    yard = await parroted(rows, size, count, 1)
+    exchanges = count * len(rows) / size
+    return 1e6 * yard.main_s / exchanges, 1e6 * yard.spent_s / exchanges
+
+
+async def ceiling(rows: list[Row], workers: int) -> float:
+    """Return how many events a second the driver takes, at the most."""
+    count = MANY // len(rows)
+    yard = await parroted(rows, EVENTS[-1], count, workers)
+    return count * len(rows) / yard.wall_s
+
+
+async def parroted(rows: list[Row], size: int, count: int, workers: int) -> "ParrotYard":
+    """Have the driver take what is said of so many items; returns what that took."""
     with tempfile.TemporaryDirectory() as folder:
         async with open_log(Path(folder) / "run.db") as log:
             progress = Progress(count)
             yard = ParrotYard(rows, size)
-            crew = Crew(yard, charter_of(log), log, progress, Tally(progress, scope()))
-            await crew.play(((number, item(number), None) for number in range(count)), 1)
+            tally = Tally(progress, scope())
+            workload = Workload(((number, item(number), None) for number in range(count)), log, progress, tally)
+            await Crew(yard, charter_of(log), log, workload, progress, tally).play(workers)
             assert progress.done == count
-            exchanges = count * len(rows) / size
-            spent_s, main_s = time.process_time() - yard.begun_s, time.thread_time() - yard.begun_main_s
-    return 1e6 * main_s / exchanges, 1e6 * spent_s / exchanges
+            yard.end()
+    return yard
 
 
 async def group_us(rows: list[Row], size: int) -> tuple[float, float, float]:
@@ -261,8 +286,10 @@ async def report_us(size: int) -> tuple[float, float]:
     return 1e6 * spent_s / LEAST, 1e6 * own_s / LEAST
 
 
-async def leased_us(in_flight: int, requests_per_minute: float | None, seconds: float = 4.0) -> dict[str, float]:
-    """Return what a call costs the bank by the real teller, and its messages, with so many of 200 ms in flight."""
+async def leased_us(
+    asking: int, in_flight: int, requests_per_minute: float | None, seconds: float = 5.0
+) -> dict[str, float]:
+    """Return what a call of 200 ms costs the bank by the real teller, and its messages, with so many that ask."""
     actor = await _bank()
     heard = Heard(actor)
     calls = 0
@@ -280,7 +307,7 @@ async def leased_us(in_flight: int, requests_per_minute: float | None, seconds: 
                 calls += 1
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(in_flight):
+            for _ in range(asking):
                 tasks.create_task(work())
             await asyncio.sleep(seconds / 2)
             before_s, before, messages = await actor.spent_s.remote(), calls, heard.messages
@@ -334,9 +361,10 @@ async def measure(repetitions: int) -> dict[str, Any]:
     for size in WANTS:
         reports[size] = medians([await report_us(size) for _ in range(repetitions)])
     leased = {
-        "roomy, 256 in flight": await leased_us(256, None),
-        "bound, 64 in flight": await leased_us(64, 12_000),
-        "bound, 1024 in flight": await leased_us(1024, 180_000),
+        "256 calls, room for all": await leased_us(256, 512, None),
+        "128 calls, 64 in flight": await leased_us(128, 64, None),
+        "1,024 calls, 512 in flight": await leased_us(1024, 512, None),
+        "1,024 calls, 1,500 requests a second": await leased_us(1024, 1024, 90_000, 8.0),
     }
     costs = Costs(
         exchange_main=Line.through(EVENTS, (exchanges[size][0] for size in EVENTS)),
@@ -348,7 +376,10 @@ async def measure(repetitions: int) -> dict[str, Any]:
         events_a_debate=len(rows),
         bytes_a_debate=size_bytes,
     )
-    found = {"exchanges": exchanges, "groups": groups, "reports": reports, "leased": leased}
+    found: dict[str, Any] = {"exchanges": exchanges, "groups": groups, "reports": reports, "leased": leased}
+    found["ceiling"] = {
+        workers: medians([(await ceiling(rows, workers),) for _ in range(repetitions)])[0] for workers in (1, 3)
+    }
     return {"costs": asdict(costs), **found, "load": os.getloadavg()[0]}
 
 

@@ -22,8 +22,10 @@ from fellowship.runtime.models.budget import Reservation
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.runtime.tracing import scope
 from fellowship.scenarios import Progress
-from fellowship.scenarios.cluster.crew import Crew, Hand
+from fellowship.scenarios.cluster.crew import Crew
 from fellowship.scenarios.cluster.parcels import Answer, Charter, Order, Place, Welcome
+from fellowship.scenarios.cluster.workload import Workload
+from fellowship.scenarios.cluster.yard import Hand
 from fellowship.scenarios.directory import Earlier
 from fellowship.scenarios.player import Tally
 from fellowship.scenarios.stage import Todo
@@ -90,8 +92,9 @@ async def played(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         async with open_log(Path(folder) / "run.db") as log:
             progress = Progress(count)
-            crew = Crew(Yard(), charter_of(log), log, progress, Tally(progress, scope()))
-            await crew.play(todo(count), 1)
+            tally = Tally(progress, scope())
+            workload = Workload(todo(count), log, progress, tally)
+            await Crew(Yard(), charter_of(log), log, workload, progress, tally).play(1)
             assert progress.done == count
             gc.collect()
             return tracemalloc.get_traced_memory()[0]  # of resident memory most is SQLite's cache, which has a bound

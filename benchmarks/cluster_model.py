@@ -20,6 +20,8 @@ from fellowship.runtime.cluster.teller import GAP_S, LAZY_S
 from fellowship.runtime.log import sqlite
 from fellowship.scenarios.cluster.crew import GATHER_S, LONGEST_GATHER_S
 
+TICK_S = 0.001
+"""The least time from one look whether a limit lets a call leave to the next: what timers can tell apart."""
 HOP_S = 0.0005
 """From one process to another, on the way."""
 Then = Callable[[], None]
@@ -180,7 +182,7 @@ class Gate:
         if self.in_flight + self._lump > max(self._cap, self._lump) or self._next_s > self._world.now_s + 1e-9:
             return False
         self.in_flight += self._lump
-        self._next_s = max(self._next_s, self._world.now_s - 10 * self._gap_s) + self._gap_s
+        self._next_s = max(self._next_s, self._world.now_s - 10 * self._gap_s - TICK_S) + self._gap_s
         return True
 
     def ended(self, calls: int) -> None:
@@ -190,7 +192,7 @@ class Gate:
         """Serve again when the next may leave, where it is the limit that holds."""
         if self._next_s > self._world.now_s and not self._woken:
             self._woken = True
-            self._world.after(self._next_s - self._world.now_s, self._awake)
+            self._world.after(max(TICK_S, self._next_s - self._world.now_s), self._awake)
 
     def _awake(self) -> None:
         self._woken = False
@@ -210,9 +212,8 @@ class Bank:
 
     def report(self, worker: "Worker", ended: int, wants: int) -> None:
         self.messages += 1
-        self.core.do(
-            self._costs.report.us(self._lump * (ended + wants) / 2), lambda: self._reported(worker, ended, wants)
-        )
+        cost_us = self._costs.report.us(self._lump * (ended + wants) / 2)
+        self.core.do(cost_us, lambda: self._reported(worker, ended, wants))
 
     def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
         if worker.own is None:

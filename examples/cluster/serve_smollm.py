@@ -3,8 +3,8 @@
     python examples/cluster/serve_smollm.py --address auto --replicas 2
     fellowship run judge --data examples/pairs.jsonl --model smol/smollm2-135m --base-url http://127.0.0.1:8000/v1
 
-Nodes need `pip install 'llm-fellowship[local,ray]' 'ray[serve]'` and `fellowship models get smollm2-135m`. `application`
-is an ordinary ASGI application, which needs no Ray: put your own model in its place.
+Nodes need `pip install 'llm-fellowship[local,ray]' 'ray[serve]'` and `fellowship models get smollm2-135m`. What
+`application` returns is an ordinary ASGI application, which needs no Ray: put your own model in its place.
 """
 
 import argparse
@@ -66,10 +66,10 @@ def _bounded(body: bytes) -> bytes:
     return json.dumps({**asked, "max_tokens": MOST_TOKENS}).encode()
 
 
-def serve(address: str | None, replicas: int, host: str, port: int) -> None:
+def deploy(address: str | None, replicas: int, host: str, port: int) -> None:
     """Serve until interrupted, with a replica on each of so many nodes."""
-    import ray
-    from ray import serve
+    import ray  # noqa: PLC0415 - the application needs no Ray
+    from ray import serve  # noqa: PLC0415 - the same
 
     ray.init(address=address)
     serve.start(proxy_location="EveryNode", http_options={"host": host, "port": port})
@@ -90,4 +90,4 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1", help="where nodes listen; 0.0.0.0 for callers from elsewhere")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    serve(options.address, options.replicas, options.host, options.port)
+    deploy(options.address, options.replicas, options.host, options.port)

@@ -6,8 +6,9 @@ Ray ships no types, and is loaded when a run asks for it.
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -24,6 +25,7 @@ from ...runtime.models.embedded import EmbeddedEngine
 from ...runtime.models.endpoints import Endpoint, split
 from .cluster import HERE, Cluster
 from .parcels import Answer, Charter, Order, Place, Welcome
+from .wheels import told_apart
 from .worker import Worker
 from .yard import Hand, Unreachable, Yard
 
@@ -31,6 +33,9 @@ CALLS_AT_ONCE = 1_000
 """Calls of an actor that may be under way at once; a worker of a cluster has two with the bank."""
 LOCAL_STORE_BYTES = 200 * 2**20
 """Shared memory of a Ray that is started for a run: what travels is small."""
+
+REACH_S = 5.0
+"""The longest that it may take to reach a cluster."""
 
 
 def ray() -> Any:  # noqa: ANN401 - it has no types
@@ -280,9 +285,8 @@ def _connect(cluster: Cluster) -> None:
             f"{cluster.address} is the address of Ray Client: run the command on a node of the cluster with "
             "--address auto, or there by `ray job submit`"
         )
+    _prove_there(cluster.address)
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
-    if cluster.wheel is not None:  # only the job's environment is uploaded; keys are no part of it: Ray shows it
-        options["runtime_env"] = {"py_modules": [str(cluster.wheel)]}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
@@ -290,10 +294,23 @@ def _connect(cluster: Cluster) -> None:
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
         logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
     try:
-        ray().init(address=cluster.address, **options)
+        with ExitStack() as sent:
+            if cluster.wheel is not None:  # a job's is uploaded, not an actor's; no key is in it: Ray shows it
+                options["runtime_env"] = {"py_modules": [str(sent.enter_context(told_apart(cluster.wheel)))]}
+            ray().init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         token = "" if os.environ.get("RAY_AUTH_MODE") else " (one that asks for a token wants RAY_AUTH_MODE=token)"
         raise DeclarationError(f"no Ray answers at {cluster.address!r}: {_words(error)}{token}") from error
+
+
+def _prove_there(address: str) -> None:
+    """Look whether anything listens at HOST:PORT: Ray itself tries for a quarter of an hour, and hears no signal."""
+    host, colon, port = address.rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host, int(port)), REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise DeclarationError(f"no Ray answers at {address!r}: {error}") from error
 
 
 def processors() -> int:

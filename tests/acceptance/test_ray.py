@@ -79,7 +79,7 @@ async def test_recorded_answers_are_played_event_for_event_as_in_one_process(
     async def there(name: str, cassette: Path) -> None:
         run = tmp_path / name
         done = await told(*command, "--cassette", str(cassette), "--out", str(run), *nodes.play(workers=2))
-        assert (done.code, done.document["done"]) == (0, DEBATES.items), done.words
+        assert (done.code, done.document["done"]) == (0, DEBATES.items), done.words[-2000:]
         assert lines(done.words, "worker_joined")
         assert results(run) == results(here)
         assert compared(run, here) == []
@@ -106,7 +106,6 @@ async def test_four_workers_together_keep_to_limits_and_use_them(tmp_path: Path,
         )
     begun, ended = arrivals.times[0] + minute_s, arrivals.times[-1] - 0.5
     used = [endpoint.enforcer.share_used(each, begun, ended) for each in ("requests", "tokens")]
-    print(ended - begun, used, endpoint.enforcer.refused, endpoint.totals)
     assert answered(endpoint.ledger) == dict.fromkeys(range(count), 1)
     assert endpoint.enforcer.refused.total() <= 0.02 * count  # of the last minute, whenever that began
     assert max(used) >= 0.9
@@ -114,16 +113,16 @@ async def test_four_workers_together_keep_to_limits_and_use_them(tmp_path: Path,
 
 
 async def test_a_429_that_one_worker_meets_holds_all_of_them(tmp_path: Path, nodes: Nodes) -> None:
-    latency_s, lasting_s = 0.3, 2.0
+    latency_s, lasting_s, most = 0.3, 2.0, 16
     episode = Episode(150, lasting_s)
     async with LoopbackEndpoint(Opinions(unreadable=0), faults=episode, latency_s=latency_s) as endpoint:
         command = ["run", "judge", "--data", str(write_data(tmp_path / "d.jsonl", 220)), "--out", str(tmp_path / "run")]
-        command += ["--model", MODEL, "--base-url", endpoint.base_url, "--concurrency", "16"]
+        command += ["--model", MODEL, "--base-url", endpoint.base_url, "--concurrency", str(most)]
         done = await told(*command, *nodes.play(WORKERS))
-    assert done.code == 0, done.words
+    assert done.code == 0, done.words[-2000:]
     assert len(lines(done.words, "worker_joined")) == WORKERS
     held = [asked_s for asked_s in episode.since() if asked_s > latency_s + 0.5]
-    print(episode.since()[:50])
+    assert most - 2 <= endpoint.most_in_flight <= most
     assert held[0] >= lasting_s
     assert held[1] - held[0] >= latency_s  # one goes ahead, of all workers together
     assert answered(endpoint.ledger) == dict.fromkeys(range(220), 1)
@@ -138,10 +137,9 @@ async def test_four_workers_together_never_overshoot_a_budget_and_use_it(tmp_pat
         command = ["run", "judge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", MODEL]
         command += ["--base-url", endpoint.base_url, "--concurrency", str(concurrency), "--budget", f"{budget_usd}usd"]
         done = await told(*command, "--prices", str(tmp_path / "prices.json"), *nodes.play(WORKERS))
-    assert done.code == 3, done.words
+    assert done.code == 3, done.words[-2000:]
     spent = endpoint.totals.cost_usd(1e-5, 1e-5)
     largest = max(len(json.dumps(served.request)) + BYTES_A_REQUEST * 2 + longest for served in endpoint.ledger) * 1e-5
-    print(spent, largest)
     assert spent <= budget_usd
     assert spent >= budget_usd - largest * concurrency
     assert done.document["cost_usd"] == pytest.approx(spent)
@@ -154,14 +152,14 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     opinions, pace, starts = Opinions(), Pace(), list[Start]()
     async with LoopbackEndpoint(opinions, faults=opinions, latency=pace) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
-        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(WORKERS))
+        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(3))
 
         async def play() -> None:
             starts.append(await trial.start(command))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
-            workers = await joined(lambda: trial.said, WORKERS)
+            workers = await joined(lambda: trial.said, 3)
             pace.hurried = True
             await opinions.reach(30)
             if dies == "a worker":
@@ -172,11 +170,10 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
                 lost = {worker["worker"] for worker in workers if worker["node"] == node}
     (start,) = starts
     told_lost = lines(trial.said, "worker_lost")
-    print(start, told_lost, [w["node"] for w in workers])
-    assert (start.code, start.again, trial.problems) == (0, (), []), trial.said
+    assert (start.code, start.again, trial.problems) == (0, (), []), trial.said[-2000:]
     assert {line["worker"] for line in told_lost} == lost
     assert sum(line["items"] for line in told_lost) > 0
-    bound = DEBATES.bound // WORKERS * len(lost)
+    bound = DEBATES.bound // 3 * len(lost)
     assert trial.repeated == start.lost <= bound + DEBATES.together * len(lost)
     assert compared(trial.out, undisturbed) == []
 
@@ -188,17 +185,16 @@ async def test_a_run_whose_driver_is_killed_goes_on_here_and_there_and_its_worke
     async with LoopbackEndpoint(opinions, faults=opinions, latency=Pace(0.03)) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
         here = DEBATES.command(data, trial.out, endpoint.base_url)
-        for command in ([*here, *nodes.play(WORKERS)], here):
-            with anyio.fail_after(SOON_S + 20):
+        for command in ([*here, *nodes.play(3)], here):
+            with anyio.fail_after(6 * SOON_S):
                 start = await trial.start(command, Moment(requests=60))  # returns when nobody is connected any more
-            assert (start.code, start.requests >= 60) == ("killed", True), trial.said
+            assert (start.code, start.requests >= 60) == ("killed", True), trial.said[-2000:]
             workers = lines(trial.said, "worker_joined")
             assert bool(workers) == ("ray" in command)
             await gone((worker["pid"] for worker in workers), SOON_S)
-        last = await trial.start([*here, *nodes.play(WORKERS)])
-    print(trial.starts)
-    assert last.code == 0, trial.said
-    assert trial.accounts(DEBATES.bound + WORKERS * DEBATES.together) == []
+        last = await trial.start([*here, *nodes.play(3)])
+    assert last.code == 0, trial.said[-2000:]
+    assert trial.accounts(DEBATES.bound + 3 * DEBATES.together) == []
     assert compared(trial.out, undisturbed) == []
 
 
@@ -275,8 +271,8 @@ async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
     async with LoopbackEndpoint(Opinions(), key=KEY) as endpoint:
         command = ("run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 8)), "--out", str(out))
         address = ("--model", MODEL, "--base-url", endpoint.base_url)
-        done = await told(*command, *address, "-vv", *nodes.play(workers=2))
-    assert done.code == 0, done.words
+        done = await told(*command, *address, "-vv", *nodes.play(workers=1))
+    assert done.code == 0, done.words[-2000:]
     assert {served.headers["Authorization"] for served in endpoint.ledger} == {f"Bearer {KEY}"}
     assert KEY not in done.words
     logs = content(nodes.folder)
@@ -285,3 +281,13 @@ async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
     assert await run_sync(nodes.places_of, KEY) == []
     assert any("worker" in name for name in logs)
     assert await run_sync(nodes.places_of, "WorkerActor") != []
+
+
+async def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
+    data, out = write_data(tmp_path / "data.jsonl", 1), tmp_path / "run"
+    command = ("run", "judge", "--data", str(data), "--out", str(out), "--model", MODEL)
+    address = ("--base-url", "http://127.0.0.1:9/v1", "--engine", "ray", "--address", "127.0.0.1:1")
+    with anyio.fail_after(SOON_S):
+        refused = await told(*command, *address)
+    assert refused.code == 2
+    assert refused.words.splitlines()[-1].startswith("fellowship: no Ray answers at '127.0.0.1:1': ")
