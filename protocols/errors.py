@@ -338,4 +338,4 @@ def model_error(name: str, reason: str) -> ModelError:
 
 def _by_name(error: ModelError) -> tuple[object, ...]:
     """Return how to make an error anew whose class another process does not have."""
-    return model_error, (type(error).__name__, str(error)), error._facts()  # noqa: SLF001 - of this module
+    return model_error, (type(error).__name__, str(error)), error._facts()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module

@@ -173,7 +173,7 @@ class Crew:
             try:
                 await self._attend(member)
             except WorkerLost as lost:
-                vain = 0 if member.spoke or member.held else vain + 1
+                vain = 0 if member.spoke else vain + 1
                 scope().warning(
                     "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
                 )
@@ -239,7 +239,7 @@ class Crew:
 
     async def _lead(self, member: Member, hand: Hand) -> int:
         """Give a worker items until there are no more; returns the number of the last order."""
-        number, room, quiet_s = 0, self._charter.conversations, self._loop_s() + QUIET_S
+        number, room, quiet_s = 0, 0, self._loop_s() + QUIET_S  # no item waits for a worker to open its way to models
         while True:
             works = tuple(self._workload.lease(room, len(self._members)))
             member.held.update((work.item.id, (work.number, work.item, work.left)) for work in works)
