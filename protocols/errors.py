@@ -39,7 +39,7 @@ FellowshipError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from .models import Attempt, Usage
 
@@ -320,6 +320,13 @@ class BankLost(ExecutionError):
 
 class LogError(ExecutionError):
     """The event log cannot be read or written."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the error, or the first of those in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
 
 
 def model_error(name: str, reason: str) -> ModelError:

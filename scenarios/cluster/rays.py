@@ -61,12 +61,14 @@ class EngineActor:
 
     def __init__(self) -> None:
         self._engines: dict[str, EmbeddedEngine] = {}
+        self._opening = asyncio.Lock()
 
     async def serve(self, model: str) -> Endpoint:
         """Return where a model is served, once it is."""
-        if model not in self._engines:
-            engine = EmbeddedEngine(model, weights.find(split(model)[1]))
-            self._engines[model] = await engine.__aenter__()
+        async with self._opening:  # workers of a node come at once
+            if model not in self._engines:
+                engine = EmbeddedEngine(model, weights.find(split(model)[1]))
+                self._engines[model] = await engine.__aenter__()
         return self._engines[model].endpoint
 
 

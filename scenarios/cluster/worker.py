@@ -11,14 +11,13 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
+from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost, first_of
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
 from ...runtime.cluster.leasing import BankLine, LeasedAdmissions, LeasedPurse, Teller
 from ...runtime.cluster.relay import RelayLog
 from ...runtime.collecting import collector_at_rest
-from ...runtime.groups import first_of
 from ...runtime.models import weights
 from ...runtime.models.access import ModelAccess
 from ...runtime.models.budget import Reservation
@@ -56,6 +55,7 @@ class Worker:
         self._over = False
         self._failed: Failure | None = None
         self._progress = Progress(0)
+        self._secrets = Secrets()
         self._lines: list[Line] = []
         self._off = Reservation(0.0, 0)
         self._done = 0
@@ -89,7 +89,7 @@ class Worker:
     async def _run(self, charter: Charter, welcome: Welcome, bank: BankLine) -> None:
         self.listen(charter.least)
         environ = {**os.environ, **charter.addresses}
-        secrets = secrets_of(environ)
+        self._secrets = secrets = secrets_of(environ)
         with (
             hiding(secrets),
             within(run=charter.run),
@@ -238,8 +238,8 @@ class Worker:
             off_tokens=self._off.tokens,
             stalls=self._stalls_of_late(),
             left_open=tuple(self._play.left_open) if self._play is not None else (),
-            stopped_by=progress.stopped_by,
-            failed=self._failed,
+            stopped_by=self._told(progress.stopped_by),
+            failed=self._told(self._failed),
         )
 
     def _stalls_of_late(self) -> tuple[Stall, ...] | None:
@@ -248,7 +248,12 @@ class Worker:
         if self._play is None or now_s < self._told_s + BEAT_S:
             return None
         self._told_s = now_s
-        return self._play.stalls()
+        with hiding(self._secrets):
+            return self._play.stalls()
+
+    def _told(self, failure: Failure | None) -> Failure | None:
+        """Return a failure without what is secret here: the driver may not know it."""
+        return failure and failure.model_copy(update={"reason": self._secrets.hide(failure.reason)})
 
 
 @contextmanager
