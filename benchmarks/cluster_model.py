@@ -22,6 +22,8 @@ from fellowship.scenarios.cluster.crew import GATHER_S, LONGEST_GATHER_S
 
 TICK_S = 0.001
 """The least time from one look whether a limit lets a call leave to the next: what timers can tell apart."""
+ENDPOINT_US = 100.0
+"""Of an endpoint that shares the processors, for a call."""
 HOP_S = 0.0005
 """From one process to another, on the way."""
 Then = Callable[[], None]
@@ -40,7 +42,6 @@ class Setting:
     """Of the logarithm of a call's time, which is normal."""
     together: int = 3
     """Calls of a conversation at once."""
-    rounds: int = 4
     events_a_call: float = 3.5
     worker_us: float = 900.0
     """A call's, of its worker's core."""
@@ -52,6 +53,10 @@ class Setting:
     """From one report of a worker to the next."""
     kept: bool = False
     """Whether a worker is given its part of calls in flight and of the limit, and reports what came of them."""
+    renewed: bool = False
+    """Whether what a worker's calls leave free is its own again in the same report, where no rate is limited."""
+    processors: int | None = None
+    """That all processes share; none where each has its own."""
     lump: int = 1
     """Calls that are simulated as one, where they are so many that each message tells of hundreds."""
 
@@ -82,8 +87,10 @@ class Found:
 class World:
     """Virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, processors: int | None = None) -> None:
         self.now_s = 0.0
+        self.free_s = [0.0] * (processors or 0)
+        """When each processor is free, where all processes share so many."""
         self._due: list[tuple[float, int, Then]] = []
         self._number = 0
 
@@ -108,9 +115,16 @@ class Core:
 
     def do(self, cost_us: float, then: Then) -> None:
         begin_s = max(self._free_s, self._world.now_s)
+        if shared := self._world.free_s:
+            begin_s = max(begin_s, shared[0])
+            heapq.heapreplace(shared, begin_s + cost_us / 1e6)
         self._free_s = begin_s + cost_us / 1e6
         self.busy_s += cost_us / 1e6
         self._world.after(self._free_s - self._world.now_s, then)
+
+
+def nothing() -> None:
+    pass
 
 
 class Log:
@@ -120,7 +134,7 @@ class Log:
         self._world = world
         self.thread = Core(world)
         self._fixed = costs.group.fixed_us - costs.group_main.fixed_us
-        self._each = costs.group.each_us - costs.group_main.each_us
+        self.each_us = costs.group.each_us - costs.group_main.each_us
         self._rows = 0
         self._waiting: list[Then] = []
         self._writing = self._busy = False
@@ -143,7 +157,7 @@ class Log:
             if self._writing:
                 self._world.after(sqlite.GATHER_S if self._busy else 0.0, self._commit)
 
-        self.thread.do(self._fixed + self._each * rows, done)
+        self.thread.do(self._fixed + self.each_us * rows, done)
 
 
 class Driver:
@@ -160,7 +174,11 @@ class Driver:
     def exchange(self, rows: int, durable: Then) -> None:
         self.exchanges += 1
         self.events += rows
-        self.process_us += self._costs.exchange.us(rows)
+        whole_us = self._costs.exchange.us(rows)
+        self.process_us += whole_us
+        if self._world.free_s:
+            rest_us = whole_us - self._costs.exchange_main.us(rows) - self.log.each_us * rows
+            Core(self._world).do(max(0.0, rest_us), nothing)
         self.loop.do(self._costs.exchange_main.us(rows), lambda: self.log.take(rows, durable))
 
 
@@ -205,6 +223,7 @@ class Bank:
     def __init__(self, world: World, setting: Setting, costs: Costs) -> None:
         self._world, self._costs = world, costs
         self._lump = setting.lump
+        self._renewed = setting.renewed
         self.gate = Gate(world, setting, setting.drivers, self._serve)
         self._queue: deque[Worker] = deque()
         self.core = Core(world)
@@ -216,9 +235,9 @@ class Bank:
         self.core.do(cost_us, lambda: self._reported(worker, ended, wants))
 
     def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
+        granted = min(ended, wants) if self._renewed else 0
         if worker.own is None:
-            self.gate.ended(ended)
-        granted = 0
+            self.gate.ended(ended - granted)
         if not self._queue:
             while granted < wants and self.gate.may():
                 granted += 1
@@ -353,6 +372,8 @@ class Worker:
         setting = self.setting
         time_s = setting.median_s * (self.chance.lognormvariate(0.0, setting.spread) if setting.spread else 1.0)
         cost_us = setting.lump * setting.worker_us / 2
+        if self.world.free_s:
+            Core(self.world).do(ENDPOINT_US, nothing)
         self.world.after(time_s, lambda: self.core.do(cost_us, lambda: self._reply(conversation)))
 
     def _reply(self, conversation: Conversation) -> None:
@@ -388,7 +409,7 @@ class Worker:
 
 def simulate(setting: Setting, costs: Costs, *, warm_s: float, measured_s: float) -> Found:
     """Play for a while, then measure; of several drivers one with its part is simulated, and multiplied."""
-    world = World()
+    world = World(setting.processors)
     driver, bank = Driver(world, costs), Bank(world, setting, costs)
     chance = random.Random(7)  # noqa: S311 - chance, not secrets
     count = setting.workers // setting.drivers

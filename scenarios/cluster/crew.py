@@ -11,6 +11,7 @@ import anyio
 import orjson
 
 from ...protocols.errors import (
+    BankLost,
     CassetteMiss,
     DeclarationError,
     FellowshipError,
@@ -141,7 +142,10 @@ class Crew:
                         self._employed.create_task(self._employ(place))
                 watch.cancel()
         except BaseExceptionGroup as group:
-            raise first_of(group) from group  # what others failed of at the same time, they would again
+            first = first_of(group)  # what others failed of at the same time, they would again
+            if not isinstance(first, BankLost):
+                raise first from group
+            self._tally.stop(Failure(error=BankLost.__name__, reason=str(first)))
 
     async def _watch(self) -> None:
         """Look now and then how the bank stands, and whether there is room for all workers."""
@@ -305,7 +309,8 @@ class Crew:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
         if kind is DeclarationError or failure.error == "UnknownName":
-            return DeclarationError(f"{where}: {failure.reason}")
+            reason = failure.reason.replace(" or in .env", " there before Ray is started")
+            return DeclarationError(f"{where}: {reason}")
         return WorkerFailed(f"{where} failed: {failure.reason}")
 
     def _finished(self) -> bool:
