@@ -52,7 +52,10 @@ class Worker:
         self._news = asyncio.Event()
         self._called = asyncio.Event()
         self._released = False
+        self._ending = False
+        """Whether nothing can be begun any more."""
         self._over = False
+        """Whether all that was begun has ended, too."""
         self._failed: Failure | None = None
         self._progress = Progress(0)
         self._secrets = Secrets()
@@ -105,8 +108,11 @@ class Worker:
                 async with asyncio.TaskGroup() as group:
                     self._play = Playing(charter, plan, system, access, player, group)
                     self._ready.set()
-                    while not self._released:
-                        await self._called_in_time()
+                    try:
+                        while not self._released:
+                            await self._called_in_time()
+                    finally:
+                        self._ending = True
 
     async def _called_in_time(self) -> None:
         """Wait for a word from the driver; raises WorkerLost where none comes: then nobody waits for this worker."""
@@ -184,7 +190,7 @@ class Worker:
             self._progress.draining = True
             if self._play is not None:
                 self._play.player.drop()
-        if self._play is None or self._over:
+        if self._play is None or self._ending:
             return
         for work in order.works:
             task = self._play.begin(work)
@@ -196,6 +202,7 @@ class Worker:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        self._ending |= not task.cancelled() and task.exception() is not None
         self._news.set()
 
     async def _news_for(self, order: Order) -> None:

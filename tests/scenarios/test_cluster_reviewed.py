@@ -17,6 +17,7 @@ from fellowship.protocols.models import Completion, ModelCall
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.runtime.recording import RecordedRun
+from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel, as_reply
 from fellowship.scenarios import Cluster, Settings, play, retry
 from fellowship.scenarios.cluster import rays
@@ -163,3 +164,23 @@ class Telltale:
 
     async def complete(self, call: ModelCall, **_: object) -> Completion:
         raise Unauthorised(f"who are you, {SECRET}?")
+
+
+class Slow:
+    """A client that lacks an answer, and takes its time to break off the others."""
+
+    async def complete(self, call: ModelCall) -> Completion:
+        if "Question 1?" in str(call.messages):
+            raise CassetteMiss("there is no answer to that")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+        raise AssertionError
+
+
+async def test_items_that_come_to_a_worker_while_it_fails_are_not_begun(tmp_path: Path, near: NearYard) -> None:
+    terms = Settings(client=Slow(), cluster=Cluster(workers=1), limits=Limits(concurrency=2))
+    with pytest.raises(CassetteMiss, match="there is no answer to that"):
+        await play(library("judge"), items(20), tmp_path / "r", terms)
