@@ -15,7 +15,8 @@ from math import exp
 
 from cluster_costs import Costs, Line, costs_of, measured
 from cluster_memory import SIZES, WORDS, held
-from cluster_model import Found, Setting, simulate
+from cluster_model import simulate
+from cluster_world import Found, Setting
 from clustered import BOTH_CALLS
 
 ITEMS = 10_000_000
