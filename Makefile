@@ -96,6 +96,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/viewer.py
 	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python benchmarks/cluster_at_scale.py
 	$(BIN)/fellowship bench --faults all --items 2000 --concurrency 128
 
 # A hundred kills; some minutes. SEED=N repeats one.

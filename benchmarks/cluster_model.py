@@ -6,111 +6,23 @@ committed; its wants and ends gather while one report to the bank is under way; 
 call that listens. Nothing of the package runs here, but its constants are used.
 """
 
-import heapq
 import random
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from cluster_costs import Costs
+from cluster_world import Core, Found, Gate, Setting, Then, World, nothing
 
 from fellowship.runtime.cluster.bank import LINGER_S
-from fellowship.runtime.cluster.teller import GAP_S, LAZY_S
+from fellowship.runtime.cluster.teller import LAZY_S
 from fellowship.runtime.log import sqlite
 from fellowship.scenarios.cluster.crew import GATHER_S, LONGEST_GATHER_S
 
-TICK_S = 0.001
-"""The least time from one look whether a limit lets a call leave to the next: what timers can tell apart."""
+ENDPOINT_US = 100.0
+"""Of an endpoint that shares the processors, for a call."""
 HOP_S = 0.0005
 """From one process to another, on the way."""
-Then = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is simulated."""
-
-    workers: int
-    in_flight: int
-    """Of all workers together."""
-    requests_per_minute: float | None = None
-    median_s: float = 2.0
-    spread: float = 0.7
-    """Of the logarithm of a call's time, which is normal."""
-    together: int = 3
-    """Calls of a conversation at once."""
-    rounds: int = 4
-    events_a_call: float = 3.5
-    worker_us: float = 900.0
-    """A call's, of its worker's core."""
-    gather_s: float | None = None
-    """In place of what the driver orders."""
-    drivers: int = 1
-    """Runs, each with a driver, a bank and a part of the workers, of the limit and of the calls in flight."""
-    report_gap_s: float = GAP_S
-    """From one report of a worker to the next."""
-    kept: bool = False
-    """Whether a worker is given its part of calls in flight and of the limit, and reports what came of them."""
-    lump: int = 1
-    """Calls that are simulated as one, where they are so many that each message tells of hundreds."""
-
-
-@dataclass
-class Found:
-    """What came of it, in the measured stretch."""
-
-    calls_per_second: float
-    loop: float
-    """Part of the time that the driver's loop works."""
-    writer: float
-    """That its log's thread works."""
-    process: float
-    """Cores that its process takes, Ray's own threads included."""
-    bank: float
-    worker: float
-    in_flight: float
-    waits_s: list[float]
-    """Of replies, to be durable; in order."""
-    events_an_exchange: float
-    exchanges: float
-    """A second."""
-    messages: float
-    """To and from the bank, a second."""
-
-
-class World:
-    """Virtual time."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self._due: list[tuple[float, int, Then]] = []
-        self._number = 0
-
-    def after(self, delay_s: float, then: Then) -> None:
-        self._number += 1
-        heapq.heappush(self._due, (self.now_s + delay_s, self._number, then))
-
-    def run(self, until_s: float) -> None:
-        while self._due and self._due[0][0] <= until_s:
-            self.now_s, _, then = heapq.heappop(self._due)
-            then()
-        self.now_s = until_s
-
-
-class Core:
-    """Does one thing after another."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._free_s = 0.0
-        self.busy_s = 0.0
-
-    def do(self, cost_us: float, then: Then) -> None:
-        begin_s = max(self._free_s, self._world.now_s)
-        self._free_s = begin_s + cost_us / 1e6
-        self.busy_s += cost_us / 1e6
-        self._world.after(self._free_s - self._world.now_s, then)
 
 
 class Log:
@@ -120,7 +32,7 @@ class Log:
         self._world = world
         self.thread = Core(world)
         self._fixed = costs.group.fixed_us - costs.group_main.fixed_us
-        self._each = costs.group.each_us - costs.group_main.each_us
+        self.each_us = costs.group.each_us - costs.group_main.each_us
         self._rows = 0
         self._waiting: list[Then] = []
         self._writing = self._busy = False
@@ -143,7 +55,7 @@ class Log:
             if self._writing:
                 self._world.after(sqlite.GATHER_S if self._busy else 0.0, self._commit)
 
-        self.thread.do(self._fixed + self._each * rows, done)
+        self.thread.do(self._fixed + self.each_us * rows, done)
 
 
 class Driver:
@@ -160,43 +72,12 @@ class Driver:
     def exchange(self, rows: int, durable: Then) -> None:
         self.exchanges += 1
         self.events += rows
-        self.process_us += self._costs.exchange.us(rows)
+        whole_us = self._costs.exchange.us(rows)
+        self.process_us += whole_us
+        if self._world.free_s:
+            rest_us = whole_us - self._costs.exchange_main.us(rows) - self.log.each_us * rows
+            Core(self._world).do(max(0.0, rest_us), nothing)
         self.loop.do(self._costs.exchange_main.us(rows), lambda: self.log.take(rows, durable))
-
-
-class Gate:
-    """Lets calls leave: so many in flight, so many a second, one after another."""
-
-    def __init__(self, world: World, setting: Setting, parts: int, serve: Then) -> None:
-        self._world = world
-        self._cap = setting.in_flight / parts
-        self._lump = setting.lump
-        rate = setting.requests_per_minute
-        self._gap_s = 60.0 * parts / rate * setting.lump if rate else 0.0
-        self._next_s = 0.0
-        self._serve = serve
-        self._woken = False
-        self.in_flight = 0
-
-    def may(self) -> bool:
-        if self.in_flight + self._lump > max(self._cap, self._lump) or self._next_s > self._world.now_s + 1e-9:
-            return False
-        self.in_flight += self._lump
-        self._next_s = max(self._next_s, self._world.now_s - 10 * self._gap_s - TICK_S) + self._gap_s
-        return True
-
-    def ended(self, calls: int) -> None:
-        self.in_flight -= calls * self._lump
-
-    def wake(self) -> None:
-        """Serve again when the next may leave, where it is the limit that holds."""
-        if self._next_s > self._world.now_s and not self._woken:
-            self._woken = True
-            self._world.after(max(TICK_S, self._next_s - self._world.now_s), self._awake)
-
-    def _awake(self) -> None:
-        self._woken = False
-        self._serve()
 
 
 class Bank:
@@ -205,6 +86,7 @@ class Bank:
     def __init__(self, world: World, setting: Setting, costs: Costs) -> None:
         self._world, self._costs = world, costs
         self._lump = setting.lump
+        self._renewed = setting.renewed
         self.gate = Gate(world, setting, setting.drivers, self._serve)
         self._queue: deque[Worker] = deque()
         self.core = Core(world)
@@ -216,9 +98,9 @@ class Bank:
         self.core.do(cost_us, lambda: self._reported(worker, ended, wants))
 
     def _reported(self, worker: "Worker", ended: int, wants: int) -> None:
+        granted = min(ended, wants) if self._renewed else 0
         if worker.own is None:
-            self.gate.ended(ended)
-        granted = 0
+            self.gate.ended(ended - granted)
         if not self._queue:
             while granted < wants and self.gate.may():
                 granted += 1
@@ -353,6 +235,8 @@ class Worker:
         setting = self.setting
         time_s = setting.median_s * (self.chance.lognormvariate(0.0, setting.spread) if setting.spread else 1.0)
         cost_us = setting.lump * setting.worker_us / 2
+        if self.world.free_s:
+            Core(self.world).do(ENDPOINT_US, nothing)
         self.world.after(time_s, lambda: self.core.do(cost_us, lambda: self._reply(conversation)))
 
     def _reply(self, conversation: Conversation) -> None:
@@ -388,7 +272,7 @@ class Worker:
 
 def simulate(setting: Setting, costs: Costs, *, warm_s: float, measured_s: float) -> Found:
     """Play for a while, then measure; of several drivers one with its part is simulated, and multiplied."""
-    world = World()
+    world = World(setting.processors)
     driver, bank = Driver(world, costs), Bank(world, setting, costs)
     chance = random.Random(7)  # noqa: S311 - chance, not secrets
     count = setting.workers // setting.drivers

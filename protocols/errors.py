@@ -39,7 +39,7 @@ FellowshipError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from .models import Attempt, Usage
 
@@ -82,9 +82,10 @@ class FellowshipError(Exception):
     """Any error of this package. It crosses to another process with all that it says, but for its cause."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _again, (type(self), self.args, self._facts())
+        return _again, (type(self), self.args, self.facts())
 
-    def _facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, object]:
+        """Return what it bears beside its words, to be made anew in another process."""
         return dict(vars(self))
 
 
@@ -141,8 +142,9 @@ class ModelError(ExecutionError):
     cost_usd: float | None = None
     """Money for attempts that were billed, once the one who tried has given up."""
 
-    def _facts(self) -> dict[str, object]:
-        facts = super()._facts()
+    def facts(self) -> dict[str, object]:
+        """Return what it bears beside its words, to be made anew in another process."""
+        facts = super().facts()
         if self.headers is not None:  # a client's own sort may not cross
             facts["headers"] = {name.lower(): value for name, value in self.headers.items()}
         return facts
@@ -312,8 +314,19 @@ class WorkerFailed(ExecutionError):
     """A process that plays items cannot go on, by a fault of its own."""
 
 
+class BankLost(ExecutionError):
+    """The process that leases limits and money to all workers is no more, or cannot be reached."""
+
+
 class LogError(ExecutionError):
     """The event log cannot be read or written."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the error, or the first of those in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
 
 
 def model_error(name: str, reason: str) -> ModelError:
@@ -331,4 +344,4 @@ def model_error(name: str, reason: str) -> ModelError:
 
 def _by_name(error: ModelError) -> tuple[object, ...]:
     """Return how to make an error anew whose class another process does not have."""
-    return model_error, (type(error).__name__, str(error)), error._facts()  # noqa: SLF001 - of this module
+    return model_error, (type(error).__name__, str(error)), error.facts()

@@ -11,12 +11,14 @@ import anyio
 import orjson
 
 from ...protocols.errors import (
+    BankLost,
     CassetteMiss,
     DeclarationError,
     FellowshipError,
     LogError,
     WorkerFailed,
     WorkerLost,
+    first_of,
 )
 from ...protocols.identity import CallId, ConversationId, ItemId
 from ...protocols.lifecycle import Failure
@@ -53,7 +55,9 @@ LAST_ORDERS = 2**31
 """Orders from this number on break off."""
 LATE_S = 20.0
 """How long a worker may take to come until that is told."""
-WHY_LATE = "no processor of the cluster is free for more, or their environment is being made; the others go on"
+WHY_LATE = "no processor of the cluster is free for them, or their environment is being made"
+QUIET_S = 30.0
+"""How long a worker that has nothing to do may hear nothing: long before it takes itself for deserted."""
 AGAIN_S, LONGEST_S = 0.5, 30.0
 """How often, and for how long, a worker is tried again that cannot be reached."""
 KNOWN: dict[str, type[FellowshipError]] = {
@@ -130,18 +134,24 @@ class Crew:
         progress.stalls = self._stalls
         progress.workers = self._workers
         self._wanted = workers
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._watch())
-            async with self._employed:
-                for place in range(1, workers + 1):
-                    self._employed.create_task(self._employ(place))
-            watch.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch())
+                async with self._employed:
+                    for place in range(1, workers + 1):
+                        self._employed.create_task(self._employ(place))
+                watch.cancel()
+        except BaseExceptionGroup as group:
+            first = first_of(group)  # what others failed of at the same time, they would again
+            if not isinstance(first, BankLost):
+                raise first from group
+            self._tally.stop(Failure(error=BankLost.__name__, reason=str(first)))
 
     async def _watch(self) -> None:
         """Look now and then how the bank stands, and whether there is room for all workers."""
         told = False
         while True:
-            late_s = asyncio.get_running_loop().time() - LATE_S
+            late_s = self._loop_s() - LATE_S
             if not told and any(since_s < late_s for since_s in self._hiring.values()):
                 told = True
                 scope().warning("workers_late", there=len(self._members), wanted=self._wanted, reason=WHY_LATE)
@@ -167,7 +177,7 @@ class Crew:
             try:
                 await self._attend(member)
             except WorkerLost as lost:
-                vain = 0 if member.spoke or member.held else vain + 1
+                vain = 0 if member.spoke else vain + 1
                 scope().warning(
                     "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
                 )
@@ -192,7 +202,7 @@ class Crew:
     async def _hired(self, name: str) -> Hand | None:
         """Return a new worker; None where there is nothing to do any more before there is one."""
         with anyio.CancelScope() as hiring:
-            self._hiring[hiring] = asyncio.get_running_loop().time()
+            self._hiring[hiring] = self._loop_s()
             try:
                 return await self._yard.hire(name)
             finally:
@@ -227,9 +237,13 @@ class Crew:
     def _now_s(self) -> float:
         return self._log.clock.now_s()
 
+    @staticmethod
+    def _loop_s() -> float:
+        return asyncio.get_running_loop().time()
+
     async def _lead(self, member: Member, hand: Hand) -> int:
         """Give a worker items until there are no more; returns the number of the last order."""
-        number, room = 0, self._charter.conversations
+        number, room, quiet_s = 0, 0, self._loop_s() + QUIET_S  # no item waits for a worker to open its way to models
         while True:
             works = tuple(self._workload.lease(room, len(self._members)))
             member.held.update((work.item.id, (work.number, work.item, work.left)) for work in works)
@@ -237,8 +251,9 @@ class Crew:
             if not member.held and not more:
                 if self._finished():
                     return number
-                await self._change()
-                continue
+                await self._change()  # `_watch` sees to it that this is not for long
+                if self._workload.more or self._loop_s() < quiet_s:
+                    continue
             number += 1
             order = Order(
                 number,
@@ -249,6 +264,7 @@ class Crew:
                 gather_s=min(LONGEST_GATHER_S, GATHER_S * len(self._members)),
             )
             answer = await self._say(hand, order)
+            quiet_s = self._loop_s() + QUIET_S
             self._take(member, answer)
             await self._log.durable(member.intake.last)
             room = answer.room
@@ -257,14 +273,13 @@ class Crew:
 
     async def _say(self, hand: Hand, order: Order) -> Answer:
         """Exchange words with a worker, again where it could not be reached."""
-        loop = asyncio.get_running_loop()
         until_s: float | None = None
         while True:
             try:
                 return await hand.exchange(order)
             except Unreachable as error:
-                until_s = until_s or loop.time() + LONGEST_S
-                if loop.time() > until_s:
+                until_s = until_s or self._loop_s() + LONGEST_S
+                if self._loop_s() > until_s:
                     raise WorkerLost(f"it could not be reached for {LONGEST_S:g} s: {error}") from error
                 scope().info("worker_unreachable", reason=str(error))
             await anyio.sleep(AGAIN_S)
@@ -294,7 +309,8 @@ class Crew:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
         if kind is DeclarationError or failure.error == "UnknownName":
-            return DeclarationError(f"{where}: {failure.reason}")
+            reason = failure.reason.replace(" or in .env", " there before Ray is started")
+            return DeclarationError(f"{where}: {reason}")
         return WorkerFailed(f"{where} failed: {failure.reason}")
 
     def _finished(self) -> bool:

@@ -6,6 +6,7 @@ Ray ships no types, and is loaded when a run asks for it.
 import asyncio
 import logging
 import os
+import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from ...protocols.errors import DeclarationError, WorkerFailed, WorkerLost
+from ...protocols.errors import BankLost, DeclarationError, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
 from ...runtime.cluster.bank import Bank, BankState
 from ...runtime.cluster.terms import Report, Told
@@ -31,6 +32,7 @@ from .yard import Hand, Unreachable, Yard
 
 CALLS_AT_ONCE = 1_000
 """Calls of an actor that may be under way at once; a worker of a cluster has two with the bank."""
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LOCAL_STORE_BYTES = 200 * 2**20
 """Shared memory of a Ray that is started for a run: what travels is small."""
 REACH_S = 5.0
@@ -59,12 +61,14 @@ class EngineActor:
 
     def __init__(self) -> None:
         self._engines: dict[str, EmbeddedEngine] = {}
+        self._opening = asyncio.Lock()
 
     async def serve(self, model: str) -> Endpoint:
         """Return where a model is served, once it is."""
-        if model not in self._engines:
-            engine = EmbeddedEngine(model, weights.find(split(model)[1]))
-            self._engines[model] = await engine.__aenter__()
+        async with self._opening:  # workers of a node come at once
+            if model not in self._engines:
+                engine = EmbeddedEngine(model, weights.find(split(model)[1]))
+                self._engines[model] = await engine.__aenter__()
         return self._engines[model].endpoint
 
 
@@ -145,7 +149,7 @@ async def _told(reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever th
 
 def _words(error: Exception) -> str:
     """Return the first sentence of what Ray says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
@@ -217,7 +221,7 @@ class RayYard(Yard):
         try:
             return await _told(reference)
         except (WorkerLost, Unreachable) as error:
-            raise WorkerFailed(
+            raise BankLost(
                 f"what leases limits to all workers is no more ({error}): start the same command again"
             ) from error
 

@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
-from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost
+from ...protocols.errors import DeclarationError, FellowshipError, WorkerLost, first_of
 from ...protocols.lifecycle import Failure
 from ...protocols.ports import ModelClient
 from ...runtime.clock import SystemClock
@@ -53,9 +52,13 @@ class Worker:
         self._news = asyncio.Event()
         self._called = asyncio.Event()
         self._released = False
+        self._ending = False
+        """Whether nothing can be begun any more."""
         self._over = False
+        """Whether all that was begun has ended, too."""
         self._failed: Failure | None = None
         self._progress = Progress(0)
+        self._secrets = Secrets()
         self._lines: list[Line] = []
         self._off = Reservation(0.0, 0)
         self._done = 0
@@ -78,7 +81,7 @@ class Worker:
         try:
             await self._run(charter, welcome, bank)
         except Exception as error:  # noqa: BLE001 - told to the driver, which stops
-            self._failed = _failure(_first(error))
+            self._failed = _failure(first_of(error))
         finally:
             self._over = True
             self._ready.set()
@@ -89,7 +92,7 @@ class Worker:
     async def _run(self, charter: Charter, welcome: Welcome, bank: BankLine) -> None:
         self.listen(charter.least)
         environ = {**os.environ, **charter.addresses}
-        secrets = secrets_of(environ)
+        self._secrets = secrets = secrets_of(environ)
         with (
             hiding(secrets),
             within(run=charter.run),
@@ -105,8 +108,11 @@ class Worker:
                 async with asyncio.TaskGroup() as group:
                     self._play = Playing(charter, plan, system, access, player, group)
                     self._ready.set()
-                    while not self._released:
-                        await self._called_in_time()
+                    try:
+                        while not self._released:
+                            await self._called_in_time()
+                    finally:
+                        self._ending = True
 
     async def _called_in_time(self) -> None:
         """Wait for a word from the driver; raises WorkerLost where none comes: then nobody waits for this worker."""
@@ -184,7 +190,7 @@ class Worker:
             self._progress.draining = True
             if self._play is not None:
                 self._play.player.drop()
-        if self._play is None or self._over:
+        if self._play is None or self._ending:
             return
         for work in order.works:
             task = self._play.begin(work)
@@ -196,6 +202,7 @@ class Worker:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        self._ending |= not task.cancelled() and task.exception() is not None
         self._news.set()
 
     async def _news_for(self, order: Order) -> None:
@@ -238,8 +245,8 @@ class Worker:
             off_tokens=self._off.tokens,
             stalls=self._stalls_of_late(),
             left_open=tuple(self._play.left_open) if self._play is not None else (),
-            stopped_by=progress.stopped_by,
-            failed=self._failed,
+            stopped_by=self._told(progress.stopped_by),
+            failed=self._told(self._failed),
         )
 
     def _stalls_of_late(self) -> tuple[Stall, ...] | None:
@@ -248,7 +255,12 @@ class Worker:
         if self._play is None or now_s < self._told_s + BEAT_S:
             return None
         self._told_s = now_s
-        return self._play.stalls()
+        with hiding(self._secrets):
+            return self._play.stalls()
+
+    def _told(self, failure: Failure | None) -> Failure | None:
+        """Return a failure without what is secret here: the driver may not know it."""
+        return failure and failure.model_copy(update={"reason": self._secrets.hide(failure.reason)})
 
 
 @contextmanager
@@ -276,9 +288,3 @@ def _plan_of(charter: Charter) -> Playable:
 def _failure(error: BaseException) -> Failure:
     told = str(error) if isinstance(error, FellowshipError) else f"{error} ({type(error).__name__})"
     return Failure(error=type(error).__name__, reason=told)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error

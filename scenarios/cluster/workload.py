@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from ...protocols.errors import WorkerLost
 from ...protocols.identity import CONDUCTOR, ConversationId, ItemId
-from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened
+from ...protocols.lifecycle import Failure, ItemFailed, ItemOpened, OutcomeSetAside
 from ...runtime.log import LogReader, SqliteLog
 from ...runtime.recording import Cassette, Parcel, RecordedRun
 from ..player import Tally
@@ -125,6 +125,9 @@ class Workload:
         if opened is None:
             opened = self._log.append(ItemOpened(number=number, item=item), sender=CONDUCTOR, conversation=name)
         reason = f"{MOST_DEATHS} workers died while they played it"
+        if left is not None and left.outcome is not None:
+            aside = OutcomeSetAside(outcome=left.outcome, reason="retried")
+            self._log.append(aside, sender=CONDUCTOR, conversation=name, cause=opened)
         failed = ItemFailed(number=number, cause=Failure(error=WorkerLost.__name__, reason=reason))
         self._log.append(failed, sender=CONDUCTOR, conversation=name, cause=opened)
         self._tally.failed(item.id, name, failed.cause)

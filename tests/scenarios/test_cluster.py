@@ -9,8 +9,9 @@ import pytest
 from clustering import NearHand, NearYard, near
 from playing import MODEL, at, fellowship, items, library, results, written
 
-from fellowship.protocols.errors import CassetteMiss
+from fellowship.protocols.errors import BankLost, CassetteMiss
 from fellowship.protocols.models import ModelCall
+from fellowship.runtime.cluster.bank import BankState
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.models import Budget, PriceTable
 from fellowship.runtime.recording import FileCassette, RecordedRun
@@ -199,6 +200,23 @@ async def test_workers_that_die_before_they_are_given_anything_stop_the_run(tmp_
     assert (there.state, there.done) == ("stopped", 0)
     assert there.why is not None
     assert "workers die as soon as they are made" in there.why
+
+
+async def test_a_run_whose_bank_is_lost_stops_and_can_be_gone_on_with(tmp_path: Path, near: NearYard) -> None:
+    async def lost() -> BankState:
+        if sum(hand.answers for hand in near.hands) > 4:
+            raise BankLost("what leases limits to all workers is no more")
+        return BankState((), 0.0, 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "bank", lost)
+        patch.setattr("fellowship.scenarios.cluster.crew.WATCH_EVERY_S", 0.0)
+        there = await play(library("debate"), items(30), tmp_path / "r", settings(cluster=TWO))
+    assert there.state == "stopped"
+    assert there.why == "BankLost: what leases limits to all workers is no more"
+    assert there.failed == 0
+    again = await play(library("debate"), items(30), tmp_path / "r", settings(cluster=TWO))
+    assert (again.done, again.state) == (30, "done")
 
 
 # here, there and back

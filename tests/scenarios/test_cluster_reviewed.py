@@ -3,19 +3,24 @@
 import asyncio
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 from clustering import NearHand, NearYard, near
-from playing import at, items, library, results
+from playing import at, content, items, library, results
 
-from fellowship.protocols.errors import CassetteMiss, WorkerLost
+from fellowship.protocols.errors import CassetteMiss, Overloaded, Unauthorised
+from fellowship.protocols.models import Completion, ModelCall
 from fellowship.runtime.log import LogReader, examine
+from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.runtime.recording import RecordedRun
+from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel, as_reply
-from fellowship.scenarios import Cluster, Progress, Settings, play, retry
+from fellowship.scenarios import Cluster, Settings, play, retry
+from fellowship.scenarios.cluster import rays
 from fellowship.scenarios.cluster.parcels import Answer, Order
 
 __all__ = ["near"]
@@ -67,6 +72,7 @@ async def test_a_worker_that_has_nothing_to_do_for_long_does_not_take_itself_for
     monkeypatch.setattr("fellowship.scenarios.cluster.worker.DESERTED_S", 0.3)
     monkeypatch.setattr("fellowship.scenarios.cluster.worker.BEAT_S", 0.05)
     monkeypatch.setattr("fellowship.scenarios.cluster.crew.WATCH_EVERY_S", 0.05)
+    monkeypatch.setattr("fellowship.scenarios.cluster.crew.QUIET_S", 0.05)
 
     delays = chain([0.0, 1.0], repeat(0.0))
     async with LoopbackEndpoint(latency=lambda _: next(delays)) as server:
@@ -74,3 +80,107 @@ async def test_a_worker_that_has_nothing_to_do_for_long_does_not_take_itself_for
         there = await play(library("judge"), items(2), tmp_path / "r", terms)
     assert there.done == 2
     assert [hand.worker._failed for hand in near.hands] == [None, None]
+
+
+async def test_a_worker_that_dies_while_it_opens_its_way_to_models_is_not_blamed_on_items(
+    tmp_path: Path, near: NearYard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hire = NearYard.hire
+
+    async def sickly(yard: NearYard, name: str) -> NearHand:
+        hand = await hire(yard, name)
+
+        async def run(charter: object, welcome: object) -> None:
+            hand.die()
+
+        hand.run = run  # type: ignore[method-assign, assignment]
+        return hand
+
+    monkeypatch.setattr(NearYard, "hire", sickly)
+    there = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
+    assert (there.state, there.done, there.failed) == ("stopped", 0, 0)
+    assert there.why is not None
+    assert "workers die as soon as they are made" in there.why
+
+
+async def test_a_failure_that_is_retried_gives_way_to_the_death_of_workers(tmp_path: Path, near: NearYard) -> None:
+    def refuse(call: ModelCall) -> str:
+        if "Question 1?" in str(call.messages):
+            raise Overloaded("on fire")
+        return as_reply(call)
+
+    await play(library("debate"), items(3), tmp_path / "r", Settings(client=ScriptedModel(refuse)))
+    assert [row["status"] for row in results(tmp_path / "r")].count("failed") == 1
+    near.doomed = lambda hand: hand.answers > 1
+    again = await retry(tmp_path / "r", settings(cluster=TWO))
+    assert (again.done, again.failed) == (2, 1)
+    with LogReader(tmp_path / "r" / "run.db") as log:
+        kinds = [event.kind for event in log.events(kinds=("item_failed", "outcome_set_aside"))]
+    assert kinds == ["item_failed", "outcome_set_aside", "item_failed"]
+    assert {row["item"]: row.get("error") for row in results(tmp_path / "r")}[
+        "i1"
+    ] == "WorkerLost: 4 workers died while they played it"
+    assert (await retry(tmp_path / "r", settings())).done == 3
+
+
+async def test_a_node_has_one_engine_even_where_two_workers_come_to_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    class Engine:
+        endpoint = Endpoint(name="local/smollm2-135m", model="m", base_url="http://127.0.0.1:1/v1")
+
+        def __init__(self, name: str, weights: Path) -> None:
+            made.append(name)
+
+        async def __aenter__(self) -> Self:
+            await anyio.lowlevel.checkpoint()
+            return self
+
+    monkeypatch.setattr(rays, "EmbeddedEngine", Engine)
+    monkeypatch.setattr(rays.weights, "find", Path)
+    actor = rays.EngineActor()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(actor.serve, "local/smollm2-135m")
+    assert made == ["local/smollm2-135m"]
+
+
+async def test_what_only_a_worker_knows_to_be_secret_stays_with_it(
+    tmp_path: Path, near: NearYard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_TOKEN", SECRET)
+    there = await play(library("judge"), items(3), tmp_path / "r", Settings(client=Telltale(), cluster=TWO, environ={}))
+    assert there.why is not None
+    assert there.why.startswith("Unauthorised: who are you")
+    assert SECRET not in there.why
+    assert SECRET.encode() not in b"".join(content(tmp_path / "r").values())
+
+
+SECRET = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"  # noqa: S105 - of nothing
+
+
+class Telltale:
+    """A client that says what it should not."""
+
+    async def complete(self, call: ModelCall, **_: object) -> Completion:
+        raise Unauthorised(f"who are you, {SECRET}?")
+
+
+class Slow:
+    """A client that lacks an answer, and takes its time to break off the others."""
+
+    async def complete(self, call: ModelCall) -> Completion:
+        if "Question 1?" in str(call.messages):
+            raise CassetteMiss("there is no answer to that")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+        raise AssertionError
+
+
+async def test_items_that_come_to_a_worker_while_it_fails_are_not_begun(tmp_path: Path, near: NearYard) -> None:
+    terms = Settings(client=Slow(), cluster=Cluster(workers=1), limits=Limits(concurrency=2))
+    with pytest.raises(CassetteMiss, match="there is no answer to that"):
+        await play(library("judge"), items(20), tmp_path / "r", terms)
