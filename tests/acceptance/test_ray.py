@@ -85,14 +85,15 @@ async def test_the_workers_of_a_node_share_one_embedded_model(tmp_path: Path, ra
     (tmp_path / "write.yaml").write_text(WRITE)
     data = write_data(tmp_path / "data.jsonl", 400)
     command = ["run", str(tmp_path / "write.yaml"), "--data", str(data), "--out", str(out), "--concurrency", "2"]
-    async with started([*command, *ray.play(nodes + 1)], tmp_path / "said") as process:
+    async with started([*command, *ray.play(nodes + 1), "-v"], tmp_path / "said") as process:
         workers = await logged(tmp_path / "said", "worker_joined", nodes + 1)
         engines = [node for kind, node in await run_sync(ray.living) if kind == "EngineActor"]
-        await logged(tmp_path / "said", "item_finished", 1)
+        await logged(tmp_path / "said", "item_finished", 2)
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 3, (tmp_path / "said").read_text()[-2000:]
     assert len(engines) == len(set(engines)) == len({worker["node"] for worker in workers}) == nodes
-    assert len(results(out)) >= 1
+    assert len(results(out)) >= 2
+    assert lines((tmp_path / "said").read_text(), "attempt_failed") == []
 
 
 async def test_recorded_answers_are_played_event_for_event_as_in_one_process(
