@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from fellowship.runtime.testing import Enforced, LoopbackEndpoint
 from fellowship.runtime.testing.killing import Case, write_data
 from fellowship.runtime.testing.opinions import Opinions
 from fellowship.runtime.testing.proofs import differing_outcomes, differing_talk, gaps
-from fellowship.runtime.testing.trial import Moment, Start, Trial, told
+from fellowship.runtime.testing.trial import Moment, Start, Told, Trial, told
 
 pytestmark = [pytest.mark.ray, needs_ray]
 
@@ -37,7 +38,18 @@ flow: [{ask: writer, for: draft}, {pick: last}]
 gives: draft
 """
 WORKERS = 4
+BUDGET_USD, USD, LONGEST, AT_ONCE = 1.0, 1e-5, 50, 16
+"""Of the run under a budget: the price of a token, the tokens of the longest answer, and calls in flight."""
 SOON_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A run under a budget, what it said, and the endpoint that it asked."""
+
+    run: Path
+    told: Told
+    endpoint: LoopbackEndpoint
 
 
 @pytest.fixture(scope="module")
@@ -157,21 +169,43 @@ async def test_a_429_that_one_worker_meets_holds_all_of_them(tmp_path: Path, nod
     assert answered(endpoint.ledger) == dict.fromkeys(range(220), 1)
 
 
-async def test_four_workers_together_never_overshoot_a_budget_and_use_it(tmp_path: Path, nodes: Nodes) -> None:
-    budget_usd, concurrency, longest = 1.0, 16, 50
-    prices = {"input_cost_per_token": 1e-5, "output_cost_per_token": 1e-5, "max_output_tokens": longest}
-    (tmp_path / "prices.json").write_text(json.dumps({MODEL: prices}))
-    data = write_data(tmp_path / "data.jsonl", 600)
-    async with LoopbackEndpoint(Opinions(unreadable=0), latency_s=0.02) as endpoint:
-        command = ["run", "judge", "--data", str(data), "--out", str(tmp_path / "run"), "--model", MODEL]
-        command += ["--base-url", endpoint.base_url, "--concurrency", str(concurrency), "--budget", f"{budget_usd}usd"]
-        done = await told(*command, "--prices", str(tmp_path / "prices.json"), *nodes.play(WORKERS))
-    assert done.code == 3, done.words[-2000:]
-    spent = endpoint.totals.cost_usd(1e-5, 1e-5)
-    largest = max(len(json.dumps(served.request)) + BYTES_A_REQUEST * 2 + longest for served in endpoint.ledger) * 1e-5
-    assert spent <= budget_usd
-    assert spent >= budget_usd - largest * concurrency
-    assert done.document["cost_usd"] == pytest.approx(spent)
+@pytest.fixture(scope="module")
+def spent(ray: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Spent:
+    """Play until a budget is used up, at an endpoint that wants a key, which all nodes have in their environment."""
+    ray.whole()
+    folder = tmp_path_factory.mktemp("spent")
+    prices = {"input_cost_per_token": USD, "output_cost_per_token": USD, "max_output_tokens": LONGEST}
+    (folder / "prices.json").write_text(json.dumps({MODEL: prices}))
+    data = write_data(folder / "data.jsonl", 600)
+    with beside(LoopbackEndpoint(Opinions(unreadable=0), latency_s=0.02, key=KEY)) as endpoint:
+        command = ["run", "judge", "--data", str(data), "--out", str(folder / "run"), "--model", MODEL]
+        command += ["--base-url", endpoint.base_url, "--concurrency", str(AT_ONCE), "--budget", f"{BUDGET_USD}usd"]
+        command += ["--prices", str(folder / "prices.json"), "-vv", *ray.play(WORKERS)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ACME_API_KEY", KEY)
+            done = anyio.run(told, *command)
+    return Spent(folder / "run", done, endpoint)
+
+
+def test_four_workers_together_never_overshoot_a_budget_and_use_it(spent: Spent) -> None:
+    assert spent.told.code == 3, spent.told.words[-2000:]
+    assert len(lines(spent.told.words, "worker_joined")) == WORKERS
+    usd = spent.endpoint.totals.cost_usd(USD, USD)
+    requests = [json.dumps(served.request) for served in spent.endpoint.ledger]
+    largest_usd = USD * (max(map(len, requests)) + 2 * BYTES_A_REQUEST + LONGEST)
+    assert BUDGET_USD - largest_usd * AT_ONCE <= usd <= BUDGET_USD
+    assert spent.told.document["cost_usd"] == pytest.approx(usd)
+
+
+async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(ray: Nodes, spent: Spent) -> None:
+    assert {served.headers["Authorization"] for served in spent.endpoint.ledger} == {f"Bearer {KEY}"}
+    assert KEY not in spent.told.words
+    logs = content(ray.folder)
+    for found in (content(spent.run), logs):
+        assert [name for name, text in found.items() if KEY.encode() in text] == []
+    assert ray.places_of(KEY) == []
+    assert any("worker" in name for name in logs)
+    assert ray.places_of("WorkerActor") != []
 
 
 @pytest.mark.parametrize("dies", ["a worker", "a node"])
@@ -181,14 +215,14 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     opinions, pace, starts = Opinions(), Pace(), list[Start]()
     async with LoopbackEndpoint(opinions, faults=opinions, latency=pace) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
-        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(3))
+        command = DEBATES.command(data, trial.out, endpoint.base_url, *nodes.play(2))
 
         async def play() -> None:
             starts.append(await trial.start(command))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play)
-            workers = await logged(trial.out.with_suffix(".txt"), "worker_joined", 3)
+            workers = await logged(trial.out.with_suffix(".txt"), "worker_joined", 2)
             pace.hurried = True
             await opinions.reach(30)
             if dies == "a worker":
@@ -203,7 +237,7 @@ async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     assert (start.code, start.again, trial.problems) == (0, (), []), trial.said[-2000:]
     assert {line["worker"] for line in told_lost} == lost
     assert sum(line["items"] for line in told_lost) > 0
-    bound = DEBATES.bound // 3 * len(lost)
+    bound = DEBATES.bound // 2 * len(lost)
     assert trial.repeated == start.lost <= bound + DEBATES.together * len(lost)
     assert compared(trial.out, undisturbed) == []
 
@@ -215,16 +249,16 @@ async def test_a_run_whose_driver_is_killed_goes_on_here_and_there_and_its_worke
     async with LoopbackEndpoint(opinions, faults=opinions, latency=Pace(0.03)) as endpoint:
         trial = Trial(tmp_path / "run", endpoint, opinions)
         here = DEBATES.command(data, trial.out, endpoint.base_url)
-        for command in ([*here, *nodes.play(3)], here):
+        for command in ([*here, *nodes.play(2)], here):
             with anyio.fail_after(6 * SOON_S):
                 start = await trial.start(command, Moment(requests=60))  # returns when nobody is connected any more
             assert (start.code, start.requests >= 60) == ("killed", True), trial.said[-2000:]
             workers = lines(trial.said, "worker_joined")
             assert bool(workers) == ("ray" in command)
             await gone((worker["pid"] for worker in workers), SOON_S)
-        last = await trial.start([*here, *nodes.play(3)])
+        last = await trial.start([*here, *nodes.play(2)])
     assert last.code == 0, trial.said[-2000:]
-    assert trial.accounts(DEBATES.bound + 3 * DEBATES.together) == []
+    assert trial.accounts(DEBATES.bound + 2 * DEBATES.together) == []
     assert compared(trial.out, undisturbed) == []
 
 
@@ -273,26 +307,6 @@ async def going(out: Path) -> dict[str, Any]:
         while not ((found := status(out))["live"] and found["live"]["in_flight"] and found["live"]["endpoints"]):  # noqa: ASYNC110 - of another process
             await anyio.sleep(0.1)
     return found
-
-
-async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
-    tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ACME_API_KEY", KEY)
-    out = tmp_path / "run"
-    async with LoopbackEndpoint(Opinions(), key=KEY) as endpoint:
-        command = ("run", "judge", "--data", str(write_data(tmp_path / "data.jsonl", 8)), "--out", str(out))
-        address = ("--model", MODEL, "--base-url", endpoint.base_url)
-        done = await told(*command, *address, "-vv", *nodes.play(workers=1))
-    assert done.code == 0, done.words[-2000:]
-    assert {served.headers["Authorization"] for served in endpoint.ledger} == {f"Bearer {KEY}"}
-    assert KEY not in done.words
-    logs = content(nodes.folder)
-    for found in (content(out), logs):
-        assert [name for name, text in found.items() if KEY.encode() in text] == []
-    assert await run_sync(nodes.places_of, KEY) == []
-    assert any("worker" in name for name in logs)
-    assert await run_sync(nodes.places_of, "WorkerActor") != []
 
 
 async def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
