@@ -15,7 +15,8 @@ from math import exp
 
 from cluster_costs import Costs, Line, costs_of, measured
 from cluster_memory import SIZES, WORDS, held
-from cluster_model import Found, Setting, simulate
+from cluster_model import simulate
+from cluster_world import Found, Setting
 from clustered import BOTH_CALLS
 
 ITEMS = 10_000_000
@@ -65,6 +66,9 @@ AS_BUILT = (
     Case("100,000 in flight", Setting(100, 100_000, lump=25)),
 )
 ANSWERS = (
+    Case("10,000 in flight, 25 workers", Setting(25, 10_000, lump=4)),
+    Case("30,000 in flight, 25 workers", Setting(25, 30_000, lump=10)),
+    Case("30,000 in flight, 4 runs of 25 workers", Setting(100, 30_000, lump=10, drivers=4)),
     Case("100,000 a minute, reports every 0.25 s", Setting(100, 10_000, 100_000, report_gap_s=0.25), 20, 8),
     Case("30,000 in flight, the same, renewed", Setting(100, 30_000, lump=10, report_gap_s=0.25, renewed=True)),
     Case("30,000 in flight, shares kept by workers", Setting(100, 30_000, lump=10, kept=True)),

@@ -112,7 +112,7 @@ class PlayOptions:
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of --engine ray: processes that play. [one for 32 calls in flight, as far as there are CPUs]"
+            min=1, help="Of --engine ray: processes that play. [one for 256 calls in flight, as far as there are CPUs]"
         ),
     ] = None
     ship: Annotated[

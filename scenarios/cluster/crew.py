@@ -55,7 +55,7 @@ LAST_ORDERS = 2**31
 """Orders from this number on break off."""
 LATE_S = 20.0
 """How long a worker may take to come until that is told."""
-WHY_LATE = "no processor of the cluster is free for more, or their environment is being made; the others go on"
+WHY_LATE = "no processor of the cluster is free for them, or their environment is being made"
 QUIET_S = 30.0
 """How long a worker that has nothing to do may hear nothing: long before it takes itself for deserted."""
 AGAIN_S, LONGEST_S = 0.5, 30.0

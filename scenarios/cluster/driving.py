@@ -26,8 +26,9 @@ from .crew import Crew
 from .parcels import Charter
 from .workload import Workload
 
-CALLS_A_WORKER = 32
-"""Calls in flight for which a further worker is worth its start, where nobody says how many there are to be."""
+CALLS_A_WORKER = 256
+"""Calls in flight for which a further worker is worth its start, where nobody says how many there are to be: one does
+some 1,500 calls a second, and more of them than are needed only make messages smaller (docs/cluster-at-scale.md)."""
 RECORDED_AT_ONCE = 16
 """Items that a worker plays at once whose answers are all recorded: one goes on while another is on its way."""
 
