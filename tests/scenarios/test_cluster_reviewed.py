@@ -13,7 +13,7 @@ import pytest
 from clustering import NearHand, NearYard, near
 from playing import at, content, items, library, results
 
-from fellowship.protocols.errors import CassetteMiss, Overloaded, Unauthorised, WorkerLost
+from fellowship.protocols.errors import CassetteMiss, DeclarationError, Overloaded, Unauthorised, WorkerLost
 from fellowship.protocols.models import Completion, ModelCall, ModelSettings
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.models.endpoints import Endpoint
@@ -248,3 +248,33 @@ async def test_an_engine_that_has_died_is_made_anew_for_the_next_worker(monkeypa
         with pytest.raises(WorkerLost):
             await yard.engines(Place("node", "10.0.0.1", "here", 1, "1", 0.0))
     assert len(fake.made) == 2
+
+
+# before anything is played
+
+
+async def test_what_only_the_driver_knows_to_be_secret_does_not_enter_its_log(tmp_path: Path, near: NearYard) -> None:
+    told = [item.model_copy(update={"prompt": f"{item.prompt} {SECRET}"}) for item in items(2)]
+    terms = settings(cluster=TWO, environ={"DRIVER_TOKEN": SECRET})
+    await play(library("judge"), told, tmp_path / "r", terms)
+    assert SECRET.encode() not in b"".join(content(tmp_path / "r").values())
+    assert examine(tmp_path / "r" / "run.db", thorough=True) == ()
+
+
+async def test_what_cannot_be_sent_to_workers_is_told_before_a_cluster_is_opened(
+    tmp_path: Path, near: NearYard
+) -> None:
+    def here(call: ModelCall) -> str:
+        return as_reply(call)
+
+    terms = Settings(client=ScriptedModel(here), cluster=TWO)
+    with pytest.raises(DeclarationError, match="the client cannot be sent to the workers of a cluster"):
+        await play(library("judge"), items(1), tmp_path / "r", terms)
+    assert near.made is None
+
+
+async def test_no_cluster_is_opened_where_nothing_is_left_to_be_played(tmp_path: Path, near: NearYard) -> None:
+    await play(library("judge"), items(3), tmp_path / "r", settings())
+    again = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
+    assert (again.state, again.done) == ("done", 3)
+    assert near.made is None
