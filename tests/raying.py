@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -164,10 +164,10 @@ def lines(said: str, event: str) -> list[dict[str, Any]]:
     return [line for line in found if line.get("event") == event]
 
 
-async def joined(said: Callable[[], str], count: int) -> list[dict[str, Any]]:
-    """Wait until so many workers are there."""
+async def logged(said: Path, event: str, count: int) -> list[dict[str, Any]]:
+    """Wait until the logs have told of an event so many times."""
     with anyio.fail_after(PATIENCE_S):
-        while len(found := lines(said(), "worker_joined")) < count:  # noqa: ASYNC110 - of another process
+        while not said.exists() or len(found := lines(said.read_text(errors="replace"), event)) < count:  # noqa: ASYNC110 - of another process
             await anyio.sleep(LOOK_S)
     return found
 

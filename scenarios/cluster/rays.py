@@ -35,13 +35,13 @@ CALLS_AT_ONCE = 1_000
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LOCAL_STORE_BYTES = 200 * 2**20
 """Shared memory of a Ray that is started for a run: what travels is small."""
-
 REACH_S = 5.0
 """The longest that it may take to reach a cluster."""
 
 
 def ray() -> Any:  # noqa: ANN401 - it has no types
     """Return Ray; raises DeclarationError where it is not installed."""
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")  # else it prints who died, on stdout, where our JSON goes
     try:
         return import_module("ray")
     except ImportError as error:
@@ -300,13 +300,13 @@ def _connect(cluster: Cluster) -> None:
             "--address auto, or there by `ray job submit`"
         )
     _prove_there(cluster.address)
+    logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of signals, and in colours of who died: so do we
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "namespace": "fellowship"}
     if cluster.address == HERE:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         os.environ.setdefault("RAY_worker_niceness", "0")  # else workers stand back for everything else on the machine
         options |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
         options["num_cpus"] = max(os.cpu_count() or 1, cluster.workers or 1)
-        logging.getLogger("ray").setLevel(logging.ERROR)  # else it tells of matters that are settled here
     try:
         with ExitStack() as sent:
             if cluster.wheel is not None:  # a job's is uploaded, not an actor's; no key is in it: Ray shows it
