@@ -52,10 +52,10 @@ demo: $(VENV)/.demo
 
 # Processes that tests start find what is compiled, also where the environment says to keep nothing: a second a process.
 # CI trains by trl, too, where that build is to be had, reads logs by inspect-ai and plays on Ray; elsewhere these are
-# skipped until `make trl`, `make inspect` and `make ray` were called.
+# skipped until `make trl`, `make inspect` and `make ray` were called. What takes minutes on Ray is for `make ray` alone.
 test: $(VENV)/$(if $(CI),.ci,.dev)
 	@$(BIN)/fellowship models get smollm2-135m
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(WORKERS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(WORKERS) -m 'not ray_whole'
 
 trl: $(VENV)/.trl
 	$(BIN)/python -m pytest -m trl

@@ -90,7 +90,13 @@ class Nodes:
 def nodes_started(environ: dict[str, str]) -> Generator[Nodes, None, None]:
     """Start one node, which others join when they are asked for; all end with the block, and with this process."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    more = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", **environ}
+    more = {
+        "RAY_TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_health_check_period_ms": "1000",  # five in vain, and a node is taken for lost
+        **environ,
+    }
     with (folder / SAID).open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, __file__, "nodes"],

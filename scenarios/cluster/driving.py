@@ -3,6 +3,7 @@
 import pickle
 import secrets
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from math import ceil
 from pathlib import Path
 
@@ -45,7 +46,11 @@ async def drive(
     """Play all that is to be played on a cluster; see Crew.play for what it raises."""
     cluster, limits = settings.cluster, settings.limits
     assert cluster is not None  # noqa: S101 - else it is played here
-    assert not settings.access.batch  # noqa: S101 - a batch leaves from one place
+    _prove_possible(settings)
+    first = next(todo, None)
+    if first is None:
+        return
+    todo = chain((first,), todo)
     progress.workers = lambda: Workers(there=(), wanted=0, lost=0)  # until the cluster is open
     with LogReader(log.path) as reader:
         (usd, tokens), off = reader.spent(), Reservation(*reader.written_off())
@@ -76,7 +81,6 @@ def _workers(cluster: Cluster, settings: Settings, progress: Progress) -> int:
 def _charter(plan: Playable, log: SqliteLog, settings: Settings, workers: int) -> Charter:
     limits, access = settings.limits, settings.access
     most = limits.concurrency + limits.concurrency // 4
-    _prove_sendable(settings)
     return Charter(
         run=log.run,
         directory=str(log.path.parent),
@@ -100,7 +104,9 @@ def _charter(plan: Playable, log: SqliteLog, settings: Settings, workers: int) -
     )
 
 
-def _prove_sendable(settings: Settings) -> None:
+def _prove_possible(settings: Settings) -> None:
+    if settings.access.batch:
+        raise DeclarationError("a batch leaves from one place: it cannot be had by the workers of a cluster")
     if settings.access.transport is not None or settings.clock is not None:
         raise DeclarationError("a transport or a clock of one's own cannot be had by the workers of a cluster")
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from ...protocols.errors import BankLost, DeclarationError, WorkerLost
+from ...protocols.errors import BankLost, DeclarationError, FellowshipError, WorkerLost
 from ...protocols.models import EMBEDDED, ModelSettings
 from ...runtime.cluster.bank import Bank, BankState
 from ...runtime.cluster.terms import Report, Told
@@ -145,6 +145,16 @@ async def _told(reference: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever th
         if isinstance(error.cause, Exception):
             raise error.cause from error
         raise
+    except exceptions.RayError as error:  # an answer was lost, not its actor, as far as one knows
+        raise Unreachable(_words(error)) from error
+
+
+def _unhired(error: WorkerLost | Unreachable) -> FellowshipError:
+    """Return why there is no worker."""
+    told = str(error.__cause__)
+    if "ModuleNotFoundError" in told or "No module named" in told:
+        return DeclarationError(f"a node has no llm-fellowship: install it there, or ship it by --ship WHEEL ({error})")
+    return WorkerLost(str(error))
 
 
 def _words(error: Exception) -> str:
@@ -166,6 +176,7 @@ class RayYard(Yard):
 
     async def hire(self, name: str) -> Hand:
         """Return a new worker."""
+        del name  # Ray has names of its own
         remote = (
             ray()
             .remote(WorkerActor)
@@ -178,17 +189,11 @@ class RayYard(Yard):
         )
         actor = remote.remote()
         try:
-            await actor.__ray_ready__.remote()
-        except import_module("ray.exceptions").RuntimeEnvSetupError as error:
-            raise DeclarationError(f"the environment of worker {name} cannot be made: {_words(error)}") from error
-        except import_module("ray.exceptions").RayActorError as error:
-            if "ModuleNotFoundError" in str(error) or "No module named" in str(error):
-                raise DeclarationError(
-                    f"a node has no llm-fellowship: install it there, or ship it by --ship WHEEL ({_words(error)})"
-                ) from error
-            raise WorkerLost(_words(error)) from error
-        except asyncio.CancelledError:
-            ray().kill(actor)
+            await _told(actor.__ray_ready__.remote())
+        except BaseException as error:
+            ray().kill(actor)  # it may live, and nobody else has it
+            if isinstance(error, (WorkerLost, Unreachable)):
+                raise _unhired(error) from error
             raise
         return RayHand(actor, RayBank(self._bank))
 
@@ -200,7 +205,12 @@ class RayYard(Yard):
             actor = ray().remote(EngineActor).options(num_cpus=0, scheduling_strategy=_on(place.node))
             self._engines[place.node] = actor.remote()
         engine = self._engines[place.node]
-        return {model: await _told(engine.serve.remote(model)) for model in self._models}
+        try:
+            return {model: await _told(engine.serve.remote(model)) for model in self._models}
+        except WorkerLost:
+            if self._engines.get(place.node) is engine:
+                del self._engines[place.node]  # the next worker there gets another
+            raise
 
     def leave(self) -> None:
         """End the engines."""

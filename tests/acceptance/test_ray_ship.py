@@ -15,7 +15,7 @@ from fellowship.runtime.testing import LoopbackEndpoint
 from fellowship.runtime.testing.killing import write_data
 from fellowship.runtime.testing.opinions import Opinions
 
-pytestmark = [pytest.mark.ray, needs_ray]
+pytestmark = [pytest.mark.ray, pytest.mark.ray_whole, needs_ray]
 
 INFO = "fellowship_parcel-1.0.dist-info"
 PARCEL = {

@@ -3,6 +3,7 @@
 import asyncio
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import anyio
@@ -12,8 +13,8 @@ import pytest
 from clustering import NearHand, NearYard, near
 from playing import at, content, items, library, results
 
-from fellowship.protocols.errors import CassetteMiss, Overloaded, Unauthorised
-from fellowship.protocols.models import Completion, ModelCall
+from fellowship.protocols.errors import CassetteMiss, DeclarationError, Overloaded, Unauthorised, WorkerLost
+from fellowship.protocols.models import Completion, ModelCall, ModelSettings
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.runtime.recording import RecordedRun
@@ -21,7 +22,8 @@ from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel, as_reply
 from fellowship.scenarios import Cluster, Settings, play, retry
 from fellowship.scenarios.cluster import rays
-from fellowship.scenarios.cluster.parcels import Answer, Order
+from fellowship.scenarios.cluster.parcels import Answer, Order, Place
+from fellowship.scenarios.cluster.yard import Unreachable
 
 __all__ = ["near"]
 
@@ -184,3 +186,95 @@ async def test_items_that_come_to_a_worker_while_it_fails_are_not_begun(tmp_path
     terms = Settings(client=Slow(), cluster=Cluster(workers=1), limits=Limits(concurrency=2))
     with pytest.raises(CassetteMiss, match="there is no answer to that"):
         await play(library("judge"), items(20), tmp_path / "r", terms)
+
+
+# what Ray says
+
+
+class Told:
+    """An actor of Ray's whose methods end in an error, as far as this module is concerned."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        async def remote(*arguments: object) -> None:
+            raise self.error
+
+        return SimpleNamespace(remote=remote)
+
+
+class FakeRay:
+    """So much of Ray as it takes to make an actor."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.made: list[Told] = []
+        self.killed: list[object] = []
+        self._errors = list(errors)
+
+    def remote(self, *arguments: object) -> Any:
+        if arguments:
+            return SimpleNamespace(options=lambda **_: self)
+        self.made.append(Told(self._errors.pop(0)))
+        return self.made[-1]
+
+    def kill(self, actor: object) -> None:
+        self.killed.append(actor)
+
+
+async def test_an_answer_that_is_lost_with_its_node_is_asked_for_again() -> None:
+    exceptions = pytest.importorskip("ray.exceptions", reason="the extra `ray` is not installed")
+    hand = rays.RayHand(Told(exceptions.ObjectLostError("00", None, "")), rays.RayBank(None))
+    with pytest.raises(Unreachable, match="Failed to retrieve object"):
+        await hand.exchange(Order(1))
+
+
+async def test_a_worker_that_is_not_heard_as_it_is_made_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    exceptions = pytest.importorskip("ray.exceptions", reason="the extra `ray` is not installed")
+    fake = FakeRay(exceptions.ActorUnavailableError("it is unavailable", None))
+    monkeypatch.setattr(rays, "ray", lambda: fake)
+    with pytest.raises(WorkerLost, match="unavailable"):
+        await rays.RayYard(None, ()).hire("1.1")
+    assert fake.killed == fake.made
+
+
+async def test_an_engine_that_has_died_is_made_anew_for_the_next_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    exceptions = pytest.importorskip("ray.exceptions", reason="the extra `ray` is not installed")
+    fake = FakeRay(exceptions.ActorDiedError(), exceptions.ActorDiedError())
+    monkeypatch.setattr(rays, "ray", lambda: fake)
+    monkeypatch.setattr(rays, "_on", str)
+    yard = rays.RayYard(None, (ModelSettings(model="local/smollm2-135m"),))
+    for _ in range(2):
+        with pytest.raises(WorkerLost):
+            await yard.engines(Place("node", "10.0.0.1", "here", 1, "1", 0.0))
+    assert len(fake.made) == 2
+
+
+# before anything is played
+
+
+async def test_what_only_the_driver_knows_to_be_secret_does_not_enter_its_log(tmp_path: Path, near: NearYard) -> None:
+    told = [item.model_copy(update={"prompt": f"{item.prompt} {SECRET}"}) for item in items(2)]
+    terms = settings(cluster=TWO, environ={"DRIVER_TOKEN": SECRET})
+    await play(library("judge"), told, tmp_path / "r", terms)
+    assert SECRET.encode() not in b"".join(content(tmp_path / "r").values())
+    assert examine(tmp_path / "r" / "run.db", thorough=True) == ()
+
+
+async def test_what_cannot_be_sent_to_workers_is_told_before_a_cluster_is_opened(
+    tmp_path: Path, near: NearYard
+) -> None:
+    def here(call: ModelCall) -> str:
+        return as_reply(call)
+
+    terms = Settings(client=ScriptedModel(here), cluster=TWO)
+    with pytest.raises(DeclarationError, match="the client cannot be sent to the workers of a cluster"):
+        await play(library("judge"), items(1), tmp_path / "r", terms)
+    assert near.made is None
+
+
+async def test_no_cluster_is_opened_where_nothing_is_left_to_be_played(tmp_path: Path, near: NearYard) -> None:
+    await play(library("judge"), items(3), tmp_path / "r", settings())
+    again = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
+    assert (again.state, again.done) == ("done", 3)
+    assert near.made is None
