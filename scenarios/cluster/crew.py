@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import orjson
@@ -63,6 +63,7 @@ AGAIN_S, LONGEST_S = 0.5, 30.0
 KNOWN: dict[str, type[FellowshipError]] = {
     kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError, WorkerLost)
 }
+Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ class Crew:
                     )
 
     async def _attend(self, member: Member) -> None:
-        hand = await self._hired(member.name)
+        hand = await self._awaited(self._yard.hire(member.name))
         if hand is None:
             return
         try:
@@ -199,12 +200,12 @@ class Crew:
             with anyio.CancelScope(shield=True):
                 await hand.dismiss()
 
-    async def _hired(self, name: str) -> Hand | None:
-        """Return a new worker; None where there is nothing to do any more before there is one."""
+    async def _awaited(self, coming: Awaitable[Found]) -> Found | None:
+        """Return a new worker, or what it needs; None where there is nothing to do any more before that is there."""
         with anyio.CancelScope() as hiring:
             self._hiring[hiring] = self._loop_s()
             try:
-                return await self._yard.hire(name)
+                return await coming
             finally:
                 del self._hiring[hiring]
         return None
@@ -219,7 +220,10 @@ class Crew:
                 "install the same there, or ship it by --ship WHEEL"
             )
         member.intake = Intake(self._log, _ahead(before_s, self._now_s(), place.now_s))
-        welcome = Welcome(member.name, place.address, await self._yard.engines(place))
+        engines = await self._awaited(self._yard.engines(place))
+        if engines is None:
+            return
+        welcome = Welcome(member.name, place.address, engines)
         scope().info("worker_joined", worker=member.name, host=place.host, node=place.node, pid=place.pid)
         running = self._employed.create_task(_accompanied(hand.run(self._charter, welcome)))
         self._members[member.name] = member

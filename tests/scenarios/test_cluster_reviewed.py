@@ -278,3 +278,20 @@ async def test_no_cluster_is_opened_where_nothing_is_left_to_be_played(tmp_path:
     again = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
     assert (again.state, again.done) == ("done", 3)
     assert near.made is None
+
+
+async def test_nobody_waits_for_an_engine_when_others_have_played_all(
+    tmp_path: Path, near: NearYard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come: list[Place] = []
+
+    async def engines(place: Place) -> dict[str, Endpoint]:
+        come.append(place)
+        if len(come) > 1:
+            await asyncio.Event().wait()
+        return {}
+
+    monkeypatch.setattr(near, "engines", engines)
+    async with asyncio.timeout(10):
+        there = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
+    assert there.done == 3
