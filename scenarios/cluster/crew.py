@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ...runtime.models.leases import AdmissionState
 
 MOST_IN_VAIN = 3
-"""Workers that may die one after another before they are given anything, until the run stops."""
+"""Workers that may die one after another before they have said that they can play, until the run stops."""
 GATHER_S = 0.003
 """How long events of a worker gather, for each worker there is: what the driver spends on a message of one, it has to
 spend on those of all."""
@@ -184,9 +184,8 @@ class Crew:
                 )
                 await self._bury(member)
                 if vain >= MOST_IN_VAIN:
-                    self._progress.stop_for(
-                        Failure(error=WorkerLost.__name__, reason=f"workers die as soon as they are made: {lost}")
-                    )
+                    reason = f"workers die as soon as they are made: {lost}"
+                    self._tally.stop(Failure(error=WorkerLost.__name__, reason=reason))
 
     async def _attend(self, member: Member) -> None:
         hand = await self._awaited(self._yard.hire(member.name))
