@@ -252,21 +252,11 @@ async def _play_here(
         cassette=settings.cassette,
         fit=settings.fit,
     )
+    at_once = 1 if settings.recorded else settings.conversations  # nothing waits, and the log is always the same
     played = count(1)
     async with asyncio.TaskGroup() as workers:
-        for _ in range(min(_conversations(settings), player.progress.items)):
+        for _ in range(min(at_once, player.progress.items)):
             workers.create_task(_work((stage.due(*each) for each in todo), stage, player, session, played))
-
-
-def _conversations(settings: Settings) -> int:
-    """Return how many conversations are played at once: some more than calls, where those are admitted one by one.
-
-    While one is at its log, another can call: without these, a fifth of the calls in flight were missing at 256.
-    """
-    if settings.recorded:
-        return 1  # nothing is waited for, and the log is the same every time
-    most = settings.limits.concurrency
-    return most if settings.client is not None else most + most // 4
 
 
 @asynccontextmanager

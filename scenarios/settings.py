@@ -85,6 +85,15 @@ class Settings:
     """Noted in run.yaml: where the data came from, and the like."""
 
     @property
+    def conversations(self) -> int:
+        """How many conversations are played at once: some more than calls, where those are admitted one by one.
+
+        While one is at its log, another can call: without these, a fifth of the calls in flight were missing at 256.
+        """
+        most = self.limits.concurrency
+        return most if self.client is not None else most + most // 4
+
+    @property
     def recorded(self) -> bool:
         """Whether all answers come from a cassette."""
         return self.cassette is not None and self.fit == "exact"

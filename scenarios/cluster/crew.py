@@ -16,6 +16,8 @@ from ...protocols.errors import (
     DeclarationError,
     FellowshipError,
     LogError,
+    NameTaken,
+    UnknownName,
     WorkerFailed,
     WorkerLost,
     first_of,
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
     from ...runtime.models.leases import AdmissionState
 
 MOST_IN_VAIN = 3
-"""Workers that may die one after another before they have said that they can play, until the run stops."""
+"""Workers in one place that may die one after another before they have said that they can play. Then the others go on
+without; where there are none, the run stops."""
 GATHER_S = 0.003
 """How long events of a worker gather, for each worker there is: what the driver spends on a message of one, it has to
 spend on those of all."""
@@ -60,9 +63,8 @@ QUIET_S = 30.0
 """How long a worker that has nothing to do may hear nothing: long before it takes itself for deserted."""
 AGAIN_S, LONGEST_S = 0.5, 30.0
 """How often, and for how long, a worker is tried again that cannot be reached."""
-KNOWN: dict[str, type[FellowshipError]] = {
-    kind.__name__: kind for kind in (CassetteMiss, DeclarationError, LogError, WorkerLost)
-}
+KNOWN: dict[str, type[FellowshipError]] = {kind.__name__: kind for kind in (CassetteMiss, LogError, WorkerLost)}
+DECLARED = frozenset({DeclarationError.__name__, UnknownName.__name__, NameTaken.__name__})
 Found = TypeVar("Found")
 
 
@@ -183,6 +185,9 @@ class Crew:
                     "worker_lost", worker=member.name, host=member.host, items=len(member.held), reason=str(lost)
                 )
                 await self._bury(member)
+                if vain >= MOST_IN_VAIN and any(other.spoke for other in self._members.values()):
+                    scope().warning("worker_place_given_up", place=place, reason=str(lost))
+                    return
                 if vain >= MOST_IN_VAIN:
                     reason = f"workers die as soon as they are made: {lost}"
                     self._tally.stop(Failure(error=WorkerLost.__name__, reason=reason))
@@ -308,10 +313,10 @@ class Crew:
 
     def _error(self, member: Member, failure: Failure) -> FellowshipError:
         kind = KNOWN.get(failure.error)
-        if kind is not None and kind is not DeclarationError:
+        if kind is not None:
             return kind(failure.reason)
         where = f"a worker on {member.host}"
-        if kind is DeclarationError or failure.error == "UnknownName":
+        if failure.error in DECLARED:
             reason = failure.reason.replace(" or in .env", " there before Ray is started")
             return DeclarationError(f"{where}: {reason}")
         return WorkerFailed(f"{where} failed: {failure.reason}")

@@ -80,16 +80,15 @@ def _workers(cluster: Cluster, settings: Settings, progress: Progress) -> int:
 
 def _charter(plan: Playable, log: SqliteLog, settings: Settings, workers: int) -> Charter:
     limits, access = settings.limits, settings.access
-    most = limits.concurrency + limits.concurrency // 4
     return Charter(
         run=log.run,
         directory=str(log.path.parent),
         record=plan.record(),
         plugins=described(plan),
-        files={each.name: Path(each.origin).read_text("utf-8") for each in plugins() if not each.packaged},
+        files={each.name: Path(each.origin).read_bytes() for each in plugins() if not each.packaged},
         seed=settings.seed,
         limits=limits,
-        conversations=RECORDED_AT_ONCE if settings.recorded else ceil(most / workers),
+        conversations=RECORDED_AT_ONCE if settings.recorded else ceil(settings.conversations / workers),
         way=access.way,
         stream=access.stream,
         prices=access.prices,

@@ -29,7 +29,7 @@ class Charter:
     """What decides what is said."""
     plugins: dict[str, dict[str, Any]]
     """Where its plugins come from."""
-    files: dict[str, str]
+    files: dict[str, bytes]
     """The plugins that are files: source by name."""
     seed: int
     limits: Limits

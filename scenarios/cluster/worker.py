@@ -264,12 +264,12 @@ class Worker:
 
 
 @contextmanager
-def _plugins(files: dict[str, str]) -> Generator[None, None, None]:
+def _plugins(files: dict[str, bytes]) -> Generator[None, None, None]:
     """Load the plugins of installed packages, and those that came as files."""
     with tempfile.TemporaryDirectory(prefix="fellowship-") as folder:
         paths = [Path(folder) / name for name in files]
         for path, source in zip(paths, files.values(), strict=True):
-            path.write_text(source, encoding="utf-8")
+            path.write_bytes(source)
         with loaded(*paths, packaged=True):
             yield
 
