@@ -520,11 +520,8 @@ async def test_when_everything_goes_wrong_at_once_nothing_is_left_open(tmp_path:
     before, watch = asyncio.all_tasks(), list[Progress]()
     await weathered(FAULTS, tmp_path / "run", watch)
     assert asyncio.all_tasks() == before
-    session = watch[0].session
-    assert session is not None
-    assert session.access is not None
-    assert [(state.in_flight, state.waiting) for state in session.access.admissions()] == [(0, 0)]
-    assert session.access.pending() == ()
+    assert [(state.in_flight, state.waiting) for state in watch[0].admissions()] == [(0, 0)]
+    assert watch[0].stalls() == ()
     assert watch[0].in_flight == 0
 
 

@@ -293,7 +293,7 @@ def test_no_terminal_obeys_what_an_endpoint_says_of_itself_while_a_run_waits_for
     terminal.out().print(terminal.summary(now, [runs.run / "run.db"]))
     line = ProgressLine(terminal.out())
     access = SimpleNamespace(admissions=lambda: (state, replace(state, broken=False, held_s=9.0)))
-    line.watch(Progress(3, session=SimpleNamespace(access=access)))  # type: ignore[arg-type]  # all that is asked of it
+    line.watch(Progress(3, admissions=access.admissions))
     terminal.out().print(line.line())
     terminal.out().print(EVIL, Padding(Text(EVIL), 1), Panel(EVIL))  # a text that nobody has made plain
     shown = capsys.readouterr().out
