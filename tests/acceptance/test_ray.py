@@ -133,6 +133,7 @@ async def test_recorded_answers_are_played_event_for_event_as_in_one_process(
         both.start_soon(there, "by-run", undisturbed)
 
 
+@whole
 async def test_four_workers_together_keep_to_limits_and_use_them(tmp_path: Path, nodes: Nodes) -> None:
     minute_s, requests, tokens, count, arrivals = 4.0, 240, 45_000, 540, Episode(10**9, 0)
     enforced = Enforced(requests_per_minute=requests, tokens_per_minute=tokens, minute_s=minute_s, style="sliding")
@@ -214,7 +215,7 @@ async def test_a_key_in_the_environment_reaches_the_endpoint_and_stands_nowhere(
     assert ray.places_of("WorkerActor") != []
 
 
-@pytest.mark.parametrize("dies", ["a worker", "a node"])
+@pytest.mark.parametrize("dies", ["a worker", pytest.param("a node", marks=whole)])
 async def test_what_was_played_where_something_dies_goes_on_elsewhere(
     tmp_path: Path, nodes: Nodes, data: Path, undisturbed: Path, dies: str
 ) -> None:
