@@ -209,8 +209,6 @@ class PlayOptions:
                 if value is not None:
                     raise DeclarationError(f"{name} belongs to --engine ray")
             return None
-        if self.batch:
-            raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
         if find_spec("ray") is None:
             raise DeclarationError("--engine ray needs the extra `ray`: pip install 'llm-fellowship[ray]'")
         if self.ship is not None and not (self.ship.is_file() and self.ship.suffix == ".whl"):

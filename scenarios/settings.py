@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..protocols.errors import ModelError
+from ..protocols.errors import DeclarationError, ModelError
 from ..protocols.lifecycle import Failure
 from ..protocols.models import Completion, ModelCall, Usage
 from ..protocols.ports import Clock, ModelClient
@@ -83,6 +83,10 @@ class Settings:
     """Is handed the progress when the run begins."""
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     """Noted in run.yaml: where the data came from, and the like."""
+
+    def __post_init__(self) -> None:
+        if self.cluster is not None and self.access.batch:
+            raise DeclarationError("--batch and --engine ray exclude each other: a batch leaves from one place")
 
     @property
     def conversations(self) -> int:

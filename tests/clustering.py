@@ -5,8 +5,10 @@ import pickle
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from fellowship.protocols.errors import WorkerLost
@@ -35,35 +37,37 @@ class NearHand:
         self.answers = 0
         self._bank = bank
         self._yard = yard
-        self._death = asyncio.Event()
+        self._dead = False
+        self._heard: list[anyio.CancelScope] = []
+        """What it is asked now."""
 
     def die(self) -> None:
         """End it without another word."""
-        self._death.set()
+        self._dead = True
+        for scope in self._heard:
+            scope.cancel()
 
-    async def _unless_dead(self, doing: Awaitable[Any]) -> Any:
-        task, death = asyncio.ensure_future(doing), asyncio.ensure_future(self._death.wait())  # noqa: TID251 - a test's
-        try:
-            await asyncio.wait((task, death), return_when=asyncio.FIRST_COMPLETED)
-            if self._death.is_set():
-                raise WorkerLost(f"{self.name} is no more")
-            return pickle.loads(pickle.dumps(task.result()))  # noqa: S301 - our own
-        finally:
-            for each in (task, death):
-                each.cancel()
-            await asyncio.wait((task, death))
+    async def _unless_dead(self, do: Callable[[], Awaitable[Any]]) -> Any:
+        with anyio.CancelScope() as scope:
+            self._heard.append(scope)
+            try:
+                if not self._dead:
+                    return pickle.loads(pickle.dumps(await do()))  # noqa: S301 - our own
+            finally:
+                self._heard.remove(scope)
+        raise WorkerLost(f"{self.name} is no more")
 
     async def place(self) -> Place:
-        place: Place = await self._unless_dead(asyncio.sleep(0, self.worker.place()))
+        place: Place = await self._unless_dead(partial(asyncio.sleep, 0, self.worker.place()))
         return replace(place, node="n1", address="10.0.0.1")
 
     async def run(self, charter: Charter, welcome: Welcome) -> None:
         sent = pickle.loads(pickle.dumps((charter, welcome)))  # noqa: S301 - our own
-        await self._unless_dead(self.worker.run(*sent, self._bank))
+        await self._unless_dead(partial(self.worker.run, *sent, self._bank))
 
     async def exchange(self, order: Order) -> Answer:
         sent = pickle.loads(pickle.dumps(order))  # noqa: S301 - our own
-        answer: Answer = await self._unless_dead(self.worker.exchange(sent))
+        answer: Answer = await self._unless_dead(partial(self.worker.exchange, sent))
         self.answers += 1
         if self._yard.doomed(self):
             self.die()

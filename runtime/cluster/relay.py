@@ -1,7 +1,5 @@
 """The log of a worker: what is said there is put down here, and is durable once the driver has it in the one log."""
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from ...protocols.events import Event
 from ...protocols.identity import WHOLE_RUN, ConversationId
 from ...protocols.messages import Message
 from ...protocols.ports import Clock
+from ..log.durable import Durable
 from ..log.scribe import Row, Scribe
 
 FIRST = 2**53
@@ -34,11 +33,11 @@ class RelayLog:
         """
         self.path = path
         self._scribe = Scribe(clock, hide)
-        self._last = self._taken = FIRST - 1
+        self._last = FIRST - 1
+        self._durable = Durable(self._last)
         self._rows: list[Row] = []
         self._texts: list[Text] = []
         self._texts_taken = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._broken: LogError | None = None
         self.grown: Callable[[], None] = lambda: None
         """Is called when there is something to relay."""
@@ -80,13 +79,7 @@ class RelayLog:
 
     async def durable(self, sequence: int) -> None:
         """Wait until an event is in the one log; raises LogError where it cannot come there."""
-        if sequence <= self._taken:
-            return
-        if self._broken is not None:
-            raise self._broken
-        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((sequence, taken))
-        await taken
+        await self._durable.until(sequence)
 
     def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """Return nothing: what was said stands in the one log."""
@@ -110,21 +103,14 @@ class RelayLog:
 
     def taken(self, sequence: int, texts: int) -> None:
         """Take in that all up to an event is durable, and how many of all texts are: to hear it twice does no harm."""
-        if sequence > self._taken:
-            del self._rows[: sequence - self._taken]
-            self._taken = sequence
         if texts > self._texts_taken:
             del self._texts[: texts - self._texts_taken]
             self._texts_taken = texts
-        while self._waiting and self._waiting[0][0] <= self._taken:
-            waiter = self._waiting.popleft()[1]
-            if not waiter.done():
-                waiter.set_result(None)
+        if sequence > self._durable.sequence:
+            del self._rows[: sequence - self._durable.sequence]
+            self._durable.reached(sequence)
 
     def end(self, reason: str) -> None:
         """Take no more: nobody relays it any longer."""
         self._broken = LogError(f"{self.path} cannot be reached: {reason}")
-        while self._waiting:
-            waiter = self._waiting.popleft()[1]
-            if not waiter.done():
-                waiter.set_exception(LogError(str(self._broken)))
+        self._durable.end(self._broken)

@@ -7,7 +7,6 @@ tried again, for a while. docs/durability.md says what survives what.
 
 import asyncio
 import sqlite3
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +25,7 @@ from ...protocols.ports import Clock
 from ..clock import SystemClock
 from ..tracing import outermost
 from . import schema
+from .durable import Durable
 from .examine import refuse_damaged
 from .faults import passes, unwritable
 from .lock import lock_of
@@ -85,8 +85,7 @@ class SqliteLog:
         self._last = int(connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
         self.found = self._last
         """Sequence of the newest event that was there when it was opened."""
-        self._committed = self._last
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._durable = Durable(self._last)
         self._more = asyncio.Event()
         self._busy = False
         self._broken: LogError | None = None
@@ -146,13 +145,7 @@ class SqliteLog:
 
     async def durable(self, sequence: int) -> None:
         """Wait until an event is committed; raises LogError where it could not be."""
-        if sequence <= self._committed:
-            return
-        if self._broken is not None:
-            raise self._broken
-        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((sequence, committed))
-        await committed
+        await self._durable.until(sequence)
 
     def events(self, conversation: ConversationId | None = None, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """Return committed events in order of sequence."""
@@ -212,13 +205,10 @@ class SqliteLog:
         except Exception as error:
             self._broken = self._given_up(error, rows + self._rows)
             self._broken.__cause__ = error
-            while self._waiting:
-                self._answer(self._waiting.popleft()[1], self._broken)
+            self._durable.end(self._broken)
             raise self._broken from error
         if rows:
-            self._committed = rows[-1][0]
-        while self._waiting and self._waiting[0][0] <= self._committed:
-            self._answer(self._waiting.popleft()[1], None)
+            self._durable.reached(rows[-1][0])
 
     async def _commit_patiently(self, rows: list[Row], texts: list[tuple[str, str]], notes: dict[str, str]) -> None:
         """Commit; where that fails for a reason that can pass, such as a full disk, try again for a while."""
@@ -268,15 +258,6 @@ class SqliteLog:
         if self._reader is None:
             self._reader = LogReader(self.path)
         return self._reader
-
-    @staticmethod
-    def _answer(waiter: "asyncio.Future[None]", error: LogError | None) -> None:
-        if waiter.done():
-            return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
 
 
 async def _locked(path: Path) -> BaseFileLock:

@@ -22,7 +22,7 @@ from ...protocols.errors import (
     WorkerLost,
     first_of,
 )
-from ...protocols.identity import CallId, ConversationId, ItemId
+from ...protocols.identity import ConversationId, ItemId
 from ...protocols.lifecycle import Failure
 from ...runtime.cluster.intake import Intake, item_of
 from ...runtime.log import SqliteLog
@@ -37,6 +37,7 @@ from ..player import Tally
 from ..settings import Progress
 from ..stage import Todo
 from .parcels import Answer, Charter, Order, Welcome
+from .places import line_of, stall_of
 from .workload import Workload
 from .yard import Hand, Unreachable, Yard
 
@@ -333,10 +334,10 @@ class Crew:
         for row in member.intake.take(answer.rows, answer.texts):
             self._heed(member, row, ended)
         for level, event, facts in answer.lines:
-            tell(level, event, _placed(member.intake, facts))
+            tell(level, event, line_of(member.intake, facts))
         self._count(member, answer)
         if answer.stalls is not None:
-            member.stalls = tuple(_stall(member.intake, stall) for stall in answer.stalls)
+            member.stalls = tuple(stall_of(member.intake, stall) for stall in answer.stalls)
         for item in ended:
             member.intake.forget(item)
         for item in answer.left_open:
@@ -414,24 +415,3 @@ def _ahead(before_s: float, after_s: float, theirs_s: float) -> float:
     """Return what our clock is ahead of another's, as far as that can be told from one question and its answer."""
     ahead_s = (before_s + after_s) / 2 - theirs_s
     return ahead_s if abs(ahead_s) > after_s - before_s else 0.0
-
-
-def _placed(intake: Intake, facts: dict[str, object]) -> dict[str, object]:
-    """Return the facts of a line with the places that events have in the one log."""
-    item = facts.get("item") or item_of(str(facts.get("conversation", "")))
-    found = dict(facts)
-    for name in ("sequence", "cause"):
-        if isinstance(value := found.get(name), int):
-            found[name] = intake.place(str(item), value)
-    if isinstance(call := found.get("call"), str):
-        found["call"] = _call(intake, str(item), call)
-    return found
-
-
-def _call(intake: Intake, item: str, call: str) -> CallId:
-    cause, dot, number = call.partition(".")
-    return CallId(f"{intake.place(item, int(cause))}{dot}{number}" if cause.isdecimal() else call)
-
-
-def _stall(intake: Intake, stall: Stall) -> Stall:
-    return stall.model_copy(update={"call": _call(intake, item_of(stall.conversation), stall.call)})

@@ -104,8 +104,6 @@ def _charter(plan: Playable, log: SqliteLog, settings: Settings, workers: int) -
 
 
 def _prove_possible(settings: Settings) -> None:
-    if settings.access.batch:
-        raise DeclarationError("a batch leaves from one place: it cannot be had by the workers of a cluster")
     if settings.access.transport is not None or settings.clock is not None:
         raise DeclarationError("a transport or a clock of one's own cannot be had by the workers of a cluster")
     try:

@@ -67,15 +67,13 @@ class Playing:
         return stalls(self._system, self._access)
 
     async def _play(self, work: Work) -> None:
-        ended = False
-        try:
-            with _past(work, self.charter) as own:
-                cassette = work.recording.cassette() if work.recording is not None else None
-                stage = self._stage if own is None and cassette is None else self._stage_of(own, cassette)
-                ended = await self.player.play(stage, stage.due(work.number, work.item, work.left))
-        finally:
-            if not ended:
-                self.left_open.append(work.item.id)
+        with _past(work, self.charter) as own:
+            cassette = work.recording.cassette() if work.recording is not None else None
+            stage = self._stage if own is None and cassette is None else self._stage_of(own, cassette)
+            if not await self.player.play(stage, stage.due(work.number, work.item, work.left)):
+                self.left_open.append(
+                    work.item.id
+                )  # what fails or is broken off is not: the driver hears why, and waits
 
     def _stage_of(self, own: RecordedRun | None = None, cassette: Cassette | None = None) -> Stage:
         return Stage(

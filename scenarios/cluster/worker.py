@@ -214,7 +214,7 @@ class Worker:
                     await self._news.wait()
             except TimeoutError:
                 return
-        if self._log and len(self._tasks) >= LONE and order.gather_s:
+        if self._log is not None and len(self._log) and len(self._tasks) >= LONE and order.gather_s:
             await asyncio.sleep(order.gather_s)
 
     def _worth_telling(self, order: Order) -> bool:

@@ -1,6 +1,7 @@
 """Runs on a cluster at their worst moments, within one process: signals, deaths and errors that come together."""
 
 import asyncio
+from collections import Counter
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,14 @@ from playing import at, content, items, library, results
 
 from fellowship.protocols.errors import CassetteMiss, DeclarationError, Overloaded, Unauthorised, WorkerLost
 from fellowship.protocols.models import Completion, ModelCall, ModelSettings
+from fellowship.runtime.cluster import terms as bank_terms
+from fellowship.runtime.cluster.bank import Bank
 from fellowship.runtime.log import LogReader, examine
 from fellowship.runtime.models.endpoints import Endpoint
 from fellowship.runtime.recording import RecordedRun
 from fellowship.runtime.session import Limits
 from fellowship.runtime.testing import LoopbackEndpoint, ScriptedModel, as_reply
+from fellowship.runtime.testing.opinions import Opinions
 from fellowship.scenarios import Cluster, Settings, play, retry
 from fellowship.scenarios.cluster import rays
 from fellowship.scenarios.cluster.parcels import Answer, Order, Place
@@ -295,3 +299,22 @@ async def test_nobody_waits_for_an_engine_when_others_have_played_all(
     async with asyncio.timeout(10):
         there = await play(library("judge"), items(3), tmp_path / "r", settings(cluster=TWO))
     assert there.done == 3
+
+
+async def test_what_a_worker_plays_that_loses_its_bank_others_go_on_with(
+    tmp_path: Path, near: NearYard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell, told = Bank.report, Counter[str]()
+
+    async def report(self: Bank, worker: str, said: bank_terms.Report) -> bank_terms.Told:
+        told[worker] += 1
+        if worker == "1.1" and told[worker] > 2:
+            raise WorkerLost("what leases limits cannot be reached")
+        return await tell(self, worker, said)
+
+    monkeypatch.setattr(Bank, "report", report)
+    async with LoopbackEndpoint(Opinions(unreadable=0)) as server:
+        terms = Settings(environ=at(server.base_url), cluster=TWO)
+        there = await play(library("debate"), items(4), tmp_path / "r", terms)
+    assert told["1.1"] > 2
+    assert (there.state, there.done) == ("done", 4)
